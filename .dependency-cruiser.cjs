@@ -1,4 +1,4 @@
-/** The house rules of docs/ARCHITECTURE.md. test/house.test.ts plants a violation of each. */
+/** The import rules of docs/ARCHITECTURE.md. test/lint.test.ts plants a violation of each. */
 const MODULES = {
   time: [],
   log: [],
@@ -65,14 +65,14 @@ module.exports = {
     ...moduleRules,
     ...packageRules,
     {
-      name: 'packages-by-their-door',
-      comment: 'A package is entered by its doors.',
+      name: 'packages-by-their-entry',
+      comment: 'A package is imported through its entries.',
       severity: 'error',
       from: { pathNot: '^(packages|test)/' },
       to: {
         path: '^packages/',
         pathNot: `^packages/(${Object.entries(PACKAGES)
-          .flatMap(([name, doors]) => doors.map((door) => `${name}/lib/${door}`))
+          .flatMap(([name, entries]) => entries.map((entry) => `${name}/lib/${entry}`))
           .join('|')})\\.ts$`,
       },
     },

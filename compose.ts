@@ -41,9 +41,9 @@ export interface ComposeDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly version: string;
-  /** When this program was built, epoch ms: it was never earlier than that. */
+  /** When this program was built, epoch ms: a lower bound of the wall clock. */
   readonly buildDateMs: number;
-  /** What the system says of its clock; of this machine when left out. */
+  /** What the system knows of its clock; default: this machine's. */
   readonly readMarks?: () => ClockMarks;
   /** Whether this version is on trial after an update. */
   readonly trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
@@ -52,8 +52,8 @@ export interface ComposeDeps {
 }
 
 /**
- * Every service of a BaluPi, built from its settings: the one place that knows them all. Services that
- * need each other get a function that asks when it is called, as some are built later.
+ * Builds every service from the settings; the only place that knows them all. Services that need each
+ * other get a function that looks the other one up when called, as some are built later.
  */
 export class App {
   readonly data: DataFolder;
@@ -130,7 +130,7 @@ export class App {
         settle();
       },
       putRight: (fromMs, toMs, refutedBuildMs) => {
-        // Twice, after a crash in between, makes grants older, never younger.
+        // Running twice, after a crash in between, only makes grants older: the safe direction.
         this.services.files.grants.clockPutRight(fromMs, toMs);
         rows.putRight(fromMs, toMs, refutedBuildMs);
         this.services.accounts.users.clockPutRight();
@@ -143,7 +143,7 @@ export class App {
     return { time, clockEvidence };
   }
 
-  /** Starts the services in the order they lean on each other. Asks nobody outside yet. */
+  /** Starts the services in the order of their dependencies. Makes no outgoing request yet. */
   async start(): Promise<void> {
     const { accounts, credentials, nas, cache, prefetch, upload } = this.services;
     const { tapo, energy, system } = this.services;
@@ -171,11 +171,11 @@ export class App {
     this.services.dns.start();
   }
 
-  /** What becomes of what is stored for somebody when they sign in, sign out, or are gone. */
+  /** Updates what is stored for a user when they sign in, sign out or are deleted. */
   #followPeople(): void {
     const { accounts, credentials, files, cache, prefetch, upload, kept } = this.services;
     accounts.onConfirmed((user, token) => {
-      // A device registered at the NAS would be known to nobody once its secret is taken back.
+      // Going back would lose the secret of a device registered at the NAS.
       if (this.#trial.isUndecided) return;
       credentials.confirmed(user, token);
       upload.credentialArrived(user.id);
@@ -193,7 +193,7 @@ export class App {
     });
   }
 
-  /** Without it the tab explore-energy alone has nothing to ask. */
+  /** Only the tab explore-energy needs it. */
   async #beginCopy(): Promise<void> {
     try {
       await this.services.energyCopy.begin();
@@ -202,7 +202,7 @@ export class App {
     }
   }
 
-  /** What a version on trial has not begun; to be called once the trial is over. */
+  /** Begins what a version on trial holds back; called once the trial is over. */
   async takeUp(): Promise<void> {
     const { credentials, upload, energy } = this.services;
     energy.start();
@@ -210,7 +210,7 @@ export class App {
     await upload.start();
   }
 
-  /** Before anything can happen that somebody wants to hear of. */
+  /** Before anything can happen that is worth a notification. */
   #beginNotices(): void {
     const { accounts, notices } = this.services;
     notices.start();
@@ -275,7 +275,7 @@ function schedule(clock: Clock, settings: Settings): Services['schedule'] {
   };
 }
 
-/** What goes on without it, by the database. */
+/** What still works without a database, by its name. */
 const WITHOUT: Readonly<Record<string, string>> = {
   queue:
     'Accepted uploads are taken up from their intents; everybody signs in anew, and credentials ' +

@@ -6,7 +6,7 @@ import { createFlowStorage } from './flows/flow-storage.ts';
 import { loadedTypes } from './flows/node-types.ts';
 import { ownersFlows } from './flows/flow-layers.ts';
 import { ControlSocket } from './host/backup/control-socket.ts';
-import { HouseBackup } from './host/backup/house-backup.ts';
+import { Backup } from './host/backup/backup.ts';
 import { NAS_STAGING } from './host/backup/last-backup.ts';
 import { NasCopy } from './host/backup/nas-copy.ts';
 import { BaluPiHost } from './host/balupi.ts';
@@ -26,25 +26,25 @@ import { LoopWatch } from './host/loop-watch.ts';
 import { installedNodeSets } from './host/node-red-host.ts';
 import { ownersPalette } from './host/palette.ts';
 import { sendDatagram, ServiceManager } from './host/service-manager.ts';
-import { HouseSettings } from './host/setup/house-settings.ts';
-import { housePorts, Sections } from './host/setup/setup-sections.ts';
+import { PageSettings } from './host/setup/page-settings.ts';
+import { sectionDeps, Sections } from './host/setup/setup-sections.ts';
 import { EXIT, exitCodeOf, StartFault, wordsOfFault } from './host/start-fault.ts';
 import { isOnTrial, UpdateTrial } from './host/update-trial.ts';
 import type { Log } from './nodes/lib/log/log.ts';
 import { SystemClock } from './nodes/lib/time/system-clock.ts';
 import { readSettings, SECRET_NAMES, SETTINGS, type Settings } from './settings.ts';
 
-// Nobody else on the machine reads what this process makes (contract 0).
+// What this process writes is for its own user only (contract 0).
 process.umask(0o077);
 
 /** Compiled, this file lies in `dist/`; the flows, the locales and package.json lie above. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..');
 const WATCH_PROGRAM = join(PACKAGE_FOLDER, 'deploy', 'watch-loop.pl');
-/** Beyond the hold of a reader: the NAS still has to answer, and its answer to come through. */
+/** On top of a reader's wait for the wake: time for the NAS to answer. */
 const ANSWER_MARGIN_MS = 35_000;
-/** The contract gives a stop 10 s in all. */
+/** The contract gives a stop 10 s. */
 const STOP_LIMIT_MS = 9_500;
-/** How lines begin here, from the first one on. */
+/** Log line prefixes, from the first line on. */
 const MARKS = lineMarks(process.env);
 
 /** For the demo and the tests, which must neither read a household's `.env` nor change its flows. */
@@ -58,8 +58,8 @@ const { values: ARGUMENTS } = parseArgs({
 interface ReadAtStart {
   readonly settings: Settings;
   readonly unused: readonly string[];
-  readonly kept: HouseSettings;
-  /** Kept secrets that SECRET_KEY does not open. */
+  readonly kept: PageSettings;
+  /** Stored secrets that SECRET_KEY cannot decrypt. */
   readonly unreadable: readonly string[];
 }
 
@@ -72,21 +72,21 @@ function settingsOrFault(): ReadAtStart {
     const kept = new KeptSettings(resolve(folder));
     const own = ownValues(envFile, process.env, Object.keys(SETTINGS));
     const unreadable = unreadableIn(kept.read(), key);
-    return { ...read, unreadable, kept: houseSettings(kept, own, key) };
+    return { ...read, unreadable, kept: pageSettings(kept, own, key) };
   }
   throw new StartFault(`BaluPi cannot start with these settings:\n  ${read.faults.join('\n  ')}`);
 }
 
-/** @param own what the environment says, by names with their prefix */
-function houseSettings(
+/** @param own settings of the environment, by names with their prefix */
+function pageSettings(
   kept: KeptSettings,
   own: Readonly<Record<string, string>>,
   key: string,
-): HouseSettings {
+): PageSettings {
   const named = Object.entries(own).map(([name, value]) => {
     return [name.replace(/^BALUPI_/, ''), value] as const;
   });
-  return new HouseSettings({
+  return new PageSettings({
     ...{ kept, key, outranking: new Map(named) },
     standard: (name) => SETTINGS[name].standard,
     faultsWith: (changes) => {
@@ -121,8 +121,8 @@ function systemClock(log: Log): SystemClock {
 }
 
 /**
- * A function of a flow reads any variable by `env.get`, and programs that flows start get them all.
- * Of the settings the flow `notices-house` reads two. The clocks of flows, as inject's and `new Date()` of a function, go by the zone of the process.
+ * Function nodes can read every environment variable, and programs that flows start inherit them.
+ * The flow `notices-house` reads two settings. Inject's clock and `new Date()` use the process's zone.
  */
 function prepareForFlows({ TIMEZONE, NOTICE_LANGUAGE, NOTICE_URL }: Settings): void {
   for (const name of SECRET_NAMES) Reflect.deleteProperty(process.env, `BALUPI_${name}`);
@@ -148,7 +148,7 @@ function warnOfSettings(log: Log, { unused, unreadable }: ReadAtStart): void {
   if (open !== null) log.warn(open);
 }
 
-/** Builds, starts and prints the ready line. @returns how to stop, and why for the log */
+/** Builds, starts and prints the ready line. @returns stops BaluPi; its argument is the reason to log */
 async function start(): Promise<(why: string) => Promise<void>> {
   const read = settingsOrFault();
   const { settings } = read;
@@ -202,12 +202,12 @@ interface Begun {
   readonly app: App;
   readonly flows: FlowState;
   readonly trial: UpdateTrial;
-  readonly kept: HouseSettings;
+  readonly kept: PageSettings;
 }
 
 function hostOf(settings: Settings, { log, app, flows, trial, kept }: Begun): BaluPiHost {
   const deployed = ownersFlows(ARGUMENTS.flows, ownerFolder(settings), () => host.reloadFlows());
-  // By this name nodes with a SQLite of their own find what they may open, which is a copy.
+  // Nodes that bring their own SQLite open this copy, never the database itself.
   process.env['BALUPI_ENERGY_DATABASE'] = app.services.energyCopy.file;
   const host = new BaluPiHost(hostOptions(settings, app), {
     ...{ clock: app.services.clock, log, trial },
@@ -220,7 +220,7 @@ function hostOf(settings: Settings, { log, app, flows, trial, kept }: Begun): Ba
     viewers: app.services.viewers,
     setup: {
       setup: app.setup,
-      sections: new Sections(kept, housePorts(app.services), app.services.clock),
+      sections: new Sections(kept, sectionDeps(app.services), app.services.clock),
       restart: startAgain,
     },
     storage: flowStorage(settings, log, flows.storageHooks),
@@ -233,7 +233,7 @@ function hostOf(settings: Settings, { log, app, flows, trial, kept }: Begun): Ba
   return host;
 }
 
-/** The services first, as callers need them; they do not stay where the ports cannot be opened. */
+/** Services first, as callers need them; they stop again if the ports cannot be opened. */
 async function startBoth(app: App, host: BaluPiHost, flows: FlowState): Promise<void> {
   try {
     await app.start();
@@ -244,13 +244,13 @@ async function startBoth(app: App, host: BaluPiHost, flows: FlowState): Promise<
       throw error;
     }
   } catch (error) {
-    // A port that is taken is no fault of a flow.
+    // A port that is taken must not count as a crash caused by a flow.
     flows.end();
     throw error;
   }
 }
 
-/** A run that was cut says nothing of it itself, so the next one does. */
+/** A run that was killed could not log it, so the next one does. */
 function sayStarted({ data }: App, log: Log): void {
   const ready = `BaluPi ${ownVersion()}, Node.js ${process.versions.node}, ready after ${secondsSince(0)} s`;
   const { lastEnd } = data;
@@ -258,7 +258,7 @@ function sayStarted({ data }: App, log: Log): void {
   else log.info(`start: ${ready}; ${lastEnd === null ? 'the first run' : 'after a stop'}.`);
 }
 
-/** @param fromMs of the process's own clock, which begins with it */
+/** @param fromMs monotonic, 0 at the start of the process */
 function secondsSince(fromMs: number): string {
   return ((performance.now() - fromMs) / 1_000).toFixed(1);
 }
@@ -270,12 +270,12 @@ function watchTrial(trial: UpdateTrial, app: App, host: BaluPiHost, nasCopy: Nas
       await host.takeUp();
       nasCopy?.start();
     },
-    // As if somebody stopped it; the service manager starts what stood there before.
+    // Stop as for any SIGTERM; the service manager then starts the previous version.
     onGivenUp: () => process.kill(process.pid, 'SIGTERM'),
   });
 }
 
-/** What is deployed in the editor lies there. */
+/** Where deploys from the editor are stored. */
 function ownerFolder(settings: Settings): string {
   return join(resolve(settings.DATA_DIR), 'flows');
 }
@@ -295,7 +295,7 @@ function flowStorage(
 }
 
 async function openControl(app: App, settings: Settings, log: Log): Promise<ControlSocket> {
-  const backup = new HouseBackup({
+  const backup = new Backup({
     data: app.data,
     clock: app.services.clock,
     version: ownVersion(),
@@ -311,7 +311,7 @@ async function openControl(app: App, settings: Settings, log: Log): Promise<Cont
   return control;
 }
 
-/** @returns null where BACKUP_USER is not set, and what waited for the NAS is gone then */
+/** @returns null without BACKUP_USER; a backup that still waited for the NAS is deleted then */
 function nasCopyOf({ data, services }: App, settings: Settings, log: Log): NasCopy | null {
   const { BACKUP_USER: username } = settings;
   if (username === null) {
@@ -372,11 +372,11 @@ function announce(settings: Settings, host: BaluPiHost): string {
   return line;
 }
 
-/** journald reads the priority at the head of each line; a person reads the words alone. */
+/** journald reads the priority at the head of each line; a terminal gets the text alone. */
 function fail(error: unknown): never {
   const head = MARKS.error.startsWith('<') ? MARKS.error : '';
   process.stderr.write(`${wordsOfFault(error).replace(/^/gm, head)}\n`);
-  // On trial the next start is of the version before, which may well run.
+  // On trial the next start runs the previous version, which may well work.
   const isTried = isOnTrial(resolve(process.env['BALUPI_DATA_DIR'] ?? './data'));
   process.exit(isTried ? EXIT.retry : exitCodeOf(error));
 }
@@ -387,7 +387,7 @@ function sayUncaught(what: string): void {
 
 let exitCode = 0;
 
-/** A page changed what counts from a start on: whoever started this process does it again. */
+/** A page changed a setting that takes effect at the next start: asks the service manager for one. */
 function startAgain(): void {
   exitCode = EXIT.again;
   process.kill(process.pid, 'SIGTERM');
@@ -408,12 +408,12 @@ function stopOn(signals: readonly NodeJS.Signals[], stop: (why: string) => Promi
   for (const signal of signals) process.on(signal, end);
 }
 
-// Who reads the lines may go away: a terminal that is closed, a journal that ends. Without a listener
-// a line that cannot be written is an exception that nobody catches, and so another line.
+// The reader of these streams may go away (a closed terminal). Without a listener each failed write
+// would be an uncaught exception, which is logged, which fails again.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-// Our own nodes are guarded one by one; this is for what a tinkerer installs. Dying for it would
-// cut every transfer of the family.
+// Our own nodes are guarded one by one; this catches what a tinkerer installs. Exiting for it would
+// cut every running transfer.
 process.on('uncaughtException', (error) => {
   sayUncaught(`Something was thrown and caught by nobody: ${error.stack ?? ''}`);
 });
@@ -421,9 +421,9 @@ process.on('unhandledRejection', (reason) => {
   sayUncaught(`A promise failed and nobody looked: ${String(reason)}`);
 });
 
-// In a turn of its own, so that a signal is heard from the first step on.
+// In its own microtask, so that signals are handled from the first step on.
 const started = Promise.resolve().then(start);
-// A stop during the start lets it come to its end first, so that nothing is left half open.
+// A stop during the start waits for its end first, so that nothing is left half open.
 stopOn(['SIGTERM', 'SIGINT', 'SIGHUP'], async (signal) => {
   const stop = await started;
   await stop(signal);

@@ -22,10 +22,10 @@ import {
 } from './host/setting-parsers.ts';
 import { WORDS } from './nodes/lib/words/words.ts';
 
-/** One setting: how its text is read, what holds without it, and what it is for. */
+/** One setting: its parser, its default and its description. */
 interface Setting<T, Missing> {
   readonly parse: Parser<T>;
-  /** Text that stands in for a missing value; null where the setting may stay away. */
+  /** Default, as text; null where the setting is optional. */
   readonly standard: string | null;
   readonly missing: Missing;
   readonly meaning: string;
@@ -42,7 +42,7 @@ function optional<T>(parse: Parser<T>, meaning: string): Setting<T, null> {
 const FAR = 1_000_000_000;
 const SYSTEM_TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** Every setting of contract 0, by its name without the prefix. */
+/** Every setting of contract 0, by name without the prefix. */
 export const SETTINGS = {
   HOST: setting('0.0.0.0', text, 'Address the API listens on.'),
   PORT: setting('8000', ports, 'Port of the API; a comma list such as 80,8000 opens several.'),
@@ -194,7 +194,7 @@ export const SETTINGS = {
 type SettingName = keyof typeof SETTINGS;
 type ValueOf<S> = S extends Setting<infer T, infer M> ? T | M : never;
 
-/** Every setting, read and checked. `SECRET_KEY` is there: without it reading fails. */
+/** Every setting, parsed and checked. `SECRET_KEY` is always there: reading fails without it. */
 export type Settings = { readonly [N in SettingName]: ValueOf<(typeof SETTINGS)[N]> } & {
   readonly SECRET_KEY: string;
 };
@@ -204,7 +204,7 @@ export type SettingsResult =
   | { readonly kind: 'faults'; readonly faults: readonly string[] };
 
 const PREFIX = 'BALUPI_';
-/** Never shown in a fault, and not for flows either, which may read the environment. */
+/** Never shown in a fault, and removed from the environment, which flows can read. */
 export const SECRET_NAMES: ReadonlySet<string> = new Set([
   'SECRET_KEY',
   'TAPO_PASSWORD',
@@ -257,7 +257,7 @@ function crossFaults(values: Partial<Record<SettingName, unknown>>): string[] {
 /**
  * Turns an environment into settings.
  * @param environment names with their prefix, `.env` already merged in
- * @returns the settings and the names nothing here uses, or every fault at once
+ * @returns the settings and the unknown names, or every fault at once
  */
 export function readSettings(
   environment: Readonly<Record<string, string | undefined>>,

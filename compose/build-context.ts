@@ -18,7 +18,7 @@ export interface BuildContext {
   readonly clockEvidence: ClockEvidence;
   /** Whether this version is on trial after an update. */
   readonly trial: Pick<UpdateTrial, 'isOn' | 'isUndecided'>;
-  /** Every service: for functions that are called once all are built. */
+  /** All services; only to be called once they are built. */
   readonly services: () => Services;
 }
 

@@ -82,7 +82,7 @@ export function prefetch(
     background: cacheService.background,
     isShortOfMemory: () => services().system.memory.isOver(),
     userOf: (userId) => services().accounts.users.userOf(userId),
-    // The one they just came with costs the NAS no sign-in; a stored one serves those away.
+    // Their latest token costs the NAS no sign-in; the stored credential serves users who are away.
     tokenOf: async (userId) =>
       services().accounts.liveTokens.ofUser(userId)?.token ??
       (await services().credentials.credentialFor(userId)),
@@ -180,7 +180,7 @@ function flushWake({ settings, time }: BuildContext, nas: NasService): UploadDep
   };
 }
 
-/** How the files module sees the queue. Modules meet here and not in each other. */
+/** The queue as the files module sees it. Modules meet here and not in each other. */
 export function pendingUploads(upload: () => Upload): PendingUploads {
   return {
     inFolder: (userId, folder, within) =>
@@ -204,7 +204,7 @@ function pending(queued: QueuedUpload, file: string): PendingUpload {
   return { uploadId: id, seq, path, sizeBytes, acceptedAtMs, sha256, mimeType: null, file };
 }
 
-/** How the queue sees what a user was shown. */
+/** What a user was shown, as the queue sees it. */
 export function shownEntry(files: Files, userId: number, path: string): ShownEntry {
   const shown = files.entryShown(userId, path);
   if (shown.kind === 'made') return { kind: 'folder' };
@@ -216,9 +216,8 @@ export function shownEntry(files: Files, userId: number, path: string): ShownEnt
 }
 
 /**
- * Shows a delivered upload where its user was shown its folder, and makes it a copy of the cache,
- * where there is room for it: what could be read while it was queued can be read as long as the
- * NAS sleeps on.
+ * Adds a delivered upload to the listing its user was shown and, space permitting, to the cache: what
+ * could be read while it was queued stays readable while the NAS sleeps.
  */
 export async function keepDelivered(
   {
@@ -245,7 +244,7 @@ export async function keepDelivered(
   });
 }
 
-/** What the Pi changed on the NAS is shown at once, as far as it is known what lies there now. */
+/** Shows at once what the Pi changed on the NAS, as far as its new state is known. */
 async function showTouched(
   {
     files,

@@ -30,7 +30,7 @@ import {
 } from '../nodes/lib/tapo/tapo.ts';
 import { GB, type BuildContext } from './build-context.ts';
 
-/** A NAS counts as off when it was silent and without power for so long (contract 5, toggle). */
+/** A NAS counts as off after being silent and without power for this long (contract 5, toggle). */
 const OFF_MS = 60_000;
 
 export function tapo({ settings, clock, log, data, services }: BuildContext): Tapo {
@@ -53,7 +53,7 @@ export function tapo({ settings, clock, log, data, services }: BuildContext): Ta
   });
 }
 
-/** No plug answers where the NAS does; on this machine itself, as in a demo, the port tells. */
+/** No plug shares the NAS's address; on this machine, as in a demo, the port tells them apart. */
 function isNasAt(settings: BuildContext['settings'], ip: string, port: number): boolean {
   const urls = [settings.NAS_URL, settings.NAS_DIRECT_URL].filter((url) => url !== null);
   return urls.some((url) => {
@@ -108,17 +108,17 @@ function energyDevice(plug: TapoDevice): EnergyDevice {
 }
 
 function forgottenDevice({ id, name, deviceNumber, forgottenMs }: ForgottenPlug): EnergyDevice {
-  const standing = { role: 'generic', isOnline: false } as const;
-  return { id, name, number: deviceNumber, addedAtMs: forgottenMs, ...standing };
+  const offline = { role: 'generic', isOnline: false } as const;
+  return { id, name, number: deviceNumber, addedAtMs: forgottenMs, ...offline };
 }
 
 const MB = 1_000_000;
 
-/** What the host knows of itself and health asks for. */
+/** The host's state, for the health checks. */
 export interface HostState {
   readonly flows: () => FlowsState;
   readonly isDiskSlow: () => boolean;
-  /** Packages of nodes that the owner added, with their versions. */
+  /** Node packages that the owner added, with their versions. */
   readonly palette: () => readonly string[];
 }
 
@@ -153,7 +153,7 @@ export function system(context: BuildContext, version: string, host: HostState):
   return new System({ ...watched, version, checks, clock, visit, care });
 }
 
-/** What the doctor cannot see from outside of the house, without asking the NAS. */
+/** What the doctor cannot see from outside of this process; asks the NAS nothing. */
 function patient({ settings, clock, data, services }: BuildContext): Patient {
   const { nas, system: ours } = services();
   const { reachable, version } = nas.presence.state;
@@ -208,7 +208,7 @@ export function activity({ data, clock, time, log, services }: BuildContext): Ac
   });
 }
 
-/** Begins the log, which hears what the services tell. @returns how to stop that */
+/** Subscribes the activity log to the services' events. @returns unsubscribes it */
 export function beginActivity(services: Services): () => void {
   const { activity: log, nas, upload, tapo, accounts } = services;
   log.start();

@@ -68,7 +68,7 @@ function nasWatts({ tapo, energy }: Services): number | null {
   return shown === undefined || shown.isStale ? null : shown.powerW;
 }
 
-/** The name of the house, where a Pi-hole knows one and the Pi may stand in for the NAS by it. */
+/** The DNS name shared by NAS and Pi, where a Pi-hole serves one. */
 export function dns({ settings, clock, log, services }: BuildContext): DnsName | NoDnsName {
   const { PIHOLE_URL: url, DNS_NAME: name } = settings;
   if (url === null || name === null) return new NoDnsName(null);
@@ -91,7 +91,7 @@ export function dns({ settings, clock, log, services }: BuildContext): DnsName |
   });
 }
 
-/** Who comes by that name comes to the NAS's port, and speaks as the NAS does. */
+/** Clients that use that name use the NAS's port and scheme, so the Pi must listen there too. */
 function whyNot(nasUrl: URL, ports: readonly number[]): string | null {
   if (nasUrl.protocol !== 'http:')
     return 'the NAS speaks https, and the Pi has no certificate of it.';
@@ -130,7 +130,7 @@ function numberOf(address: string): number {
   return address.split('.').reduce((sum, part) => (sum << 8) | Number(part), 0);
 }
 
-/** @param hooked what other modules have to do with what passes, in the order in which they are asked */
+/** @param hooked what other modules do with passed requests, in the order they are asked */
 function passThrough(
   context: BuildContext,
   nas: NasService,
@@ -217,7 +217,7 @@ function keptOf(context: BuildContext, nas: NasService, files: Files): Kept {
   });
 }
 
-/** What passes to the NAS, and the services that have to do with it. */
+/** The pass-through to the NAS, and the services that hook into it. */
 export function passedServices(
   context: BuildContext,
   nas: NasService,
@@ -232,7 +232,7 @@ export function passedServices(
   return { ...services, pass, live: liveSockets(context, nas), web: webPages(context, nas) };
 }
 
-/** What these services have to do with requests that are passed on. */
+/** What these services do with passed requests. */
 function changeHooks(
   context: BuildContext,
   nas: NasService,

@@ -17,8 +17,8 @@ import { docsAsset, ENDPOINTS } from '../nodes/lib/api/api.ts';
 import { openApiDocument } from '../nodes/lib/api/openapi.ts';
 
 /**
- * Lays beside the compiled nodes what Node-RED reads there: the editor's HTML, icons, labels and
- * help. Node-RED looks for all of them next to the `.js` file named in package.json.
+ * Copies the editor's HTML, icons, labels and help next to the compiled nodes: Node-RED looks for all
+ * of them beside the `.js` file named in package.json.
  */
 const ASSET_ENDINGS = ['.html', '.svg', '.json'];
 
@@ -29,8 +29,8 @@ function assets(folder: string): string[] {
 }
 
 /**
- * Packs the Dashboard's scripts and styles once, as small as gzip makes them: packing 4 MB takes a Pi
- * several seconds, and a browser in the house is to have them at once. Their names hold a hash.
+ * Compresses the Dashboard's scripts and styles at build time: 4 MB take a Pi several seconds, while
+ * browsers should get them at once. Their names hold a hash.
  */
 function packDashboard(): void {
   const folder = dashboardFolder();
@@ -39,16 +39,15 @@ function packDashboard(): void {
   }
 }
 
-/** How the page Files names what a browser finds beside it. */
+/** The page Files' imports, as addresses for the browser. */
 const BROWSER_MODULES: Readonly<Record<string, string>> = {
   preact: 'preact.js',
   'preact/hooks': 'preact-hooks.js',
 };
 
 /**
- * Lays the page Files together: its modules as they are, without their types, and Preact's own beside
- * them. All of it lies in a folder that is named by what is in it, so that a browser keeps it for
- * ever, and asks anew for a page of another build.
+ * Builds the page Files: its modules without their types, and Preact's own, in a folder named by their
+ * hash, so that browsers cache it for ever and fetch it again for another build.
  */
 function makeFilesPage(): void {
   const from = join('dist', 'pages', 'files');
@@ -75,7 +74,7 @@ function makeFilesPage(): void {
   writeFileSync(join('dist', 'files', 'index.html'), indexOf(index, folder, [...made.keys()]));
 }
 
-/** @returns a module whose imports are addresses, as a browser knows no packages */
+/** @returns a module with addresses as imports, as browsers know no packages */
 function browserModule(file: string): string {
   return readFileSync(file, 'utf8')
     .replace(
@@ -87,7 +86,7 @@ function browserModule(file: string): string {
     .replace(/^\/\/# sourceMappingURL=.*$/m, '');
 }
 
-/** All modules are asked for at once, and not one after the other as each names the next. */
+/** Preloads all modules, which would otherwise be discovered one after the other. */
 function indexOf(html: string, folder: string, names: readonly string[]): string {
   const address = '/dashboard/files/assets/';
   const preloads = names
@@ -99,8 +98,8 @@ function indexOf(html: string, folder: string, names: readonly string[]): string
 }
 
 /**
- * The same for what the page /docs is made of. The description is laid beside it, as making it takes a
- * Pi's start a while, and every house memory for what few ever ask for.
+ * The same for the page /docs, with the API's description beside it: making that at run time would
+ * cost start-up time and memory for what few ever read.
  */
 function packDocs(): void {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };

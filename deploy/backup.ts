@@ -45,12 +45,12 @@ import {
 import { Restore, type Restored } from '../host/backup/restore.ts';
 import { UsageFault } from './usage-fault.ts';
 
-/** The last line of a backup is shorter by far, unless very much is wrong. */
+/** Far longer than the last line of a backup, unless a great deal is wrong. */
 const TAIL_BYTES = 64 * 1024;
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-/** No BaluPi runs on that data folder, so nobody can read its databases. */
+/** No BaluPi runs on that data folder, so its databases cannot be backed up. */
 export class NotRunning extends Error {
   override readonly name = 'NotRunning';
 }
@@ -59,16 +59,16 @@ interface BackupWish {
   readonly dataFolder: string;
   /** A folder, or `-` for standard output. */
   readonly target: string;
-  /** Null leaves everything out that is secret. */
+  /** Null omits everything secret. */
   readonly passphrase: string | null;
   readonly nowMs: number;
-  /** What the file is called; by its time, when left out. */
+  /** File name; default: by its time. */
   readonly name?: string;
-  /** What is asked for where there is a passphrase; everything, when left out. */
+  /** What to request if there is a passphrase; default: everything. */
   readonly sealed?: BackupRequest;
 }
 
-/** What was written and found right. */
+/** A written and verified backup. */
 interface Made extends Summary {
   /** Null for standard output. */
   readonly file: string | null;
@@ -76,9 +76,9 @@ interface Made extends Summary {
 }
 
 /**
- * Asks the running house for a backup, seals it and writes it. A file has its name only once it was
- * read again and every hash was right.
- * @throws NotRunning, UsageFault, BackupFault and what the disk throws; no file is left then
+ * Requests a backup from the running BaluPi, seals it and writes it. A file gets its name only after
+ * it was read back with every hash right.
+ * @throws NotRunning, UsageFault, BackupFault and the disk's errors; no file is left then
  */
 export async function makeBackup(wish: BackupWish): Promise<Made> {
   if (wish.target !== '-' && !(await isFolder(wish.target))) {
@@ -110,11 +110,11 @@ export async function makeBackup(wish: BackupWish): Promise<Made> {
 interface PutBackWish {
   readonly backup: string;
   readonly dataFolder: string;
-  /** Asked for where the backup is sealed. */
+  /** Called if the backup is sealed. */
   readonly passphrase: () => Promise<string | null>;
   readonly replaces: boolean;
   readonly nowMs: number;
-  /** Makes that key hold before anything is touched, or throws. */
+  /** Puts the key into effect before anything is touched, or throws. */
   readonly useKey: (secretKey: string) => void;
 }
 
@@ -166,16 +166,16 @@ async function writeFile(bytes: AsyncIterable<Buffer>, wish: BackupWish): Promis
   }
 }
 
-/** What the disk of the backup refuses is said of that disk, not of the data's. */
+/** Makes a write error name the backup's disk, not the data's. */
 function asTarget(error: unknown, target: string): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
-  // What a house that went away in the middle leaves.
+  // BaluPi stopped in the middle.
   if (code === 'ECONNRESET') return new BackupFault('cut', error);
   if (code === undefined || syscall === undefined) return error;
   return new UsageFault(`The folder ${target} cannot be written (${code}).`, { cause: error });
 }
 
-/** Reads all of it again, as a restore would. */
+/** Reads all of it back, as a restore would. */
 async function check(file: string, passphrase: string | null): Promise<About & Summary> {
   return await readArchive(read(file, passphrase), async () => {});
 }
@@ -186,8 +186,8 @@ function read(file: string, passphrase: string | null): AsyncIterable<Buffer> {
 }
 
 /**
- * Passes a backup on and takes its last line out of it.
- * @throws BackupFault where that line does not come, before whoever reads it believes in an end
+ * Passes a backup on and parses its last line on the way.
+ * @throws BackupFault if that line is missing, before the reader sees an end
  */
 async function* untilEnd(
   bytes: AsyncIterable<Buffer>,
@@ -235,24 +235,24 @@ interface NightWish {
   readonly folder: string | null;
   /** BACKUP_USER is set. */
   readonly goesToNas: boolean;
-  /** Null leaves everything out that is secret. */
+  /** Null omits everything secret. */
   readonly passphrase: () => string | null;
-  /** That none of the backups made before is there is as it should be. */
+  /** The disk is new, so none of the earlier backups has to be there. */
   readonly isNewDisk: boolean;
   readonly nowMs: number;
   readonly say: (line: string) => void;
 }
 
-/** The disk for the backups is not there, and what lies in its place is the system's own. */
+/** The disk for the backups is not mounted; its mount point is on the system disk. */
 class NotMounted extends UsageFault {
   override readonly name = 'NotMounted';
 }
 
 /**
- * The nightly backup: to the disk of BACKUP_DIR, of which what is too old goes once the new one was
- * found right, and one to be taken to the NAS by the running house. What came of it is kept beside
- * the data, for health, doctor and the page System.
- * @throws what the first one that failed throws, once all were tried
+ * The nightly backup: one to BACKUP_DIR, where old ones are deleted once the new one is verified, and
+ * one that the running BaluPi uploads to the NAS. The outcome is stored in the data folder, for health,
+ * doctor and the page System.
+ * @throws the first failure, once all were tried
  */
 export async function backUpByNight(wish: NightWish): Promise<void> {
   const { folder, goesToNas, say } = wish;
@@ -284,7 +284,7 @@ async function toDisk(wish: NightWish, given: string): Promise<void> {
   const folder = resolve(given);
   checkPlace(folder, wish);
   for (const name of readdirSync(folder)) {
-    // Of one that a power cut ended.
+    // Left by a power cut.
     if (isNightName(name.replace(/\.part$/, '')) && name.endsWith('.part')) {
       rmSync(join(folder, name));
     }
@@ -301,11 +301,11 @@ async function toDisk(wish: NightWish, given: string): Promise<void> {
   for (const old of gone) wish.say(`Taken away, as newer ones are enough: ${old}`);
 }
 
-/** Laid where the running house looks for it, and takes it to the NAS once that is awake. */
+/** Put where the running BaluPi looks for it, to upload it once the NAS is awake. */
 async function forNas(wish: NightWish): Promise<void> {
   const folder = join(wish.dataFolder, NAS_STAGING);
   if (!existsSync(folder)) throw new NotRunning('BaluPi runs without BALUPI_BACKUP_USER yet.');
-  // The one of last night, if the NAS slept: the new one stands for both.
+  // Last night's, if the NAS slept: the new one replaces it.
   for (const old of readdirSync(folder)) rmSync(join(folder, old), { recursive: true });
   const name = nightName(wish.nowMs);
   await make(wish, folder, name, 'backup own');
@@ -327,9 +327,9 @@ async function make(
 }
 
 /**
- * Where a disk is not mounted, its folder is one of the system's own disk: filling that would end
- * the house one night. So the folder has to lie on another file system than the system's and the
- * data's; and where one was made before, it has to be there.
+ * If the disk is not mounted, its folder is on the system disk, and filling that would one night stop
+ * BaluPi. So the folder must be on a file system other than the system's and the data's, and an
+ * earlier backup must still be there.
  */
 function checkPlace(folder: string, { dataFolder, isNewDisk }: NightWish): void {
   let place = folder;
@@ -362,7 +362,7 @@ function problemOf(error: unknown): BackupProblem {
 const ENTER = /[\r\n]/;
 const [CANCEL, BACKSPACE, DELETE] = ['\u0003', '\b', '\u007f'];
 
-/** What the file of BACKUP_PASSPHRASE_FILE holds; one line feed at its end is the editor's. */
+/** The content of BACKUP_PASSPHRASE_FILE without a final line feed. */
 export function passphraseIn(file: string): string {
   let text: string;
   try {
@@ -375,7 +375,7 @@ export function passphraseIn(file: string): string {
   return text;
 }
 
-/** @returns null where nobody sits at a terminal, or who does wants none */
+/** @returns null without a terminal, or if the user wants none */
 export async function askNewPassphrase(): Promise<string | null> {
   if (!process.stdin.isTTY) return null;
   const first = await askPassphrase('Passphrase (empty: leave keys, credentials and uploads out)');
@@ -384,18 +384,18 @@ export async function askNewPassphrase(): Promise<string | null> {
   throw new UsageFault('These were two different passphrases.');
 }
 
-/** Asks without showing what is typed. @returns null where nobody sits at a terminal */
+/** Asks without echo. @returns null without a terminal */
 export async function askPassphrase(question: string): Promise<string | null> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) return null;
   stderr.write(`${question}: `);
   stdin.setRawMode(true);
   stdin.setEncoding('utf8');
-  // The question before this one has paused it.
+  // The previous question paused it.
   stdin.resume();
   try {
     let typed = '';
-    // Listened to and not iterated: an iterator would end the terminal with its first answer.
+    // Not iterated: an iterator would close stdin after the first answer.
     for (;;) {
       const { promise, resolve } = Promise.withResolvers<string>();
       stdin.once('data', resolve);
@@ -417,7 +417,7 @@ const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
-/** Sealed at a time: so much is held in memory, and no more is believed before its tag was seen. */
+/** Sealed at a time: what is held in memory, unverified, before its tag is checked. */
 const CHUNK_BYTES = 64 * 1024;
 /** 64 MB for each guess, which a Pi can spare for a second. */
 const COST: ScryptOptions = { N: 65_536, r: 8, p: 1, maxmem: 128 * 1024 * 1024 };
@@ -430,7 +430,7 @@ const derive = promisify(scrypt) as (
   cost: ScryptOptions,
 ) => Promise<Buffer>;
 
-/** Whether a stream that begins like this was sealed. */
+/** Whether a stream with this beginning is sealed. */
 function isSealed(beginning: Buffer): boolean {
   return beginning.subarray(0, MAGIC.length).equals(MAGIC);
 }
@@ -438,9 +438,9 @@ function isSealed(beginning: Buffer): boolean {
 const SEALED_MARK_BYTES = MAGIC.length;
 
 /**
- * Seals a stream under a passphrase: scrypt, then AES-256-GCM chunk by chunk. Each file has a key of
- * its own by its salt, so a chunk's number is its nonce; that number and whether it is the last are
- * sealed with it, so that chunks cannot be left out, exchanged or cut off.
+ * Seals a stream with a passphrase: scrypt, then AES-256-GCM by chunk. The salt gives each file its own
+ * key, so the chunk number can be the nonce; the number and a last-chunk flag are authenticated, so
+ * that chunks cannot be dropped, swapped or cut off.
  */
 async function* sealed(bytes: AsyncIterable<Buffer>, passphrase: string): AsyncGenerator<Buffer> {
   const salt = randomBytes(SALT_BYTES);
@@ -451,7 +451,7 @@ async function* sealed(bytes: AsyncIterable<Buffer>, passphrase: string): AsyncG
   let held: Buffer = Buffer.alloc(0);
   for await (const piece of bytes) {
     held = held.length === 0 ? piece : Buffer.concat([held, piece]);
-    // One byte more than a chunk: what is held back at the end is never nothing by accident.
+    // `>`, so that the last chunk is never empty by accident.
     while (held.length > CHUNK_BYTES) {
       yield sealOne(key, start, number, held.subarray(0, CHUNK_BYTES), false);
       number += 1;
@@ -462,8 +462,8 @@ async function* sealed(bytes: AsyncIterable<Buffer>, passphrase: string): AsyncG
 }
 
 /**
- * @returns what {@link sealed} was given; each chunk only once its tag was found right
- * @throws BackupFault for another passphrase, and for what was changed or cut
+ * @returns what {@link sealed} was given, each chunk after its tag was verified
+ * @throws BackupFault for a wrong passphrase, or a changed or truncated file
  */
 async function* opened(bytes: AsyncIterable<Buffer>, passphrase: string): AsyncGenerator<Buffer> {
   const reader = new ByteReader(bytes);

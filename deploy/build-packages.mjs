@@ -1,7 +1,7 @@
 /**
- * Makes `packages/<name>/dist/` of each package that others install: its own modules, what it uses of
- * the modules `time`, `log`, `limits` and `store` under `dist/shared/`, and beside its nodes what the editor
- * reads. Only what a package loads goes in, so none can reach BaluPi by accident.
+ * Makes `packages/<name>/dist/` of each published package: its own modules, the files it uses of `time`,
+ * `log`, `limits` and `store` under `dist/shared/`, and the editor's files beside its nodes. Only what a
+ * package loads goes in, so none can reach BaluPi by accident.
  */
 import {
   cpSync,
@@ -16,9 +16,9 @@ import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 
 const RELATIVE = /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\.ts\2/g;
-const ROOMS = 'nodes/lib/';
+const MODULES = 'nodes/lib/';
 
-/** @returns the folders of all packages, as seen from the project's */
+/** @returns the folders of all packages, relative to the project's */
 export function packageFolders(root) {
   const folder = join(root, 'packages');
   if (!existsSync(folder)) return [];
@@ -41,7 +41,7 @@ function buildPackage(root, place) {
     join(place, relative('dist', file).replace(/\.js$/, '.ts')),
   );
   const sources = new Set(entries);
-  // A set is walked on to what is added meanwhile.
+  // Iterating a set also visits what is added meanwhile.
   for (const source of sources) {
     const code = stripTypeScriptTypes(readFileSync(join(root, source), 'utf8'));
     const to = placeOf(place, source);
@@ -64,9 +64,9 @@ function buildPackage(root, place) {
   }
 }
 
-/** Where a source comes to lie in `dist`. */
+/** A source's place in `dist`. */
 function placeOf(place, source) {
   if (source.startsWith(`${place}/`)) return relative(place, source);
-  if (source.startsWith(ROOMS)) return join('shared', relative(ROOMS, source));
+  if (source.startsWith(MODULES)) return join('shared', relative(MODULES, source));
   throw new Error(`${place} uses ${source}, which is of no package and no module.`);
 }

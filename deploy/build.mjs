@@ -1,9 +1,9 @@
 /**
- * Makes `dist/` from the sources: types are taken out and nothing else is changed, so every line and
- * column stays where it is and no source map is needed. What the types say is checked by
- * `npm run lint`. A Pi builds the whole tree in a second or two; the compiler took 540 MB there.
+ * Makes `dist/` from the sources by erasing types only, so every line and column stays where it is and
+ * no source map is needed. `npm run lint` checks the types. A Pi builds the whole tree in a second or
+ * two; the compiler took 540 MB there.
  */
-// Node 20 reads this file too, for the hashes alone; it has no `stripTypeScriptTypes`.
+// Node 20 also loads this file, for the hashes only; it has no `stripTypeScriptTypes`.
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -27,7 +27,7 @@ const PLACES = {
     'flows',
     'host',
     'nodes',
-    // Its version stands in the description of the API.
+    // Its version is in the API's description.
     'package.json',
     'packages',
     'pages',
@@ -38,9 +38,9 @@ const PLACES = {
 };
 const SOURCE =
   /\.(?:ts|mjs|html|svg)$|\/(?:locales|words)\/.*\.json$|^pages\/.*\.(?:css|json)$|^packages\/[^/]+\/package\.json$/;
-/** What a build made lies beside what it was made from in a package. */
+/** A package's build output is beside its sources. */
 const MADE = /^packages\/[^/]+\/dist\//;
-/** Node has no loader for `.ts` in a package's folder, so the imports name what was made. */
+/** Node does not load `.ts` from a package's folder, so imports name the build output. */
 const LOCAL_IMPORT = /(\bfrom\s*|\bimport\s*\(?\s*|\bnew URL\(\s*)(['"])(\.{1,2}\/[^'"\n]+)\.ts\2/g;
 
 function filesIn(root, place) {
@@ -56,8 +56,8 @@ function filesIn(root, place) {
 /**
  * @param root the project's folder
  * @param part `program` or `tests`
- * @returns a hash over the names and texts of all sources of that part, whatever their times: a copied
- *   folder and a `git pull` that changes nothing stay built
+ * @returns a hash of names and texts of that part's sources, not their times: a copied folder and a
+ *   `git pull` without changes stay built
  */
 export function sourcesHash(root, part) {
   const hash = createHash('sha256');
@@ -69,7 +69,7 @@ export function sourcesHash(root, part) {
   return hash.digest('hex');
 }
 
-/** @returns the hashes of what `dist/` was made from, or null where there is no build */
+/** @returns the hashes of the sources of `dist/`, or null without a build */
 export function builtFrom(root) {
   const mark = markIn(root);
   return existsSync(mark) ? JSON.parse(readFileSync(mark, 'utf8')) : null;
@@ -79,7 +79,7 @@ function markIn(root) {
   return join(root, 'dist', '.balupi-built');
 }
 
-/** Fills `dist/` anew. The mark comes last, so that a build that was cut off does not count. */
+/** Rebuilds `dist/`. The mark comes last, so that an interrupted build does not count. */
 function makeDist(root) {
   rmSync(markIn(root), { force: true });
   for (const place of [...PLACES.program, ...PLACES.tests]) {

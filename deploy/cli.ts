@@ -45,12 +45,12 @@ import { faultOfRelease, keysIn, readRelease } from './release-file.ts';
 import { type Installation, Updater, UpdateRefused } from './update.ts';
 import { UsageFault } from './usage-fault.ts';
 
-/** `balupi`, the command of whoever sits at the Pi's own shell. */
+/** `balupi`, the command at the Pi's shell. */
 const PACKAGE_FOLDER = resolve(import.meta.dirname, '..', '..');
 const SERVICE_CREDENTIALS = '/run/credentials/balupi.service';
 const SERVICE_ENVIRONMENT = '/etc/balupi/balupi.env';
 const BACKUP_TIMER = '/etc/systemd/system/balupi-backup.timer';
-/** Of whoever makes the releases, where the installed one does not bring it. */
+/** The releases' public key, if the installed release does not include it. */
 const RELEASE_KEY = '/etc/balupi/release.pub';
 const SERVICE_UNIT = '/etc/systemd/system/balupi.service';
 const PAPERS = {
@@ -59,7 +59,7 @@ const PAPERS = {
   'deploy/balupi.bash': '/usr/share/bash-completion/completions/balupi',
   'deploy/balupi.1': '/usr/local/share/man/man1/balupi.1',
 };
-/** A look must not make a key. */
+/** So that read-only commands make no key. */
 const NO_KEY = 'not-needed-at-the-shell-0123456789abcdef';
 const ROOT_ONLY = 'Only root may do this: put sudo before it.';
 const MARKS = { ok: '  ok ', warn: 'warn ', fail: 'FAIL ' } as const;
@@ -70,7 +70,7 @@ interface Command {
   run(args: readonly string[]): Promise<number> | number;
 }
 
-/** A terminal that goes away does not end what is under way. */
+/** A closed terminal must not end a running command. */
 let outlivesItsReader = false;
 
 function say(line: string): void {
@@ -82,12 +82,12 @@ function version(): string {
   return (JSON.parse(text) as { readonly version: string }).version;
 }
 
-/** Where the service's settings stand, or those of a checkout. */
+/** The settings file of the service, or of a checkout. */
 function envFile(): string {
   return existsSync(SERVICE_ENVIRONMENT) ? SERVICE_ENVIRONMENT : join(PACKAGE_FOLDER, '.env');
 }
 
-/** With what systemd's `LoadCredential=` gives to a service that runs: its settings are whole with it. */
+/** Includes the running service's credentials of systemd's `LoadCredential=`. */
 function shellEnvironment(): Readonly<Record<string, string | undefined>> {
   if (!existsSync(SERVICE_CREDENTIALS)) return process.env;
   return { CREDENTIALS_DIRECTORY: SERVICE_CREDENTIALS, ...process.env };
@@ -123,13 +123,13 @@ function isServiceActive(): boolean {
   return spawnSync('systemctl', ['is-active', '--quiet', 'balupi']).status === 0;
 }
 
-/** It runs, or would like to: one that a wrong setting keeps down comes up with the right one. */
+/** It runs, or is enabled: a service kept down by a wrong setting starts with the right one. */
 function isServiceWanted(): boolean {
   const { stdout } = spawnSync('systemctl', ['is-active', 'balupi'], { encoding: 'utf8' });
   return ['active', 'activating', 'failed'].includes((stdout ?? '').trim());
 }
 
-/** A setting that was changed counts from here on, unless BaluPi could not start with it. */
+/** Applies a changed setting, unless BaluPi could not start with it. */
 function restartIfWanted(): number {
   if (!isServiceWanted()) return 0;
   const read = readSettings(gathered());
@@ -200,7 +200,7 @@ async function valueFor(name: string): Promise<string> {
   }
 }
 
-/** @returns the setting's name without its prefix, as it can be kept with the data */
+/** @returns the setting's name without its prefix, if it can be stored in the data folder */
 function keptName(given: string, hasWords: boolean): string {
   const name = given.replace(/^BALUPI_/, '').toUpperCase();
   if (name === '') throw new UsageFault('Which setting? `balupi settings` lists them.');
@@ -222,7 +222,7 @@ async function set([given = '', ...words]: readonly string[]): Promise<number> {
   const value = words.length > 0 ? words.join(' ') : await valueFor(name);
   const environment = gathered();
   const read = readSettings({ ...environment, [`BALUPI_${name}`]: value });
-  // A pair, such as an account and its password, is set one after the other.
+  // A pair, such as an account and its password, can only be set one after the other.
   const faults = read.kind === 'faults' ? read.faults : [];
   const own = faults.filter((fault) => fault.startsWith(`BALUPI_${name} is `));
   if (own.length > 0) throw new UsageFault(own.join('\n'));
@@ -233,13 +233,13 @@ async function set([given = '', ...words]: readonly string[]): Promise<number> {
   return restartIfWanted();
 }
 
-/** Whether one is named anywhere; a key that the data folder has is told as its own standard. */
+/** Whether a key is configured anywhere; the data folder's own is reported as the default. */
 function namesKey(): boolean {
   const named = readEnvironment(envFile(), process.env);
   return ['BALUPI_SECRET_KEY', 'BALUPI_SECRET_KEY_FILE'].some((name) => Boolean(named[name]));
 }
 
-/** @param value empty forgets it */
+/** @param value empty removes it */
 function keep(name: string, value: string, environment: Record<string, string | undefined>): void {
   const kept = new KeptSettings(resolve(environment['BALUPI_DATA_DIR'] ?? './data'));
   const { BALUPI_SECRET_KEY: present } = environment;
@@ -266,8 +266,8 @@ function settings(args: readonly string[]): number {
 }
 
 /**
- * `setup-code [--present]`: a new one for the first start in a browser; the running house sees it by
- * itself. With `--present` the one that its log told, as long as that is good.
+ * `setup-code [--present]`: a new code for the first start in a browser, which the running BaluPi picks
+ * up by itself. With `--present` the one from its log, while that is valid.
  */
 function setupCode(args: readonly string[]): number {
   const folder = resolve(gathered()['BALUPI_DATA_DIR'] ?? './data');
@@ -436,12 +436,12 @@ function tellOfRestore(restored: Restored): void {
   say('ok. Start BaluPi: systemctl start balupi');
 }
 
-/** The part of systemd's word about a unit that says where a credential of it comes from. */
+/** The lines of a unit that say where its credentials come from. */
 const CREDENTIAL_FROM = /^(?:LoadCredential|LoadCredentialEncrypted|SetCredential\w*)=(.*)$/gm;
 
 /**
- * What the service gets as its credential `secret_key` when it runs, which it does not now.
- * @returns null where it gets none; empty where only systemd can tell what it is
+ * The credential `secret_key` that the stopped service gets when it runs.
+ * @returns null for none; empty if only systemd can read it
  */
 function keyOfService(): string | null {
   const asked = [
@@ -463,7 +463,7 @@ function keyOfService(): string | null {
   return null;
 }
 
-/** Accounts and credentials of a backup are sealed under its key, so that is the one to use. */
+/** A backup's accounts and credentials are sealed with its key, so that one is used. */
 function useKey(secretKey: string): void {
   const name = 'BALUPI_SECRET_KEY';
   const did = letKeyHold(envFile(), process.env, secretKey, keyOfService());
@@ -487,7 +487,7 @@ async function move([given]: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** `check [--without-data]`: what a start of this version would stumble over. Changes nothing. */
+/** `check [--without-data]`: what would make a start of this version fail. Changes nothing. */
 async function check(args: readonly string[]): Promise<number> {
   const folder = resolve(settingsOf(gathered()).DATA_DIR);
   if (!args.includes('--without-data')) checkSchemas(folder);
@@ -541,7 +541,7 @@ async function update(args: readonly string[]): Promise<number> {
   return await awake(updater.bring(release));
 }
 
-/** The clock's timers do not keep a process alive, and this one is here to wait. */
+/** Keeps the process alive while it waits: the clock's timers are unref'ed. */
 async function awake(work: Promise<number>): Promise<number> {
   const alive = setInterval(() => undefined, 60_000);
   try {
@@ -555,14 +555,14 @@ function needsRoot(): void {
   if (process.getuid?.() !== 0) throw new UsageFault(ROOT_ONLY);
 }
 
-/** Undelivered uploads are the family's: nothing is taken away while some wait. */
+/** Removes nothing while undelivered uploads wait. */
 async function uninstall(args: readonly string[]): Promise<number> {
   needsRoot();
   const purge = args.includes('--purge');
   const folder = resolve(settingsOf(gathered()).DATA_DIR);
-  // With the service its credentials go.
+  // Read now: the credentials vanish with the service.
   const own = purge ? ownEnvironment() : {};
-  // The queue has one owner at a time, so it is asked once the service has let it go.
+  // The queue has one owner at a time, so it is read after the service has stopped.
   systemctl('stop', 'balupi');
   const waiting = undelivered(folder);
   if (waiting > 0 && !args.includes('--even-with-uploads')) {
@@ -593,7 +593,7 @@ async function uninstall(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** As the service has it, its key among it. */
+/** The service's environment, including its key. */
 function ownEnvironment(): Readonly<Record<string, string | undefined>> {
   return gatherEnvironment(envFile(), shellEnvironment(), Object.keys(SETTINGS));
 }
@@ -605,7 +605,7 @@ function removeTraces(folder: string): void {
   say('Taken away, with all data, settings and the user balupi.');
 }
 
-/** The Pi stands among its users' devices at the NAS; after a purge nobody here could take it off. */
+/** Unregisters the Pi from its users' devices at the NAS, which is impossible after a purge. */
 async function forgetsDevices(
   environment: Readonly<Record<string, string | undefined>>,
   evenSo: boolean,
@@ -623,7 +623,7 @@ async function forgetsDevices(
   return evenSo;
 }
 
-/** The folder itself may be where a disk is mounted, and stays then. */
+/** Keeps the folder itself if it is a mount point. */
 function removeData(folder: string): void {
   if (!existsSync(folder)) return;
   for (const name of readdirSync(folder)) {
@@ -638,7 +638,7 @@ function removeData(folder: string): void {
   }
 }
 
-/** How many uploads and changes of anybody's have not reached the NAS. */
+/** How many uploads and changes have not reached the NAS. */
 function undelivered(folder: string): number {
   const file = join(folder, 'queue.db');
   if (!existsSync(file)) return 0;
@@ -755,7 +755,7 @@ async function main([word = 'help', ...args]: readonly string[]): Promise<number
   return await command.run(args);
 }
 
-/** Faults in words for whoever sits at the shell. */
+/** Errors whose message is meant for the user. */
 const SAID_WELL = [UsageFault, BackupFault, NotRunning, UpdateRefused];
 
 function wordsOf(error: unknown): string {
@@ -770,9 +770,9 @@ function codeOf(error: unknown): number {
   return exitCodeOf(error);
 }
 
-// What it writes for the service is nobody else's to read.
+// What it writes is for the service's user only.
 process.umask(0o077);
-// Whoever reads only the first lines closes the pipe, and that is no fault.
+// A reader such as `head` closes the pipe early, which is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (outlivesItsReader) return;
   if (error.code !== 'EPIPE') throw error;

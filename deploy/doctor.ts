@@ -14,7 +14,7 @@ import { knownMac } from './known-mac.ts';
 
 export type { Finding };
 
-/** The doctor at the shell: he asks from outside what the house itself knows. */
+/** The doctor at the shell: asks the running BaluPi from outside. */
 export async function examine(settings: Settings): Promise<readonly Finding[]> {
   const dataFolder = resolve(settings.DATA_DIR);
   return inEnglish(

@@ -12,11 +12,10 @@ const QUIET = {
 };
 
 /**
- * Takes this Pi's own registrations off the lists of devices at the NAS, for a Pi that goes for
- * good. The house is built for it and not started: nothing listens, nothing is delivered. BaluPi has
- * to be stopped.
- * @returns how many went, and how many stay as the NAS did not take it now
- * @throws DataFolderInUseError and what else a start throws
+ * Removes this Pi's registrations from the NAS's device lists, before it is uninstalled for good. The
+ * app is built for it but not started: nothing listens, nothing is delivered. BaluPi must be stopped.
+ * @returns how many were removed, and how many stay as the NAS did not accept it now
+ * @throws DataFolderInUseError and other errors of a start
  */
 export async function unregister(
   settings: Settings,
@@ -31,23 +30,23 @@ export async function unregister(
     host: { flows: () => flows, isDiskSlow: () => false, palette: () => [] },
     trial: { isOn: false, isUndecided: false },
   };
-  // The clock's timers do not keep a process alive; this one is here to wait.
+  // Keeps the process alive: the clock's timers are unref'ed.
   const alive = setInterval(() => undefined, 60_000);
-  const house = new App(parts);
-  const { nas, credentials } = house.services;
+  const app = new App(parts);
+  const { nas, credentials } = app.services;
   try {
     nas.start();
     await nas.probe();
     return await credentials.unregister();
   } finally {
     await nas.stop();
-    house.data.close();
+    app.data.close();
     clearInterval(alive);
     giveBack(resolve(settings.DATA_DIR));
   }
 }
 
-/** Root looked in: what it made there has to be the service's, should that go on after all. */
+/** Run by root: gives new files to the service's user, should the service go on after all. */
 function giveBack(folder: string): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(folder);

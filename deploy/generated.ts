@@ -1,6 +1,5 @@
 /**
- * The files that say what the code says: each is written from it by `npm run docs`, and a test holds
- * the two together.
+ * The files generated from the code by `npm run docs`; a test keeps them in sync.
  */
 import { writeFileSync } from 'node:fs';
 import { ENDPOINTS, type Endpoint } from '../nodes/lib/api/api.ts';
@@ -52,7 +51,7 @@ function envExample(): string {
     '',
   ];
   for (const [name, { standard, meaning }] of Object.entries(SETTINGS)) {
-    // The zone of whoever writes this file is nobody's default.
+    // Not the zone of whoever runs this.
     const value = name === 'TIMEZONE' ? '' : (standard ?? '');
     lines.push(`# ${meaning}`, `#BALUPI_${name}=${value}`, '');
   }
@@ -91,7 +90,7 @@ function bodyOf({ body, bodySchema, streamType }: Endpoint): string {
   return body === 'stream' ? [streamType, named].filter((part) => part !== '').join(': ') : named;
 }
 
-/** The names of an object's fields; those that may stay away with a question mark. */
+/** The names of an object's fields; optional ones with a question mark. */
 function fields(schema: unknown): string {
   const { properties = {}, required = [] } = schema as {
     readonly properties?: object;

@@ -8,8 +8,8 @@ import { Store } from '../nodes/lib/store/store.ts';
 import type { Settings } from '../settings.ts';
 
 /**
- * The MAC address by which the NAS is woken: from the settings, else as a running BaluPi learnt it.
- * @returns null where none is known, or the database that has it cannot be read
+ * The MAC address that wakes the NAS: from the settings, else as BaluPi learnt it.
+ * @returns null if none is known, or the database that has it cannot be read
  */
 export function knownMac(settings: Settings): string | null {
   if (settings.NAS_MAC_ADDRESS !== null) return normaliseMac(settings.NAS_MAC_ADDRESS);
@@ -19,7 +19,7 @@ export function knownMac(settings: Settings): string | null {
   try {
     return learntMac(file, folder);
   } catch (error) {
-    // A damaged database is put right by the next start, and whoever asks has more to say.
+    // The next start repairs a damaged database; the caller has other findings to report.
     if (error instanceof Error) return null;
     throw error;
   } finally {
@@ -28,10 +28,9 @@ export function knownMac(settings: Settings): string | null {
 }
 
 /**
- * In a copy, never in the database itself: whoever closes that as the last one by its locks takes
- * its log away, and a running BaluPi would go on writing to a log that nobody finds again. It cannot
- * be relied on that it holds a lock: the kernel lets all those of a process go with any descriptor of
- * the file that it closes (fcntl(2)).
+ * Reads a copy, never the database itself: the last process to close that, by its locks, deletes its
+ * log, and a running BaluPi would go on writing to a deleted file. Its locks cannot be relied on: the
+ * kernel drops all of a process's locks when it closes any descriptor of the file (fcntl(2)).
  */
 function learntMac(file: string, folder: string): string | null {
   const copy = join(folder, 'queue.db');

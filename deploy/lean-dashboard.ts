@@ -6,11 +6,11 @@ import { dashboardFolder, type LeanFiles } from '../host/dashboard-files.ts';
 import { lightSources, makeLight } from './light-page.ts';
 
 /**
- * A lean copy of the Dashboard's page, for a house whose pages use none of what is left out (ADR 0049):
- * charts and gauges of the Dashboard's own, Markdown with its diagrams and 190 languages of code, and
- * all icons but those that our pages and the Dashboard itself name. The rest is the Dashboard's own
- * code, bundled anew into one script. What is replaced is looked for in its very words: where a new
- * version says it otherwise there is no lean copy, and everybody gets the whole.
+ * A lean copy of the Dashboard's page, for flows that need none of what it omits (ADR 0049): the
+ * Dashboard's charts and gauges, Markdown with its diagrams and 190 languages of code, and all icons
+ * but those named by our pages or the Dashboard itself. The rest is the Dashboard's own code, bundled
+ * into one script. Replacements match its exact text: if a new version differs, there is no lean copy
+ * and everybody gets the full page.
  */
 
 /** Icons that a page or its widgets name. */
@@ -19,10 +19,10 @@ const ICON = /\bmdi-[a-z0-9-]+/g;
 const ICON_RULE = /\.(mdi-[a-z0-9-]+):{1,2}before\{content:"([^"]*)"\}/g;
 const ICON_FONT = /@font-face\{font-family:"?Material Design Icons"?;[^}]*\}/;
 
-/** What the lean script lacks, and who asked for it all the same gets the whole page. */
+/** Stands for what the lean script lacks: a reader who needs it gets the full page. */
 const GONE = `const gone = () => { location.reload(); throw new Error('left out'); };`;
 
-/** In place of the chunk that brings Markdown's diagrams and, beside them, small helpers of all. */
+/** Replaces the chunk with Markdown's diagrams, which also holds small shared helpers. */
 const HELPERS = `
 import DOMPurify from 'dompurify';
 ${GONE}
@@ -37,7 +37,7 @@ interface Import {
   readonly local: string;
 }
 
-/** @throws Error naming what a new version of the Dashboard no longer says as it did */
+/** @throws Error naming what has changed in a new version of the Dashboard */
 function must<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) throw new Error(`The Dashboard has no ${what}.`);
   return value;
@@ -74,8 +74,8 @@ function charts(script: string): string {
 }
 
 /**
- * In place of a parser and a generator that take a template's script apart and put it together again:
- * the browser reads it, and of what it exports the same is taken.
+ * Replaces a parser and a generator that take a template's script apart and reassemble it: the browser
+ * evaluates it, and the same exports are used.
  */
 const READER = `const VueParser = { parse(script) {
   const body = /^\\s*export\\s+default\\s+(\\{[^]*\\})\\s*;?\\s*$/.exec(script);
@@ -85,12 +85,12 @@ const READER = `const VueParser = { parse(script) {
   return Object.fromEntries(Object.entries(read).filter(([, one]) => one !== undefined));
 } }`;
 
-/** What is said otherwise in the page's script, and how often it is there. */
+/** Replacements in the page's script, each with its expected number of matches. */
 const REPLACED: readonly (readonly [what: string, pattern: RegExp, by: string, times: number])[] = [
   ['languages of code', /\bhljs\.registerLanguage\("[^"]+",require\w+\(\)\);/g, '', 100],
   ['reader of templates', /const VueParser=\{parse:parseSFC\}/g, READER, 1],
   ['old templates', /\beval\(component\.js\)/g, 'new Function(component.js).call(this)', 1],
-  // Where a scope is given to an eval nothing of the module can be left out; this one is not called.
+  // A direct eval keeps the whole module from being tree-shaken; this one is never called.
   ['evals of the parser', /(?<=[^.\w])eval\("/g, '(0,eval)("', 6],
 ];
 
@@ -121,7 +121,7 @@ async function bundled(folder: string, entry: string): Promise<string> {
             path: /(mermaid|echarts)/.exec(path)?.[1] ?? '',
             namespace: 'lean',
           }));
-          // Fetched when it is wanted, from where it lies.
+          // Loaded on demand from its own address.
           own.onResolve({ filter: /^\.\/workbox-/ }, ({ path }) => ({ path, external: true }));
           own.onLoad({ filter: /.*/, namespace: 'lean' }, ({ path }) => ({
             contents: parts.get(path) ?? '',
@@ -134,7 +134,7 @@ async function bundled(folder: string, entry: string): Promise<string> {
   return must(made.outputFiles[0], 'script').text;
 }
 
-/** Every icon that our pages name, and that the Dashboard's own script does. */
+/** Every icon named by our pages or the Dashboard's script. */
 function usedIcons(script: string): ReadonlySet<string> {
   const flows = readdirSync('flows', { recursive: true })
     .map((name) => join('flows', String(name)))
@@ -147,11 +147,11 @@ interface Style {
   readonly text: string;
   readonly font: string;
   readonly icons: readonly string[];
-  /** The font and its icons alone. */
+  /** The style rules of the font and its icons only. */
   readonly signs: string;
 }
 
-/** @param put lays the font down, and tells its address */
+/** @param put writes the font and returns its address */
 async function style(
   { assets, sheet, icons: used }: Sources,
   put: (bytes: Buffer) => string,
@@ -202,7 +202,7 @@ function sources(): Sources {
   return { assets, script, sheet, icons: usedIcons(readFileSync(join(assets, script), 'utf8')) };
 }
 
-/** What the copy is made from; their names hold a hash of what is in them. */
+/** A key of the copy's sources, whose names hold content hashes. */
 function keyOf({ script, sheet, icons }: Sources): string {
   const hash = createHash('sha256').update(readFileSync(import.meta.filename));
   for (const file of lightSources()) hash.update(readFileSync(file));
@@ -215,7 +215,7 @@ function isMade(target: string, key: string): boolean {
   return (JSON.parse(readFileSync(file, 'utf8')) as { readonly key?: string }).key === key;
 }
 
-/** Writes a file of the copy, also packed. @returns its address below `/dashboard/` */
+/** Writes a file of the copy, also compressed. @returns its address below `/dashboard/` */
 function put(target: string, name: string, bytes: Buffer): string {
   const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 10);
   const file = `assets/lean-${hash}-${name}`;
@@ -237,9 +237,9 @@ function clear(target: string): void {
 }
 
 /**
- * Makes the lean copy where it is not made yet. Where this version of the Dashboard cannot be made
- * lean, or the tools for it are not installed, there is none, and the build says why.
- * @param target where the packed files of the Dashboard lie
+ * Makes the lean copy unless it exists. If this version of the Dashboard cannot be made lean, or the
+ * tools are not installed, there is none, and the build says why.
+ * @param target folder of the Dashboard's compressed files
  */
 export async function makeLean(target: string): Promise<void> {
   try {

@@ -6,9 +6,9 @@ import { dashboardFolder, type LightFiles, partHash } from '../host/dashboard-fi
 import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 
 /**
- * Builds the light page (ADR 0069): the script of `pages/dashboard` with Vue and the socket that the
- * Dashboard itself brings, and with the shipped parts compiled ahead, once for each language. A part
- * that an owner changed is no longer the one that was compiled; for it the page fetches the compiler.
+ * Builds the light page (ADR 0069): the script of `pages/dashboard` with the Dashboard's own Vue and
+ * socket, and the shipped parts precompiled once per language. For a part that an owner changed, the
+ * page fetches the compiler.
  */
 
 const SOURCE = join('pages', 'dashboard');
@@ -17,12 +17,12 @@ const WORD_FILES = join('nodes', 'lib', 'words');
 const PART =
   /^<template>([^]*)<\/template>\s*<script>\s*export default (\{[^]*\});\s*<\/script>\s*$/;
 
-/** What of Vue's compiler is used. */
+/** The part of Vue's compiler that is used. */
 interface Compiler {
   compile(template: string, options: object): { readonly code: string };
 }
 
-/** Everything that a change of makes another light page. */
+/** The light page's sources. */
 export function lightSources(): readonly string[] {
   const folders = [SOURCE, PARTS, WORD_FILES].flatMap((folder) =>
     readdirSync(folder).map((name) => join(folder, name)),
@@ -30,7 +30,7 @@ export function lightSources(): readonly string[] {
   return [import.meta.filename, ...folders.sort()];
 }
 
-/** Where Vue, its compiler and the socket lie that the Dashboard brings. */
+/** The Dashboard's own Vue, compiler and socket. */
 function brought(): { vue: string; browserCompiler: string; socket: string; compiler: Compiler } {
   const dashboard = createRequire(join(dashboardFolder(), '..', 'package.json'));
   const vueFolder = dirname(dashboard.resolve('vue/package.json'));
@@ -54,7 +54,7 @@ function partFiles(): readonly string[] {
   return readdirSync(PARTS).filter((name) => /\.(?:vue|css)$/.test(name));
 }
 
-/** A part in that language as a module: a Vue component, or the text of a style sheet. */
+/** A part in one language as a module: a Vue component, or the text of a style sheet. */
 function partModule(file: string, language: Language, compiler: Compiler): string {
   const format = WORDS.text(language, formatOf(file));
   if (file.endsWith('.css')) return `export default ${JSON.stringify(format)};`;
@@ -100,13 +100,13 @@ async function bundle(
 }
 
 /**
- * Has a browser compile the whole script beside the page while it loads, where it does that (Chromium
- * from 136 on), rather than each function on the page's own thread when it is called first. Nearly
- * all of it is called before the first chart, and what is compiled late is read twice.
+ * Makes Chromium (from 136) compile the whole script off the main thread while it loads, rather than
+ * each function at its first call. Nearly all of it is called before the first chart, and functions
+ * compiled late are parsed twice.
  */
 const COMPILED_AT_ONCE = '//# allFunctionsCalledOnLoad';
 
-/** @param compiler where the page fetches the compiler from, when it needs it */
+/** @param compiler address of the compiler */
 function entry(socket: string, files: readonly string[], compiler: string): string {
   const parts = files.map((file, at) => `import part${at} from ${JSON.stringify(`part:${file}`)};`);
   const named = files.map((file, at) => `${JSON.stringify(file)}: part${at}`);
@@ -127,7 +127,7 @@ start({
 
 /**
  * @param signs the rules of the icons' font
- * @param put lays a file down, and tells its address below `/dashboard/`
+ * @param put writes a file and returns its address below `/dashboard/`
  */
 export async function makeLight(
   signs: string,

@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path';
 import ts from 'typescript';
 
-/** Something that our code offers and that no code which runs takes. */
+/** An export or member that no running code uses. */
 interface Unused {
   readonly kind: 'export' | 'member';
   readonly file: string;
@@ -9,7 +9,7 @@ interface Unused {
   readonly name: string;
 }
 
-/** What something outside of our code takes by its name, and why no mention of it is found. */
+/** Names used from outside of our code, and why no mention of them is found. */
 const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] = [
   {
     what: /^nodes\/([\w-]+)\/\1\.ts register$/,
@@ -33,11 +33,11 @@ const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] 
   },
 ];
 
-/** Who mentions whom, by symbol and not by spelling. */
+/** The graph of mentions, by symbol and not by spelling. */
 class Mentions {
   /** From a declaration to what its text mentions. */
   readonly #from = new Map<ts.Node, Set<ts.Node>>();
-  /** What is mentioned outside of every declaration: that text runs when its file is loaded. */
+  /** Mentioned outside of every declaration, so used when the file is loaded. */
   readonly #roots = new Set<ts.Node>();
   readonly #checker: ts.TypeChecker;
   readonly #flow: TypeFlow;
@@ -56,7 +56,7 @@ class Mentions {
     }
   }
 
-  /** Takes a declaration as mentioned, whoever does. */
+  /** Marks a declaration as used. */
   keep(node: ts.Node): void {
     this.#roots.add(node);
   }
@@ -64,7 +64,7 @@ class Mentions {
   /** @returns every declaration that running code reaches */
   reached(): ReadonlySet<ts.Node> {
     const found = new Set(this.#roots);
-    // A set is walked on to what is added meanwhile.
+    // Iterating a set also visits what is added meanwhile.
     for (const node of found) for (const next of this.#from.get(node) ?? []) found.add(next);
     return found;
   }
@@ -90,7 +90,7 @@ class Mentions {
     }
   }
 
-  /** `room[key]` mentions all that `key` may be. */
+  /** `object[key]` mentions every member that `key` may name. */
   #mentionKeys(node: ts.ElementAccessExpression, holder: ts.Node | undefined): void {
     const key = this.#checker.getTypeAtLocation(node.argumentExpression);
     const whole = this.#checker.getTypeAtLocation(node.expression);
@@ -119,7 +119,7 @@ class Mentions {
   }
 }
 
-/** Whether what a node says counts only when the node itself is taken. */
+/** Whether mentions inside a node count only if the node itself is used. */
 function isHolder(node: ts.Node): boolean {
   if (ts.isClassElement(node)) {
     return ts.isClassLike(node.parent) && !ts.isConstructorDeclaration(node);
@@ -149,7 +149,7 @@ interface Offer {
   readonly node: ts.Node;
 }
 
-/** All that a file offers to others. */
+/** All exports and public members of a file. */
 function* offersOf(file: ts.SourceFile): Iterable<Offer> {
   for (const statement of file.statements) {
     if (ts.isExportDeclaration(statement)) yield* reExports(statement);
@@ -187,11 +187,11 @@ function isExported(statement: ts.Statement): boolean {
 }
 
 /**
- * Finds exports and public members that no running code takes: tests may call them, and the house
- * does not. A mending that nobody calls mends nothing.
- * @param places files and folders of code that runs, as seen from `folder`; tests are none
+ * Finds exports and public members that no running code uses, though tests may: a fix that nothing
+ * calls fixes nothing.
+ * @param places files and folders of running code, relative to `folder`, so without tests
  * @param folder a tree laid out like this one
- * @throws Error when the compiler cannot read the tree
+ * @throws Error if the compiler cannot read the tree
  */
 export function unusedIn(places: readonly string[], folder = process.cwd()): readonly Unused[] {
   const config = ts.getParsedCommandLineOfConfigFile(join(folder, 'tsconfig.json'), {}, host());
@@ -224,15 +224,15 @@ function host(): ts.ParseConfigFileHost {
   };
 }
 
-/** Told that whoever takes `asked` takes `given` with it. */
+/** Called for each pair where using `asked` also uses `given`. */
 type Taken = (asked: ts.Node, given: ts.Node) => void;
 
 /** How deep a value is followed into what it is made of. */
 const DEEPEST = 6;
 
 /**
- * Follows values to where another type is asked for: a service handed over as a port, a class that
- * implements an interface. Whoever calls the port's member calls the service's.
+ * Follows values to where they are used as another type: a service passed as a port, a class that
+ * implements an interface. A call of the port's member is a call of the service's.
  */
 class TypeFlow {
   readonly #checker: ts.TypeChecker;
@@ -244,7 +244,7 @@ class TypeFlow {
     this.#taken = taken;
   }
 
-  /** What the class extends and implements is asked of it. */
+  /** A class provides what it extends and implements. */
   ofClass(node: ts.ClassLikeDeclaration): void {
     const own = this.#checker.getTypeAtLocation(node);
     for (const clause of node.heritageClauses ?? []) {
@@ -252,14 +252,14 @@ class TypeFlow {
     }
   }
 
-  /** An expression is what its place asks for. */
+  /** An expression provides what its context expects. */
   ofExpression(node: ts.Expression): void {
     const asked = this.#checker.getContextualType(node);
     if (asked !== undefined) this.#flow(this.#checker.getTypeAtLocation(node), asked);
     if (ts.isCallExpression(node) || ts.isNewExpression(node)) this.#ofCall(node);
   }
 
-  /** What a type parameter must have is asked of what stands for it. */
+  /** A type argument provides what its parameter's constraint requires. */
   #ofCall(node: ts.CallExpression | ts.NewExpression): void {
     const declared = this.#checker.getResolvedSignature(node)?.declaration;
     if (declared === undefined || !ts.isFunctionLike(declared)) return;
@@ -292,7 +292,7 @@ class TypeFlow {
     return true;
   }
 
-  /** `Promise<Room>` where `Promise<Port>` is asked for. */
+  /** `Promise<Service>` where `Promise<Port>` is asked for. */
   #flowArguments(given: ts.Type, asked: ts.Type, depth: number): void {
     if (given.symbol !== asked.symbol) return;
     const wanted = this.#argumentsOf(asked);
@@ -307,7 +307,7 @@ class TypeFlow {
     return isReference ? this.#checker.getTypeArguments(type as ts.TypeReference) : [];
   }
 
-  /** What a function gives is what its place is given, and what it gets comes from there. */
+  /** A function's results flow to its context, and its parameters come from there. */
   #flowCalls(given: ts.Type, asked: ts.Type, depth: number): void {
     const one = given.getCallSignatures()[0];
     const other = asked.getCallSignatures()[0];
@@ -339,13 +339,13 @@ function isMadeOfParts(type: ts.Type): boolean {
   return (type.flags & (ts.TypeFlags.Object | ts.TypeFlags.Intersection)) !== 0;
 }
 
-/** Whether something is declared by a package or the language, and by nothing of ours. */
+/** Whether a symbol is declared only by packages or the language. */
 function isOutside(symbol: ts.Symbol | undefined): boolean {
   const places = symbol?.declarations ?? [];
   return places.length > 0 && places.every(stoodOutside);
 }
 
-/** @returns whether a declaration stands in a package, or in the language's own library */
+/** @returns whether a declaration is in a package or the language's library */
 function stoodOutside(node: ts.Node): boolean {
   return node.getSourceFile().isDeclarationFile;
 }

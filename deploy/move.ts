@@ -20,62 +20,62 @@ import { letDataFolderHold } from '../host/environment.ts';
 import { holdDataFolder, INCOMPLETE, MOVED } from '../nodes/lib/store/data-folder.ts';
 import { UsageFault } from './usage-fault.ts';
 
-/** In the folder that is left, while it is: where to. */
+/** Mark in the old folder during a move: its target. */
 const MOVING = 'moving-to';
-/** In the folder that was filled: where from. */
+/** Mark in the new folder: its origin. */
 const CAME_FROM = 'moved-from';
-/** Made anew at every start, or another process's for the moment. */
+/** Recreated at every start, or temporary files of another process. */
 const NOT_MOVED = new Set([
   ...['lock.db', 'lock.db-journal', 'control.sock', 'backup-running', 'restore-running'],
   ...[MOVING, MOVED, CAME_FROM, INCOMPLETE],
 ]);
-/** What a disk of one's own has at its root. */
+/** At the root of a dedicated disk. */
 const OF_THE_DISK = 'lost+found';
-/** Where the unit shows the service nothing (ProtectHome=). */
+/** Hidden from the service by its unit (ProtectHome=). */
 const HIDDEN = /^\/(?:home|root|run\/user)\//;
-/** A database that is written to is no database when it is copied; these go once nobody writes. */
+/** Copied only once nobody writes: a copy of a database in use is not valid. */
 const DATABASE = /\.db(?:-wal|-shm)?$/;
-/** Younger ones may be written in the very tick of the clock in which they are copied. */
+/** Younger files may still change within the same clock tick as the copy. */
 const YOUNG_MS = 5_000;
 /** A pass that copied less leaves little to do while BaluPi is stopped. */
 const LITTLE_BYTES = 64_000_000;
 const MOST_PASSES = 5;
 const PIECE_BYTES = 1024 * 1024;
-/** File systems keep holes in blocks of 4 KB or more; larger ones are looked for faster. */
+/** Granularity of the search for holes; file systems have blocks of 4 KB or more. */
 const HOLE_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(HOLE_BYTES);
 const STAGED = '.moving';
 const SIGNALS = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
 
 function goOn(): void {
-  // Heard, and not followed: what was begun is nearly done.
+  // Ignored: the move is nearly done.
 }
 
-/** The service, as far as a move has to do with it. */
+/** What a move needs of the service. */
 export interface Service {
   isActive(): boolean;
-  /** It starts with the machine: one that does not run was stopped by a move that was cut. */
+  /** Starts at boot; if it does not run, an interrupted move stopped it. */
   isEnabled(): boolean;
   stop(): Promise<void>;
-  /** Waits until it is ready. @returns whether it came to that */
+  /** Starts it and waits. @returns whether it became ready */
   start(): Promise<boolean>;
-  /** Reads its unit anew. */
+  /** Reloads its unit. */
   reload(): void;
 }
 
 export interface MoveWish {
-  /** DATA_DIR as it is. */
+  /** The present DATA_DIR. */
   readonly from: string;
   readonly to: string;
   /** Where DATA_DIR is set. */
   readonly settingsFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** What of the unit names the folder; it need not be there. */
+  /** The unit's drop-in that names the folder; may not exist. */
   readonly dropIn: string;
   readonly service: Service;
 }
 
-/** The service that install.sh lays down, where it did. */
+/** The service that install.sh installs. */
 export const SERVICE: Pick<MoveWish, 'service' | 'dropIn'> = {
   dropIn: '/etc/systemd/system/balupi.service.d/10-machine.conf',
   service: {
@@ -101,15 +101,15 @@ interface Pass {
 }
 
 /**
- * Moves the data to another folder, such as one on a larger disk. Nearly all is copied while BaluPi
- * runs; then it is stopped, what changed since is copied too, and one line of the settings changes.
+ * Moves the data to another folder, such as one on a larger disk. Copies nearly all of it while BaluPi
+ * runs, then stops it, copies what has changed since, and changes one line of the settings.
  *
- * Whatever ends this, and whenever: the folder that the settings name is whole. Until that line
- * changes it is the old one, in which nothing is changed but a mark; from then on the new one. A
- * folder that is not whole yet has a mark with which no BaluPi starts on it, and the same command
- * goes on where the last one ended. The old data stay, marked so that nobody lives there by mistake.
+ * Whenever this is interrupted, the folder named in the settings is complete: until that line changes
+ * the old one, in which only a mark was added; from then on the new one. An incomplete folder has a
+ * mark that keeps BaluPi from starting on it, and the same command continues where the last one ended.
+ * The old data stay, marked so that nothing starts on them by mistake.
  *
- * Yields what was done, for whoever watches.
+ * Yields its progress.
  */
 export class Move {
   readonly #wish: MoveWish;
@@ -122,7 +122,7 @@ export class Move {
     this.#to = resolve(wish.to);
   }
 
-  /** @throws UsageFault, DataFolderInUseError and what a disk throws; BaluPi runs again then */
+  /** @throws UsageFault, DataFolderInUseError and disk errors; BaluPi runs again then */
   async *run(): AsyncGenerator<string> {
     if (this.#from === this.#to) {
       yield* this.#settled();
@@ -158,7 +158,7 @@ export class Move {
       throw new UsageFault(`The service sees nothing of ${this.#to}: name another place.`);
     }
     this.#checkWay();
-    // Somebody runs there who is not the service, and so could not be stopped later.
+    // Throws if a process other than the service runs there, as that could not be stopped later.
     if (!service.isActive()) holdDataFolder(this.#from)();
   }
 
@@ -171,7 +171,7 @@ export class Move {
     );
   }
 
-  /** The service is a user like any other, and has to get through every folder above. */
+  /** The service's user needs access to every parent folder. */
   #checkWay(): void {
     const { uid } = statSync(this.#from);
     for (let above = dirname(this.#to); ; above = dirname(above)) {
@@ -188,7 +188,7 @@ export class Move {
     return !existsSync(this.#to) || readdirSync(this.#to).every((name) => name === OF_THE_DISK);
   }
 
-  /** Begun by an earlier run, from this folder to that one. */
+  /** An earlier run began this very move. */
   #isOurs(): boolean {
     const begun = textIn(join(this.#from, MOVING)) === this.#to;
     const came = textIn(join(this.#to, INCOMPLETE)) ?? textIn(join(this.#to, CAME_FROM));
@@ -200,7 +200,7 @@ export class Move {
     mkdirSync(this.#to, { recursive: true, mode: 0o700 });
     chownSync(this.#to, uid, gid);
     chmodSync(this.#to, 0o700);
-    // Where the next run can see that this folder is its own: before anything else lies in there.
+    // Before anything else is written, so that the next run recognises the folder as its own.
     mark(join(this.#from, MOVING), this.#to);
     if (existsSync(join(this.#to, CAME_FROM))) {
       renameSync(join(this.#to, CAME_FROM), join(this.#to, INCOMPLETE));
@@ -220,7 +220,7 @@ export class Move {
   }
 
   async *#switchOver(): AsyncGenerator<string> {
-    // From here on BaluPi has to be started again by this very process.
+    // From here on this process must start BaluPi again.
     for (const signal of SIGNALS) process.on(signal, goOn);
     try {
       yield* this.#switchUndisturbed();
@@ -265,7 +265,7 @@ export class Move {
     yield `The old data are still in ${this.#from}. Once all is well: rm -r ${this.#from}`;
   }
 
-  /** The settings name that folder already: an earlier run may have ended right behind its switch. */
+  /** The settings already name that folder: an earlier run may have ended right after the switch. */
   async *#settled(): AsyncGenerator<string> {
     const { service } = this.#wish;
     const old = textIn(join(this.#to, CAME_FROM));
@@ -281,8 +281,8 @@ export class Move {
   }
 
   /**
-   * Where the new place is refused to it, the old one is as good as before, as long as nothing was
-   * done in the new one; after that only the new one knows all.
+   * If BaluPi cannot start in the new folder, the old one is still valid as long as nothing was
+   * written to the new one.
    */
   async #startThere(): Promise<void> {
     const { service } = this.#wish;
@@ -326,7 +326,7 @@ export class Move {
     service.reload();
   }
 
-  /** Nobody writes any more: what differs is copied, what is gone goes there as well. */
+  /** With BaluPi stopped: copies what differs and deletes what is gone. */
   async #copyRest(): Promise<void> {
     await this.#copyFolder('', { isLast: true, copiedBytes: 0 });
     settle(this.#to);
@@ -351,7 +351,7 @@ export class Move {
     else if (entry.isFile()) await this.#copyFile(inside, pass);
   }
 
-  /** What was there in an earlier pass and is gone since. */
+  /** Deletes what an earlier pass copied and is gone since. */
   async #removeOthers(inside: string, names: ReadonlySet<string>): Promise<void> {
     const folder = join(this.#to, inside);
     for (const name of await readdir(folder)) {
@@ -399,12 +399,12 @@ export class Move {
   }
 }
 
-/** Whether something right in a data folder is none of the data. */
+/** Whether a top-level name in a data folder is not data. */
 function isLeft(name: string): boolean {
   return NOT_MOVED.has(name) || name === OF_THE_DISK;
 }
 
-/** As it was when it was looked at: what is written meanwhile makes it another for the next pass. */
+/** Copies the file as of `told`: a later write changes its times, so the next pass copies it again. */
 async function copyInto(staged: string, source: FileHandle, told: BigIntStats): Promise<void> {
   const target = await open(staged, 'w', 0o600);
   try {
@@ -429,7 +429,7 @@ async function copyInto(staged: string, source: FileHandle, told: BigIntStats): 
     await target.close();
   }
   const microseconds = Number(told.mtimeNs / 1_000n);
-  // In the middle of its microsecond, as seconds in a double are not exact to the last of them.
+  // Mid-microsecond, as a double of seconds is not exact to the microsecond.
   const atS = (microseconds + 0.5) / 1e6;
   await utimes(staged, atS, atS);
 }
@@ -445,7 +445,7 @@ function isSame(one: BigIntStats, other: BigIntStats): boolean {
   return one.size === other.size && one.mtimeNs / 1_000n === other.mtimeNs / 1_000n;
 }
 
-/** While BaluPi runs, what is there now may be gone in a moment. */
+/** While BaluPi runs, files may vanish. */
 function unlessGone({ isLast }: Pick<Pass, 'isLast'>): (error: unknown) => null {
   return (error) => {
     if (!isLast && (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
@@ -453,7 +453,7 @@ function unlessGone({ isLast }: Pick<Pass, 'isLast'>): (error: unknown) => null 
   };
 }
 
-/** What a folder takes of its disk; holes take nothing. */
+/** Disk usage of a folder, without holes. */
 function bytesBelow(folder: string): number {
   if (!existsSync(folder)) return 0;
   let bytes = 0;
@@ -471,7 +471,7 @@ function mark(file: string, text: string): void {
   lchownSync(file, uid, gid);
 }
 
-/** All that was written to the disk of a folder is on it, names too. */
+/** Syncs the disk of a folder, names included. */
 function settle(folder: string): void {
   const done = spawnSync('sync', ['--file-system', folder], { encoding: 'utf8' });
   if (done.error !== undefined) throw done.error;

@@ -1,4 +1,4 @@
-/** What the editor shows of each node, written from its declaration: dialog, words and help. */
+/** Generates each node's dialog, words and help from its declaration. */
 import { readFileSync } from 'node:fs';
 import {
   type Field,
@@ -15,7 +15,7 @@ type Language = keyof Words;
 
 const ROOT = new URL('../../', import.meta.url);
 
-/** Every node of package.json that does one of several things, which its file exports. */
+/** The declarations exported by the nodes of package.json. */
 export const DECLARATIONS: readonly NodeDeclaration[] = (
   await Promise.all(nodeFiles().map((file) => import(new URL(file, ROOT).href)))
 ).flatMap(({ DECLARATION }: { DECLARATION?: NodeDeclaration }) => DECLARATION ?? []);
@@ -56,7 +56,7 @@ const HEADINGS: Readonly<Record<Language, readonly [string, string, string]>> = 
   en: ['Inputs', 'Outputs', 'Details'],
   de: ['Eingänge', 'Ausgänge', 'Details'],
 };
-/** As Node-RED's help names types. */
+/** Type names of Node-RED's help. */
 const HELP_TYPES: Readonly<Record<FieldKind, string>> = {
   ...{ text: 'string', code: 'string', plug: 'string', choice: 'string' },
   ...{ number: 'number', flag: 'boolean', json: 'object, array' },
@@ -81,7 +81,7 @@ const AS_A_USER: Words = {
 /** The text of each file of the nodes, by its path from the project's folder. */
 export const NODE_PAGES: Readonly<Record<string, () => string>> = Object.fromEntries(
   DECLARATIONS.flatMap((declaration) => {
-    // Its folder is named as its part of the locales is.
+    // The folder has the name of its section in the locales.
     const { key } = declaration;
     const inLanguages = (Object.keys(LANGUAGES) as Language[]).flatMap((language) => {
       const beside = `nodes/${key}/locales/${LANGUAGES[language]}/${key}`;
@@ -106,7 +106,7 @@ function hasUsers(declaration: NodeDeclaration): boolean {
   return operationsOf(declaration).some(([, operation]) => isUsers(operation));
 }
 
-/** Its words in the locales: those of its name, or of its own where it means something else there. */
+/** The locale key of a field: by its name, or its own if it means something else there. */
 function labelKey(declaration: NodeDeclaration, op: string, { name, label }: Field): string {
   const others = operationsOf(declaration)
     .flatMap(([, operation]) => fieldsOf(operation))
@@ -169,7 +169,7 @@ function choice(declaration: NodeDeclaration): string {
   }).join('\n');
 }
 
-/** What the dialog is made of in the browser (resources/acts.js). */
+/** The dialog's definition for the browser (resources/acts.js). */
 function definition(declaration: NodeDeclaration): object {
   const { color, config, key, settings = {} } = declaration;
   const acts = operationsOf(declaration).map(([op, operation]) => {
@@ -278,7 +278,7 @@ function help(declaration: NodeDeclaration, language: Language): string {
     ...(taking(declaration).length === 0 ? [] : [HOW_SET[language]]),
     ...(servesAny(declaration) ? [LIKE_THE_API[language]] : []),
     ...(hasUsers(declaration) ? [AS_A_USER[language]] : []),
-    ofTheHouse(declaration, language),
+    shippedOperations(declaration, language),
   ];
   return `<script type="text/markdown" data-help-name="${type}">
 ${about[language]}
@@ -298,7 +298,7 @@ ${paragraphs.filter((text) => text !== '').join('\n\n')}
 `;
 }
 
-/** Only operations for an owner's flow: what serves an endpoint takes what that endpoint says. */
+/** Only operations for an owner's flow: the others take what their endpoint describes. */
 function forFlows(
   declaration: NodeDeclaration,
 ): readonly (readonly [Operation, readonly Field[]])[] {
@@ -330,8 +330,8 @@ function takesLines(declaration: NodeDeclaration, language: Language): readonly 
   });
 }
 
-/** Named for who meets them in a shipped tab. */
-function ofTheHouse(declaration: NodeDeclaration, language: Language): string {
+/** The operations of shipped tabs, for readers who come across them. */
+function shippedOperations(declaration: NodeDeclaration, language: Language): string {
   const names = operationsOf(declaration)
     .filter(([, operation]) => operation.for === 'house')
     .map(([, { words }]) => `**${words[language]}**`);

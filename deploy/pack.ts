@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 /**
- * `npm run pack`: the tarballs of what others install, into `release/packages/`, each tried in an
- * empty user folder as its user would.
+ * `npm run pack`: writes the packages' tarballs to `release/packages/` and tries each in an empty user
+ * folder.
  */
 export const PACKAGES = [
   'node-red-flow-files',
@@ -22,7 +22,7 @@ export const PACKAGES = [
   'node-red-contrib-balupi-tapo',
 ] as const;
 
-/** What a user folder on a card bears, with all that a package brings along; and an owner's patience. */
+/** Limits for an installed package with its dependencies. */
 export const MOST = { installedMb: 20, seconds: 60 } as const;
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
@@ -37,8 +37,8 @@ function npm(args: readonly string[], cwd: string): string {
 
 /**
  * Packs one package as it was built.
- * @param folder where its tarball goes
- * @returns the tarball, and what is in it, as paths within the package
+ * @param folder target of the tarball
+ * @returns the tarball, and the paths of its files
  */
 export function packed(
   name: string,
@@ -51,7 +51,7 @@ export function packed(
   return { tarball: join(folder, made.filename), files: made.files.map(({ path }) => path) };
 }
 
-/** Installs a tarball in a user folder as a person does there. @returns what it took and takes */
+/** Installs a tarball in a user folder as a person would. @returns time and size */
 export function installed(
   tarball: string,
   userFolder: string,

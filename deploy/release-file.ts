@@ -5,25 +5,24 @@ import { UsageFault } from './usage-fault.ts';
 
 const SUMS = 'SHA256SUMS';
 const SIGNATURE = '.sig';
-/** A release is about 50 MB; what is far larger is none. */
+/** A release is about 50 MB. */
 const MOST_BYTES = 250_000_000;
 /** For a whole release over a slow line. */
 const FETCH_MS = 900_000;
 
-/** The archive of a release, and what lies beside it to judge it by. */
+/** A release's archive, with its signature and checksums. */
 export interface ReleaseFile {
   readonly name: string;
   readonly bytes: Buffer;
-  /** Base64; null where there is none. */
+  /** Base64; null for none. */
   readonly signature: string | null;
-  /** Lines of sha256sum; null where there is no such file. */
+  /** Lines of sha256sum; null if there is no such file. */
   readonly sums: string | null;
 }
 
 /**
- * @param source a file; or the address of one, or of a folder whose SHA256SUMS names one for this
- *   machine
- * @throws UsageFault where there is none
+ * @param source a file, its address, or that of a folder whose SHA256SUMS names one for this machine
+ * @throws UsageFault if there is none
  */
 export async function readRelease(source: string): Promise<ReleaseFile> {
   if (/^https?:\/\//i.test(source)) return await fetchRelease(new URL(source));
@@ -58,7 +57,7 @@ function nameFor(machine: string, sums: string | null, folder: URL): string {
   throw new UsageFault(`The ${SUMS} of ${folder.href} names no release for ${machine}.`);
 }
 
-/** @returns null where there is no such file */
+/** @returns null if there is no such file */
 async function fetched(url: URL): Promise<Buffer | null> {
   let answer: Response;
   try {
@@ -86,10 +85,10 @@ function textOf(bytes: Buffer | null): string | null {
 }
 
 /**
- * What is wrong with a release before anything of it is unpacked.
+ * Checks a release before anything is unpacked.
  * @param keys public Ed25519 keys, any of which may have signed it
- * @param allowsUnsigned one without a signature, or where no key is known, is taken all the same
- * @returns a sentence; null where nothing is wrong
+ * @param allowsUnsigned accepts a release without a signature, or without a known key
+ * @returns the fault as a sentence; null for none
  */
 export function faultOfRelease(
   release: ReleaseFile,
@@ -105,7 +104,7 @@ export function faultOfRelease(
   if (signature !== null && keys.length > 0) {
     const signed = Buffer.from(signature, 'base64');
     const isOurs = keys.some((key) => verify(null, bytes, key, signed));
-    // What was signed by somebody else is worse than what nobody signed.
+    // Signed by somebody else is worse than unsigned.
     return isOurs ? null : `${name} is not signed by the key that this installation knows.`;
   }
   if (allowsUnsigned) return null;
@@ -115,8 +114,8 @@ export function faultOfRelease(
 }
 
 /**
- * @param files that may hold a public key in PEM each
- * @throws UsageFault for one that holds anything else
+ * @param files each with a public key in PEM, if it exists
+ * @throws UsageFault for any other content
  */
 export function keysIn(files: readonly string[]): readonly KeyObject[] {
   return files

@@ -17,11 +17,10 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { nodeFileTrace } from '@vercel/nft';
 
 /**
- * `npm run release [-- x64|arm64] [--check]`: an archive for each architecture with all that a bare Debian
- * lacks, its own Node.js among it. What goes in is decided by what is loaded: the packages that a
- * trace of our programs and of every Node-RED node reaches. The same commit gives the same bytes:
- * names are sorted, times are the commit's, owners are root, and nothing random is written. `--check`
- * makes each a second time elsewhere, and says what differs.
+ * `npm run release [-- x64|arm64] [--check]`: an archive per architecture with everything that a bare
+ * Debian lacks, including Node.js. It contains the packages that a trace of our programs and of every
+ * Node-RED node reaches. Builds are reproducible: names are sorted, times are the commit's, owners are
+ * root, and nothing is random. `--check` builds each a second time elsewhere and reports differences.
  */
 const ARCHITECTURES = ['arm64', 'x64'];
 const ROOT = resolve(import.meta.dirname, '..', '..');
@@ -29,21 +28,21 @@ const OUT = join(ROOT, 'release');
 /** Debian's cross compiler, for the one package with a compiled part. */
 const CROSS_COMPILER = 'aarch64-linux-gnu';
 
-/** What a card and a slow line bear, and what a Pi can look through at each update. */
+/** Limits for an SD card, a slow line, and an update's check on a Pi. */
 const MOST = { packedMb: 90, unpackedMb: 350, files: 8_000 } as const;
 
 const OURS = ['dist', 'flows', 'examples', 'resources', 'docs', 'deploy', '.env.example'];
 const OUR_PAPERS = ['package.json', 'LICENSE', 'CHANGELOG.md', 'README.md'];
-/** Ours that no running house reads. */
+/** Our files that a running BaluPi does not read. */
 const NOT_SHIPPED =
-  /\.ts$|\.mjs$|^dist\/(?:test|pages)\/|^dist\/\.balupi|^dist\/deploy\/(?:release|pack|lint-(?:house|text|unused)|type-flow|generated|assemble|lean-dashboard)\.js$|^docs\/(?:pictures|adr)\/|^dist\/packages\/[^/]+\/nodes\//;
+  /\.ts$|\.mjs$|^dist\/(?:test|pages)\/|^dist\/\.balupi|^dist\/deploy\/(?:release|pack|lint-(?:rules|text|unused)|type-flow|generated|assemble|lean-dashboard)\.js$|^docs\/(?:pictures|adr)\/|^dist\/packages\/[^/]+\/nodes\//;
 
-/** Loaded by name or served as files, so that no trace finds all of them. */
+/** Loaded by name or served as files, so a trace misses some. */
 const WHOLE_PACKAGES = [
   '@node-red/',
   '@flowfuse/node-red-dashboard',
   'swagger-ui-dist',
-  // What sharp finds by the name of the processor.
+  // sharp loads these by the processor's name.
   '@img/',
 ];
 const TRACED_NODES = [
@@ -52,7 +51,7 @@ const TRACED_NODES = [
   '@flowfuse/node-red-dashboard',
   'node-red-node-sqlite',
 ];
-/** In packages of others, what a program never loads. */
+/** Files of third-party packages that are never loaded. */
 const NEVER_LOADED =
   /\.(?:[cm]?ts|map|md|markdown|ya?ml|py|h|cc?|gypi?|tsbuildinfo|flow|coffee|\d|[doa]|nycrc|npmignore|eslintrc|editorconfig|mk)$|\/Makefile$|\/(?:tests?|__tests__|docs?|examples?|benchmarks?|\.github|man|coverage|deps|src)\//i;
 
@@ -70,7 +69,7 @@ function run(command: string, args: readonly string[], cwd: string, more = {}): 
   });
 }
 
-/** Relative paths of all files, sorted; links lead out of what is packed. */
+/** Relative paths of all files, sorted; no links, which lead out of the archive. */
 function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -79,7 +78,7 @@ function filesOf(folder: string): string[] {
 }
 
 function installPackages(folder: string, architecture: string): void {
-  // npm holds the lock file against the manifest of each of our packages too.
+  // npm also compares the lock file with the manifests of our packages.
   const manifests = readdirSync(join(ROOT, 'packages')).map(
     (name) => `packages/${name}/package.json`,
   );
@@ -89,7 +88,7 @@ function installPackages(folder: string, architecture: string): void {
   run('npm', ['ci', '--omit=dev', '--ignore-scripts', ...platform, ...quiet], folder);
 }
 
-/** @returns whether SQLite's node for the flow editor has its compiled part there now */
+/** @returns whether the SQLite node's compiled part is there now */
 function compileSqlite(folder: string, architecture: string): boolean {
   const home = join(folder, 'node_modules', 'sqlite3');
   const binary = join('build', 'Release', 'node_sqlite3.node');
@@ -101,7 +100,7 @@ function compileSqlite(folder: string, architecture: string): boolean {
   const compiler = spawnSync(`${CROSS_COMPILER}-g++`, ['--version']);
   if (architecture !== 'arm64' || compiler.status !== 0) return false;
   const gyp = createRequire(join(ROOT, 'package.json')).resolve('node-gyp/bin/node-gyp.js');
-  // The folder it is compiled in has another name each time, and is in none of its bytes.
+  // Keeps the folder's name, which differs each time, out of the binary.
   const flags = `-w -ffile-prefix-map=${home}=sqlite3`;
   run(process.execPath, [gyp, 'rebuild', '--arch=arm64', '--silent', ...headers()], home, {
     CC: `${CROSS_COMPILER}-gcc`,
@@ -120,7 +119,7 @@ function headers(): string[] {
   return /^\//.test(known) ? [`--nodedir=${known}`] : [];
 }
 
-/** Every file of others that could be the first of its package to be loaded. */
+/** Every third-party file that could be an entry point of its package. */
 function entries(folder: string): string[] {
   const modules = join(folder, 'node_modules');
   const need = createRequire(join(folder, 'package.json'));
@@ -175,7 +174,7 @@ function fetchNode(folder: string, architecture: string): void {
   rmSync(scratch, { recursive: true });
 }
 
-/** A CycloneDX bill of materials of the lock file by npm, without what differs from run to run. */
+/** npm's CycloneDX bill of materials of the lock file, without fields that differ between runs. */
 function billOfMaterials(): string {
   const made = run(
     'npm',
@@ -199,7 +198,7 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Folders 0755, programs 0755, files 0644, whatever the umask of whoever builds was. */
+/** Folders 0755, programs 0755, files 0644, whatever the builder's umask. */
 function settleModes(folder: string): void {
   chmodSync(folder, 0o755);
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
@@ -254,19 +253,19 @@ function pack(work: string, name: string, out: string): string {
   const same = ['--sort=name', `--mtime=@${epoch.trim()}`, '--owner=0', '--group=0'];
   const more = ['--numeric-owner', '--format=gnu', '-cf', `${archive}.tar`, name];
   run('tar', [...same, ...more], work);
-  // One thread, as xz cuts its blocks by how many there are. Level 6 takes 9 MB to unpack on a Pi.
+  // One thread, as xz's blocks depend on their number. Level 6 takes 9 MB to unpack on a Pi.
   run('xz', ['-6', '--threads=1', '--force', `${archive}.tar`], out);
   run('mv', [`${archive}.tar.xz`, archive], out);
   return archive;
 }
 
-/** Ed25519; stays where it is. Null where none is named. */
+/** The private Ed25519 key; null if none is configured. */
 function releaseKey(): KeyObject | null {
   const file = process.env['RELEASE_KEY_FILE'];
   return file === undefined ? null : createPrivateKey(readFileSync(file));
 }
 
-/** What the update to the next release is checked by. */
+/** Verifies the update to the next release. */
 function addPublicKey(folder: string): void {
   const key = releaseKey();
   if (key === null) return;
@@ -274,7 +273,7 @@ function addPublicKey(folder: string): void {
   writeFileSync(join(folder, 'release.pub'), pem);
 }
 
-/** Over the whole archive, in base64 beside it. */
+/** Signs the whole archive; base64 in a file beside it. */
 function signArchive(archive: string): void {
   const key = releaseKey();
   if (key === null) {
@@ -287,7 +286,7 @@ function signArchive(archive: string): void {
 
 interface Made {
   readonly archive: string;
-  /** By which `sha256sum` tells its files apart. */
+  /** In the format of `sha256sum`. */
   readonly sums: string;
 }
 
@@ -322,7 +321,7 @@ function fault(sentence: string): void {
   process.exitCode = 1;
 }
 
-/** Makes it again in another place, at another hour and under another umask. */
+/** Rebuilds it in another folder, at another time and with another umask. */
 async function compare(architecture: string, version: string, first: Made): Promise<void> {
   const out = mkdtempSync(join(tmpdir(), 'balupi-release-once-more-'));
   const [umask, zone] = [process.umask(0o077), process.env['TZ']];

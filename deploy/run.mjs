@@ -1,7 +1,7 @@
 /**
- * The one entry point behind every npm script. It runs under whatever Node the shell has (20 is
- * enough), installs and builds what is missing where that is asked for, and hands over to the Node
- * that BaluPi itself wants. `start` and `wake` change nothing: what is missing or stale is a sentence.
+ * The entry point of every npm script. Runs under the shell's Node (20 is enough), installs and builds
+ * what is missing if the script may, and hands over to BaluPi's own Node. `start` and `wake` change
+ * nothing: they only report what is missing or stale.
  */
 import { Buffer } from 'node:buffer';
 import { spawn, spawnSync } from 'node:child_process';
@@ -19,16 +19,16 @@ const installMark = join(root, 'node_modules', '.balupi-installed');
 const OLDEST_NODE = [22, 14];
 
 /**
- * Keeps a Pi's process near 170 MB under load. `--optimize-for-size` would save 25 MB of it, and
- * takes 40 % of all small downloads: it makes the collector run all the time (measured on x86-64).
+ * Keeps a Pi's process near 170 MB under load. `--optimize-for-size` would save 25 MB but cost 40 % of
+ * the small downloads a second: it makes the collector run all the time (measured on x86-64).
  */
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
-/** glibc opens a heap for each thread that asks at the same time as another, and keeps it: 5 MB. */
+/** glibc opens a heap for each thread that allocates concurrently, and keeps it: 5 MB each. */
 const FEW_HEAPS = { MALLOC_ARENA_MAX: '2' };
 
-/** Exit code of a start that no retry can heal: its configuration (sysexits.h EX_CONFIG). */
+/** Exit code for a wrong configuration, which no retry can heal (sysexits.h EX_CONFIG). */
 const EX_CONFIG = 78;
-/** Exit code of a service that wants to be started again (host/start-fault.ts). */
+/** Exit code of a service that asks for a restart (host/start-fault.ts). */
 const EX_AGAIN = 75;
 const QUIET = '--disable-warning=ExperimentalWarning';
 
@@ -38,7 +38,7 @@ function must(command, args, options = {}) {
   if (done.status !== 0) process.exit(done.status ?? 1);
 }
 
-/** The Node to run BaluPi with: the one in node_modules, else the shell's when it is new enough. */
+/** The Node to run BaluPi with: node_modules', else the shell's if new enough. */
 function ownNode() {
   const bundled = join(bin, 'node');
   if (existsSync(bundled)) return bundled;
@@ -56,7 +56,7 @@ function ownNode() {
 function install() {
   const lock = join(root, 'package-lock.json');
   const fresh = existsSync(installMark) && statSync(installMark).mtimeMs >= statSync(lock).mtimeMs;
-  // A folder that `npm ci` filled by itself has no mark of ours, but npm's own lock copy.
+  // A plain `npm ci` leaves no mark of ours, but npm's copy of the lock file.
   const npmLock = join(root, 'node_modules', '.package-lock.json');
   const byHand = existsSync(npmLock) && statSync(npmLock).mtimeMs >= statSync(lock).mtimeMs;
   if (!fresh && !byHand) {
@@ -67,9 +67,9 @@ function install() {
 }
 
 /**
- * `.npmrc` lets no package run a script at its installation: npm 9 knows no list of those that may,
- * and one in the tree tells its maker of every installation. The two that are needed run here: one
- * puts Node.js in place, the other compiles the optional SQLite of the flow editor.
+ * `.npmrc` disables install scripts: npm 9 has no allow list, and one package in the tree reports every
+ * installation to its maker. The two needed ones run here: one puts Node.js in place, the other
+ * compiles the flow editor's optional SQLite.
  */
 function runWantedScripts() {
   const rebuild = (name) =>
@@ -105,7 +105,7 @@ function isBuilt(parts) {
   return made !== null && parts.every((part) => made[part] === sourcesHash(root, part));
 }
 
-/** For what must not change the disk: a service that installs at its start is a service that breaks. */
+/** For scripts that must not change the disk: a service that installs at its start will break. */
 function mustBeBuilt() {
   if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) {
     return refuse('Nothing is installed here yet: run `npm ci`, then `npm run build`.');
@@ -121,7 +121,7 @@ function refuse(sentence) {
   process.exit(EX_CONFIG);
 }
 
-/** A stop that was asked for is over within that (contract 0). */
+/** A requested stop ends within it (contract 0). */
 const STOP_LIMIT_MS = 10_000;
 
 /** Runs a built program in the foreground and passes the signals on. */
@@ -132,7 +132,7 @@ function hand(args, { heap = [], more = {}, isService = false } = {}) {
     const env = { ...process.env, ...more };
     child = spawn(ownNode(), [QUIET, ...heap, ...args], { cwd: root, env, stdio: 'inherit' });
     child.on('exit', (code, signal) => {
-      // As a service manager does: a page changed what counts from a start on.
+      // As a service manager would: a page changed a setting that takes effect at the next start.
       if (isService && code === EX_AGAIN && !isAskedToStop) begin();
       else process.exit(code ?? (signal === null ? 1 : 128));
     });
@@ -142,7 +142,7 @@ function hand(args, { heap = [], more = {}, isService = false } = {}) {
     process.on(signal, () => {
       isAskedToStop = true;
       if (child.exitCode === null) child.kill(signal);
-      // A loop that is held hears no signal.
+      // A blocked event loop handles no signal.
       setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS).unref();
     });
   }
@@ -150,10 +150,10 @@ function hand(args, { heap = [], more = {}, isService = false } = {}) {
 
 const tool = (...place) => join(bin, '..', ...place);
 
-/** What a lint runs, the slow ones first, so that none of them runs alone at the end. */
+/** The checks of the lint, slow ones first, so that none of them runs alone at the end. */
 const CHECKS = [
   [tool('prettier', 'bin', 'prettier.cjs'), '--check', '.'],
-  [join(root, 'dist', 'deploy', 'lint-house.js')],
+  [join(root, 'dist', 'deploy', 'lint-rules.js')],
   [tool('oxlint', 'bin', 'oxlint'), '.'],
   [tool('typescript-native', 'bin', 'tsc'), '-p', 'tsconfig.json'],
   [tool('vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json'],
@@ -161,7 +161,7 @@ const CHECKS = [
   [tool('eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.'],
 ];
 
-/** Runs one check and tells all it says at once, so that no two mix their lines. */
+/** Runs one check and prints its output at once, so that two do not mix their lines. */
 const check = (args) =>
   new Promise((resolve) => {
     const child = spawn(ownNode(), args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -174,7 +174,7 @@ const check = (args) =>
     });
   });
 
-/** Runs all checks, one for each core at a time, and ends the process where one of them fails. */
+/** Runs all checks, one per core at a time, and exits if one fails. */
 async function checks() {
   const waiting = [...CHECKS];
   let isFine = true;

@@ -1,5 +1,5 @@
 declare module 'subset-font' {
-  /** A font with the signs of `text` alone. */
+  /** A font with only the glyphs of `text`. */
   export default function subsetFont(
     font: Buffer,
     text: string,

@@ -23,26 +23,26 @@ import { EXIT } from '../host/start-fault.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import type { ReleaseFile } from './release-file.ts';
 
-/** Longest that a version may take to be well, once it has started. */
+/** Longest time for a version to become healthy after its start. */
 const TRIAL_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
-/** So many looks in a row have to be fine. */
+/** This many checks in a row must pass. */
 const LOOKS = 10;
-/** Until the version of before answers again, or the one that is kept has opened. */
+/** Until the previous version answers again, or the new one is open. */
 const SETTLE_MS = 90_000;
 const HEALTH_MS = 5_000;
-/** Unpacked, with some room beside it. */
+/** Unpacked, with some margin. */
 const RELEASE_BYTES = 400_000_000;
 const VERSION = /^\d+\.\d+\.\d+(?:-[\w.]+)?$/;
 const DATABASES = ['queue.db', 'cache.db', 'energy.db'];
 
-/** What an installed release is made of. */
+/** The places of an installed release. */
 export interface Installation {
-  /** Where `releases`, `current` and `turn` lie, such as /opt/balupi. */
+  /** Folder of `releases`, `current` and `turn`, such as /opt/balupi. */
   readonly home: string;
   /** The service's, such as /etc/systemd/system/balupi.service. */
   readonly unitFile: string;
-  /** What else of a release lies outside of it: from its path inside to its path on the machine. */
+  /** A release's files that are installed elsewhere: path on the machine by path in the release. */
   readonly papers: Readonly<Record<string, string>>;
   /** DATA_DIR. */
   readonly dataFolder: string;
@@ -61,19 +61,19 @@ interface Health {
   readonly checks: Readonly<Record<string, string>>;
 }
 
-/** What becomes of the databases: `returns` brings those back that lie in the backup of before. */
+/** What to do with the databases: `returns` restores those from before the update. */
 type Wish = 'stays' | 'returns';
 
-/** An update that was not begun, in words for whoever wished it. */
+/** An update was not begun; the message is for its user. */
 export class UpdateRefused extends Error {
   override readonly name = 'UpdateRefused';
 }
 
 /**
- * Brings an installation to another release and back (ADR 0030). Everything that happens while the
- * service is down is done by deploy/turn.sh, which systemd runs before each start; this lays the file
- * `trial` for it, watches, and keeps the version by taking that file away. So it may die at any
- * moment: what has begun goes back by itself, and what has not is not begun.
+ * Moves an installation to another release and back (ADR 0030). Everything that happens while the
+ * service is down is done by deploy/turn.sh, which systemd runs before each start; this writes the
+ * file `trial` for it, watches, and keeps the version by deleting that file. So it may die at any
+ * moment: an update that has begun is then rolled back by itself.
  */
 export class Updater {
   readonly #deps: Deps;
@@ -85,9 +85,9 @@ export class Updater {
   }
 
   /**
-   * @param release found right by {@link faultOfRelease}
-   * @returns 0 where its version runs, 1 where it was taken back
-   * @throws UpdateRefused where nothing was changed
+   * @param release checked by {@link faultOfRelease}
+   * @returns 0 if its version runs, 1 if it was rolled back
+   * @throws UpdateRefused if nothing was changed
    */
   async bring(release: ReleaseFile): Promise<0 | 1> {
     this.#mustBeAlone();
@@ -100,8 +100,8 @@ export class Updater {
   }
 
   /**
-   * Goes back to the release of before.
-   * @param returns with the databases as they were then, for a release that cannot read these
+   * Goes back to the previous release.
+   * @param returns also restores its databases, for a release that cannot read the present ones
    */
   async goBack(returns: boolean): Promise<0 | 1> {
     this.#mustBeAlone();
@@ -114,7 +114,7 @@ export class Updater {
     return await this.#turn(version, returns ? 'returns' : 'stays');
   }
 
-  /** Another update may be at work, or what is left of one. */
+  /** @throws UpdateRefused if another update runs, or has not been cleaned up */
   #mustBeAlone(): void {
     if (!existsSync(this.#trialFile)) return;
     const text = readFileSync(this.#trialFile, 'utf8');
@@ -130,7 +130,7 @@ export class Updater {
     rmSync(this.#trialFile);
   }
 
-  /** @returns its version, once it lies whole in its place; null where that is the one that runs */
+  /** @returns its version, once it is completely in place; null if that version already runs */
   #unpack({ name, bytes }: ReleaseFile): string | null {
     const releases = join(this.#deps.home, 'releases');
     this.#clear(releases);
@@ -180,7 +180,7 @@ export class Updater {
     const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
       readonly version: unknown;
     };
-    // It becomes the name of a folder.
+    // It becomes a folder's name.
     if (typeof version === 'string' && VERSION.test(version)) return version;
     throw new UpdateRefused(`${name} has no version.`);
   }
@@ -202,7 +202,7 @@ export class Updater {
       : await this.#goesBack(from, to, fault);
   }
 
-  /** Whether that release can run with the settings and the data that are here. */
+  /** @throws UpdateRefused if that release cannot run with these settings and data */
   #check(to: string, data: Wish): void {
     const { home, say } = this.#deps;
     const program = join(home, 'releases', to, 'bin', 'balupi');
@@ -227,7 +227,7 @@ export class Updater {
     );
   }
 
-  /** For a copy of the databases beside those that are there, or for one there and one back. */
+  /** Space for a copy of the databases, or for two when going back. */
   #mustHaveRoom(data: Wish): void {
     const { dataFolder } = this.#deps;
     let bytes = 0;
@@ -246,7 +246,7 @@ export class Updater {
     writeWhole(this.#trialFile, `${lines.join('\n')}\n`, 0o644);
   }
 
-  /** @returns why it is not to be kept; null once it has been well for a while */
+  /** @returns why it is not kept; null once it has been healthy for a while */
   async #faultInTrial(to: string, before: Health | null): Promise<string | null> {
     const { clock } = this.#deps;
     const endMs = clock.monotonicMs() + TRIAL_MS;
@@ -264,7 +264,7 @@ export class Updater {
 
   async #keep(from: string, to: string, data: Wish): Promise<0> {
     const { home, papers, say } = this.#deps;
-    // From here on it stays, whatever becomes of this process.
+    // From here on it is kept, whatever happens to this process.
     rmSync(this.#trialFile);
     syncPath(home);
     linkTo(join(home, 'before'), join('releases', from));
@@ -288,7 +288,7 @@ export class Updater {
     const { home, say } = this.#deps;
     say(`${to} is not kept: ${fault}.`);
     this.#useUnitOf(from);
-    // Before its start the link and the databases go back, if systemd did not do so meanwhile.
+    // turn.sh puts link and databases back before the start, unless that has happened already.
     this.#systemctl('restart', 'balupi');
     const isBack = await this.#until(({ version }) => version === from);
     if (this.#current() === to) {
@@ -300,7 +300,7 @@ export class Updater {
     return 1;
   }
 
-  /** @returns whether it came to be so in time */
+  /** @returns whether it became so in time */
   async #until(isSo: (health: Health) => boolean): Promise<boolean> {
     const { clock } = this.#deps;
     const endMs = clock.monotonicMs() + SETTLE_MS;
@@ -318,7 +318,7 @@ export class Updater {
       const answer = await fetch(this.#deps.healthUrl, { signal });
       return answer.ok ? ((await answer.json()) as Health) : null;
     } catch (error) {
-      // Nobody there, or somebody who is no BaluPi.
+      // Nothing answers, or something other than BaluPi.
       if (error instanceof Error) return null;
       throw error;
     }
@@ -347,7 +347,7 @@ export class Updater {
     return version === this.#current() ? null : version;
   }
 
-  /** The databases as the version before an update left them; null where there was none. */
+  /** The databases from before the last update; null for none. */
   #keptBackup(): { version: string; folder: string; madeAt: string } | null {
     const folder = join(this.#deps.dataFolder, 'before-update');
     const file = join(folder, 'version');
@@ -356,7 +356,7 @@ export class Updater {
     return { version: readFileSync(file, 'utf8').trim(), folder, madeAt: `${madeAt} UTC` };
   }
 
-  /** Two releases stay: the one that runs, and the one of before. */
+  /** Keeps two releases: the running one and the previous one. */
   #clear(releases: string): void {
     const kept = new Set([this.#current(), this.#before()]);
     for (const name of readdirSync(releases)) {
@@ -365,7 +365,7 @@ export class Updater {
   }
 }
 
-/** The first check that was well before and is not now, in words. */
+/** The first check that passed before and fails now, as a sentence. */
 function worse(before: Health | null, now: Health): string | null {
   if (before === null || now.status === 'ok') return null;
   for (const [name, was] of Object.entries(before.checks)) {
@@ -376,11 +376,11 @@ function worse(before: Health | null, now: Health): string | null {
   return null;
 }
 
-/** When a process began, in the kernel's ticks since its own start; '' where there is none. */
+/** Start time of a process, in ticks since boot; '' if there is none. */
 function startOf(pid: string): string {
   const file = `/proc/${pid}/stat`;
   if (pid === '' || !existsSync(file)) return '';
-  // Behind the name, which may hold anything, the 20th word (proc(5)).
+  // The 20th field after the name, which may contain anything (proc(5)).
   const stat = readFileSync(file, 'utf8');
   return stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[19] ?? '';
 }
@@ -389,7 +389,7 @@ function writeWhole(file: string, text: string, mode: number): void {
   const next = `${file}.next`;
   rmSync(next, { force: true });
   writeFileSync(next, text, { mode, flush: true });
-  // The umask of whoever updates may be narrower.
+  // The user's umask may be narrower.
   chmodSync(next, mode);
   renameSync(next, file);
   syncPath(dirname(file));
@@ -410,7 +410,7 @@ function syncPath(path: string): void {
   }
 }
 
-/** All that lies on the disk of that folder, as there are thousands of files in it. */
+/** Syncs the folder's whole disk, as there are thousands of files. */
 function syncTree(folder: string): void {
   spawnSync('sync', ['-f', folder], { stdio: 'ignore' });
 }

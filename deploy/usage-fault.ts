@@ -1,2 +1,2 @@
-/** Wrong use of the command `balupi`, in words for whoever typed it. */
+/** Wrong use of the command `balupi`; the message is for its user. */
 export class UsageFault extends Error {}

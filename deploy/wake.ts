@@ -11,17 +11,17 @@ import { SystemClock } from '../nodes/lib/time/system-clock.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import { knownMac } from './known-mac.ts';
 
-// As the program itself: the database this may open gets a log beside it.
+// As the service does: opening the database may create a log file.
 process.umask(0o077);
 
 /**
- * `npm run wake`, on the Pi's own shell: whoever sits there may wake the NAS, whatever is known of
- * anybody's sign-in. Works beside a running BaluPi and without one.
+ * `npm run wake`, at the Pi's shell: wakes the NAS without a sign-in. Works with or without a running
+ * BaluPi.
  */
 const PROBE_LIMIT_MS = 2_000;
 const PROBE_EVERY_MS = 1_000;
 
-/** Any answer is life; a NAS says 401 here without a token, and is not woken by the question. */
+/** Any answer means awake; without a token a NAS answers 401, and the request does not wake it. */
 async function answers(url: string): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
@@ -33,7 +33,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-/** One network that is down must not keep the packet from the others. @returns those that took it */
+/** Tries all networks, even if one is down. @returns those that accepted the packet */
 async function sendTo(mac: string, targets: readonly WakeTarget[]): Promise<readonly WakeTarget[]> {
   const results = await Promise.allSettled(
     targets.map((target) => udpMagicPacket.send(mac, target)),
@@ -70,7 +70,7 @@ async function watch(settings: Settings): Promise<number> {
     console.error(problem);
   });
   const limitMs = clock.monotonicMs() + settings.NAS_BOOT_TIMEOUT_SECONDS * 1_000;
-  // The clock's timers do not keep a process alive; this one is here to wait.
+  // Keeps the process alive: the clock's timers are unref'ed.
   const alive = setInterval(() => process.stdout.write('.'), PROBE_EVERY_MS);
   try {
     while (clock.monotonicMs() < limitMs) {
@@ -88,7 +88,7 @@ async function watch(settings: Settings): Promise<number> {
 }
 
 const packageFolder = resolve(import.meta.dirname, '..', '..');
-// A wake needs no key: whoever is at the shell could read it anyway.
+// A wake needs no key.
 const environment = { BALUPI_SECRET_KEY: 'not-needed-to-wake-0123456789abcdef', ...process.env };
 const read = readSettings(
   gatherEnvironment(join(packageFolder, '.env'), environment, Object.keys(SETTINGS)),

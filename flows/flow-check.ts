@@ -9,7 +9,7 @@ import { LayeredFlowFolder, tellOfLayers } from './flow-layers.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
 import { nextOf } from './wired-routes.ts';
 
-/** An owner's folder as it would be after changes that nobody makes. */
+/** An owner's folder with pending changes in memory, which are never written. */
 class ImaginedFolder implements FlowFolder {
   readonly #texts: Map<string, string>;
 
@@ -52,8 +52,8 @@ class ImaginedFolder implements FlowFolder {
 }
 
 /**
- * Reads shipped flows with an owner's over them as a start would, and changes nothing.
- * @returns what the start would tell the owner of, a sentence each
+ * Loads shipped flows with an owner's over them as a start would, without changing anything.
+ * @returns the sentences that the start would log for the owner
  * @throws FlowFileError naming the first file that is broken
  */
 export async function checkFlows(shipped: string, owner: string): Promise<readonly string[]> {
@@ -69,7 +69,7 @@ export async function checkFlows(shipped: string, owner: string): Promise<readon
   return told;
 }
 
-/** What a shipped tab must not be, for those who open it in the editor to understand it. */
+/** A flaw that keeps people from understanding a shipped tab in the editor. */
 export interface FlowFault {
   readonly rule:
     | 'catch-without-own-reply'
@@ -80,7 +80,7 @@ export interface FlowFault {
     | 'group-without-title'
     | 'group-without-comment'
     | 'tick-named-otherwise';
-  /** Id of the node it is about. */
+  /** Id of the faulty node. */
   readonly node: string;
 }
 
@@ -89,14 +89,14 @@ const INTERVAL = /, (?:each (second|minute|hour)|every (\d+) (s|min|h))$/;
 const SECONDS: Readonly<Record<string, number>> = {
   ...{ s: 1, second: 1, min: 60, minute: 60, h: 3_600, hour: 3_600 },
 };
-/** Less teaches nobody. A comment is in one language, so it says it in both. */
+/** Shorter comments explain nothing. Comments are not translated, so each is in both languages. */
 const LEAST_INFO_CHARS = 40;
 const IN_GERMAN = '\n\nDeutsch: ';
 
 /**
- * Looks whether flows tell the truth to a person: each line of a request is caught, and what is
- * caught has a reply of its own, which no change of another line takes away; every node is in a
- * group with a title and a comment; a tick names what it drives and its interval.
+ * Checks that flows are readable and safe to edit: every node of a request is covered by a Catch, whose
+ * reply does not depend on another line; every node is in a group with a title and a comment; a tick
+ * names what it drives and its interval.
  * @param nodes all nodes of the flows, tabs among them
  */
 export function flowFaults(nodes: readonly FlowNode[]): readonly FlowFault[] {
@@ -134,7 +134,7 @@ function isReply({ type }: FlowNode): boolean {
   return type === 'http response';
 }
 
-/** As Node-RED reads the scope of a Catch: the whole tab, its group, or the nodes it lists. */
+/** Node-RED's scopes of a Catch: the whole tab, its group, or the listed nodes. */
 function covers({ scope, g }: FlowNode, node: FlowNode): boolean {
   if (scope === 'group') return g !== undefined && g === node['g'];
   return !Array.isArray(scope) || scope.includes(node.id);
@@ -177,7 +177,7 @@ function membersOf({ nodes }: FlowNode): readonly unknown[] {
   return Array.isArray(nodes) ? nodes : [];
 }
 
-/** Its middle lies in the group's box. */
+/** Whether the node's centre is inside the group's box. */
 function encloses(group: FlowNode, node: FlowNode): boolean {
   const [x, y, w, h] = ['x', 'y', 'w', 'h'].map((side) => Number(group[side]));
   const [atX, atY] = [Number(node['x']), Number(node['y'])];

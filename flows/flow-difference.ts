@@ -1,12 +1,12 @@
 import { diff } from 'node:util';
 
-/** By what `util.diff` says of a line: only in the second text, in both, only in the first. */
+/** By `util.diff`'s codes: only in the second text, in both, only in the first. */
 const MARK_OF = ['+', ' ', '-'];
 const AROUND = 2;
 
 /**
- * The changed lines with two around them, as people know it from `diff -u`; empty where none is. Text
- * of several lines, such as a function or a Vue part, is shown as it was written.
+ * The changed lines with two lines of context, as `diff -u`; empty if there are none. Multi-line text,
+ * such as a function or a Vue part, is shown as it was written.
  */
 export function differenceOf(before: string, after: string): string {
   const lines = diff(readable(before), readable(after));
@@ -18,7 +18,7 @@ export function differenceOf(before: string, after: string): string {
     .join('\n');
 }
 
-/** The lines of a flow file, with those of its `$lines` taken out of their quotes. */
+/** The lines of a flow file, those of `$lines` unquoted. */
 function readable(text: string): string[] {
   let isInLines = false;
   return text.split('\n').map((line) => {

@@ -13,15 +13,15 @@ import { differenceOf } from './flow-difference.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
 
 /**
- * What an owner changed in one shipped file: nodes that are other or new, and ids that are gone.
- * Everything else of the file stays the program's, so an update reaches it.
+ * An owner's changes of one shipped file: changed and new nodes, and removed ids. Everything else
+ * stays the program's, so updates reach it.
  */
 interface Overlay {
   readonly changed: readonly FlowNode[];
   readonly removed: readonly string[];
-  /** The whole tab is gone. */
+  /** The owner deleted the whole tab. */
   readonly hidden: boolean;
-  /** A hash of each changed or removed node as it was shipped then; none for a new one. */
+  /** The hash of each changed or removed node as shipped at that time; new ones have none. */
   readonly base: Readonly<Record<string, string>>;
 }
 
@@ -30,16 +30,16 @@ export interface OwnersChange {
   readonly name: string;
   /** `own` is a tab that is not shipped at all. */
   readonly kind: 'own' | 'changed' | 'removed';
-  /** Names or ids of nodes that both an update and the owner changed; the owner's run. */
+  /** Names or ids of nodes changed by both an update and the owner; the owner's run. */
   readonly both: readonly string[];
 }
 
 const NEXT = /^\.(.+)\.next$/;
 
 /**
- * The program's flows with the owner's over them. The program's folder is only read: what a deploy
- * changes goes into the owner's, own tabs as they are and changed shipped ones as the difference. So
- * an update never meets a conflict, and a backup of the data folder holds all that is the owner's.
+ * The program's flows with the owner's over them. The program's folder is read-only: a deploy writes to
+ * the owner's, own tabs as they are and changed shipped ones as a difference. So updates never
+ * conflict, and a backup of the data folder holds everything of the owner's.
  */
 export class LayeredFlowFolder implements FlowFolder {
   readonly #shipped: FlowFolder;
@@ -80,7 +80,7 @@ export class LayeredFlowFolder implements FlowFolder {
     await this.#owner.rename(from, to);
     if (to === ORDER_FILE || !(await this.#isShipped(to))) return;
     const overlay = readOverlay(to, await this.#owner.read(to));
-    // As shipped again: then nothing of the owner's is left, and the next update is taken whole.
+    // As shipped again: drop the overlay, so that the next update applies in full.
     if (isEmpty(overlay)) await this.#owner.remove(to);
   }
 
@@ -98,7 +98,7 @@ export class LayeredFlowFolder implements FlowFolder {
     await this.#owner.sync();
   }
 
-  /** What is the owner's, by file name. @throws FlowFileError naming the first file that is broken */
+  /** The owner's changes, by file name. @throws FlowFileError naming the first broken file */
   async changes(): Promise<readonly OwnersChange[]> {
     const shipped = new Set(await this.#shippedNames());
     const found: OwnersChange[] = [];
@@ -115,7 +115,7 @@ export class LayeredFlowFolder implements FlowFolder {
     return found;
   }
 
-  /** Takes the owner's change of a shipped file back. @returns false where there is none */
+  /** Reverts the owner's change of a shipped file. @returns false if there is none */
   async reset(name: string): Promise<boolean> {
     if (!(await this.#isShipped(name)) || (await this.#ownText(name)) === null) return false;
     await this.#owner.remove(name);
@@ -123,7 +123,7 @@ export class LayeredFlowFolder implements FlowFolder {
     return true;
   }
 
-  /** @returns a shipped file as it was shipped and as it runs; null where it is not shipped */
+  /** @returns a shipped file as it was shipped and as it runs; null if it is not shipped */
   async bothTexts(name: string): Promise<{ shipped: string; running: string } | null> {
     if (!(await this.#isShipped(name))) return null;
     const hidden = (await this.changes()).some(
@@ -134,8 +134,8 @@ export class LayeredFlowFolder implements FlowFolder {
   }
 
   /**
-   * Gives an own tab another file name where an update brought a tab with that name.
-   * @returns the names that were given
+   * Renames own tabs whose names an update has taken.
+   * @returns the new names
    */
   async makeWay(): Promise<readonly string[]> {
     const given: string[] = [];
@@ -167,12 +167,12 @@ export class LayeredFlowFolder implements FlowFolder {
   }
 }
 
-/** What a tab's file is of. */
+/** The tab name of a file. */
 export function tabOf(fileName: string): string {
   return fileName.replace(/\.json$/, '');
 }
 
-/** An update may have brought a tab of the same name, or changed what its owner has changed too. */
+/** Tells the owner of tabs renamed after an update, and of nodes that both changed. */
 export async function tellOfLayers(
   layered: LayeredFlowFolder,
   tell: (line: string) => void,
@@ -203,8 +203,8 @@ function nodesOf(name: string, text: string): readonly FlowNode[] {
 }
 
 /**
- * Whatever the order of its keys. The box of a group is none of it: the editor draws it around the
- * nodes anew, by the fonts of whoever looks, and a deploy would take that for a change.
+ * Independent of key order. Ignores a group's box: the editor redraws it by the viewer's fonts, which
+ * a deploy would take for a change.
  */
 function hashOf(node: FlowNode): string {
   const box = { x: undefined, y: undefined, w: undefined, h: undefined };
@@ -246,7 +246,7 @@ function merged(shipped: string, overlay: Overlay, name: string): string {
   return flowText([...kept, ...changed.values()]);
 }
 
-/** What the owner touched and an update changed after that. */
+/** The nodes that the owner changed and an update changed afterwards. */
 function changedByBoth({ base, changed, hidden }: Overlay, shipped: readonly FlowNode[]): string[] {
   const own = new Map(changed.map((node) => [node.id, hashOf(node)]));
   const still = new Set(shipped.map(({ id }) => id));
@@ -263,7 +263,7 @@ function changedByBoth({ base, changed, hidden }: Overlay, shipped: readonly Flo
 }
 
 function overlayText({ changed, removed, hidden, base }: Overlay): string {
-  // In the very form of a flow file, so that a changed line is one line of a difference.
+  // In the form of a flow file, so that a changed line is one line of the difference.
   const nodes = flowText([...changed])
     .trimEnd()
     .replaceAll('\n', '\n  ');
@@ -289,14 +289,14 @@ interface OwnersFlows {
   list(): Promise<readonly OwnersChange[]>;
   /** @returns the changed lines of a shipped tab; null where there is no such tab */
   difference(tab: string): Promise<string | null>;
-  /** Takes the change of a shipped tab back, and starts the flows anew. @returns false where there is none */
+  /** Reverts the change of a shipped tab and restarts the flows. @returns false if there is none */
   reset(tab: string): Promise<boolean>;
 }
 
 /**
  * @param flowsFolder the shipped flows
  * @param ownerFolder what was deployed over them
- * @param reload starts the flows anew
+ * @param reload restarts the flows
  */
 export function ownersFlows(
   flowsFolder: string,

@@ -19,25 +19,25 @@ import { LayeredFlowFolder, tabOf, tellOfLayers } from './flow-layers.ts';
 import { ShippedFlowFolder } from './shipped-flows.ts';
 
 export interface FlowStorageDeps {
-  /** Shipped flows. Nothing is written there where an owner's folder is given. */
+  /** Shipped flows; read-only if an owner's folder is given. */
   readonly flowsFolder: string;
-  /** What is deployed goes there: own tabs, and what differs of shipped ones. */
+  /** Where deploys are stored: own tabs, and differences of shipped ones. */
   readonly ownerFolder?: string;
   readonly installedTypes: InstalledTypes;
   readonly log: Log;
-  /** Called after each load with all that was left out, none too. */
+  /** Called after each load with what was left out, even if nothing. */
   readonly onLeftOut: (leftOut: readonly LeftOut[]) => void;
-  /** Own tabs and changes of shipped ones are kept and do not run. */
+  /** Safe mode: own tabs and changes of shipped ones are kept but do not run. */
   readonly isSafe?: () => boolean;
-  /** Called with the names of the tabs in which this version and the owner changed the same nodes. */
+  /** Called with the tabs in which this version and the owner changed the same nodes. */
   readonly onChangedByBoth?: (tabs: readonly string[]) => void;
   /** A deploy made in safe mode was saved. */
   readonly onSafeDeploy?: () => void;
 }
 
 /**
- * The shipped flows with the owner's over them, one file a tab. A broken flow file makes `init`
- * reject, and with it Node-RED's start.
+ * Storage of the shipped flows with the owner's over them, one file per tab. A broken flow file makes
+ * `init`, and so Node-RED's start, reject.
  */
 export function createFlowStorage(deps: FlowStorageDeps): StorageModule {
   const shipped = new ShippedFlowFolder(deps.flowsFolder);
@@ -112,8 +112,8 @@ function lineOf({ kind, label, fileName, missingTypes }: LeftOut): string {
 }
 
 /**
- * The flows of safe mode: shipped tabs as they were shipped, and the owner's own tabs switched off,
- * to be mended in the editor. It is only read.
+ * The flows of safe mode: shipped tabs as shipped, and the owner's own tabs disabled, to be fixed in
+ * the editor. Read-only.
  */
 class SafeFlowFolder implements FlowFolder {
   readonly #shipped: FlowFolder;
@@ -151,9 +151,9 @@ function switchedOff(tab: FlowNode): FlowNode {
 }
 
 /**
- * What a deploy made in safe mode means for all of the owner's flows: what it changed of what it was
- * shown is changed, and what it was not shown stays. A tab that safe mode had switched off runs
- * again, whether it was touched or not: the deploy ends safe mode.
+ * Merges a deploy made in safe mode into the owner's flows: changes of what safe mode showed apply,
+ * what it did not show stays. Tabs that safe mode had disabled run again, touched or not: the deploy
+ * ends safe mode.
  * @param deployed all nodes of the deploy
  * @param shown the nodes that safe mode gave to the editor
  * @param full the nodes as they run without safe mode
@@ -177,7 +177,7 @@ export function deployedOverSafe(
   return [...next.values()];
 }
 
-/** Safe mode's own mark on a tab that was renamed, say, is not its owner's wish. */
+/** Removes the `disabled` set by safe mode, which is not the owner's choice. */
 function asBefore(node: FlowNode, full: FlowNode | undefined): FlowNode {
   if (node.type !== 'tab' || full === undefined || node['disabled'] !== true) return node;
   return { ...node, disabled: full['disabled'] ?? false };

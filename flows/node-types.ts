@@ -1,20 +1,20 @@
-/** A row of Node-RED's registry (`RED.runtime`'s `getNodeList`), as far as it is read here. */
+/** The fields used of a row of Node-RED's registry (`getNodeList`). */
 export interface NodeSet {
   readonly types: readonly string[];
   readonly enabled: boolean;
   readonly loaded?: boolean;
   readonly err?: unknown;
-  /** The package it is of. */
+  /** Its package. */
   readonly module?: string;
   readonly version?: string;
-  /** It lies in the data folder: an owner put it there. */
+  /** In the data folder, so added by the owner. */
   readonly local?: boolean;
 }
 
 /**
- * The node types that can run, from Node-RED's registry. It is asked rather than the packages on
- * disk, because a package may be there and its compiled part not load.
- * @returns `unknown` while the registry is empty, which it is before Node-RED loaded its nodes
+ * The node types that can run, by Node-RED's registry rather than the packages on disk: a package may
+ * exist while its compiled part does not load.
+ * @returns `unknown` while the registry is empty, before Node-RED has loaded its nodes
  */
 export function loadedTypes(nodeSets: readonly NodeSet[]): ReadonlySet<string> | 'unknown' {
   if (nodeSets.length === 0) return 'unknown';

@@ -16,23 +16,23 @@ interface OptionalPackage {
   readonly name: string;
   /** The node types it brings. */
   readonly types: readonly string[];
-  /** What has to load for it, found from its own place. */
+  /** The module that must load for it, resolved from the package. */
   readonly needs: string;
 }
 
 const OPTIONAL: readonly OptionalPackage[] = [
   { name: 'node-red-node-sqlite', types: ['sqlite', 'sqlitedb'], needs: 'sqlite3' },
 ];
-/** Holds, by the name of a package, the tabs that are shipped in another form where it is missing. */
+/** Folder with, by package, the tabs shipped in another form for when it is missing. */
 const WITHOUT = 'without';
-/** Where the Vue parts of the pages lie, beside the flows and nowhere else. */
+/** The only place for the pages' Vue parts. */
 const PART = /^parts\/[a-z0-9-]+\.(?:vue|css)$/;
 
 /**
- * The shipped flows as this machine can run them: where an optional package does not load, a tab that
- * would use it is the one of the same name that does without, and its config nodes are not there. The
- * Vue parts of the pages are in their nodes. Whoever reads a flow file here reads it as Node-RED has
- * it, so that an owner's change of a part is a change of that node.
+ * The shipped flows as this machine can run them: if an optional package does not load, tabs that use
+ * it are replaced by their variants without it, and its config nodes are left out. The pages' Vue parts
+ * are put into their nodes, so files read here are as Node-RED has them, and an owner's change of a
+ * part is a change of its node.
  */
 export class ShippedFlowFolder extends DiskFlowFolder {
   readonly #folder: string;
@@ -45,7 +45,7 @@ export class ShippedFlowFolder extends DiskFlowFolder {
     this.#missing = OPTIONAL.filter(({ name }) => !loads(name));
   }
 
-  /** @throws FlowFileError when a part is missing, or named in a way that leads elsewhere */
+  /** @throws FlowFileError if a part is missing or outside of its folder */
   override async read(name: string): Promise<string> {
     const instead = this.#missing
       .map((one) => join(this.#folder, WITHOUT, one.name))
@@ -78,13 +78,13 @@ export class ShippedFlowFolder extends DiskFlowFolder {
   }
 }
 
-/** @returns the file that holds a node's template; null for one that holds it itself */
+/** @returns the file of a node's template; null if the node holds it itself */
 export function partOf({ format }: FlowNode): string | null {
   const { $file } = (format ?? {}) as { readonly $file?: unknown };
   return typeof $file === 'string' ? $file : null;
 }
 
-/** Node-RED would load it all the same; a compiled part may be there and not fit this machine. */
+/** Loads it for real: a compiled part may exist but not fit this machine. */
 function loadsHere(name: string): boolean {
   const needs = OPTIONAL.find((one) => one.name === name)?.needs ?? name;
   try {

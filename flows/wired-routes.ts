@@ -1,16 +1,16 @@
 import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 
-/** What a route of a flow is known by: `GET /api/files/list`. */
+/** A flow's route: `GET /api/files/list`. */
 export interface Route {
   readonly method: string;
-  /** As OpenAPI has it, `/api/tapo/devices/{id}`, or as Express does. */
+  /** In OpenAPI's form, `/api/tapo/devices/{id}`, or Express's. */
   readonly path: string;
 }
 
 /**
- * Looks which routes a set of flows would never answer: no `http in` that runs has their address,
- * or none of its wires leads to an `http response`. What a node does with a message is its own.
- * @param nodes all nodes that are deployed, tabs among them
+ * Finds the routes that a set of flows cannot answer: no enabled `http in` has their address, or none
+ * of its wires leads to an `http response`. What nodes do with the message is not considered.
+ * @param nodes all deployed nodes, including tabs
  * @returns those of `routes`, in their order
  */
 export function unansweredRoutes<R extends Route>(
@@ -26,12 +26,12 @@ export function unansweredRoutes<R extends Route>(
   return routes.filter(({ method, path }) => !answered.has(keyOf(method, path)));
 }
 
-/** Parameters have a name of their own in each place. */
+/** Without parameter names, which differ between places. */
 function keyOf(method: string, path: string): string {
   return `${method.toUpperCase()} ${path.replace(/\{\w+\}|:\w+|\*/g, '{}')}`;
 }
 
-/** Who reaches whom, over wires, links and subflows. */
+/** The reachability of nodes over wires, links and subflows. */
 class Wiring {
   readonly #byId: ReadonlyMap<string, FlowNode>;
   readonly #off: ReadonlySet<string>;
@@ -62,7 +62,7 @@ class Wiring {
   }
 }
 
-/** A link call goes on at its target and, when that returns, behind itself; so does a subflow. */
+/** A link call continues at its target and, after that returns, at its own wires; so does a subflow. */
 export function nextOf(node: FlowNode): string[] {
   const wires = (node['wires'] as readonly (readonly string[])[] | undefined) ?? [];
   const isOut = node.type === 'link out' || node.type === 'link call';

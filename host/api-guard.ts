@@ -28,7 +28,7 @@ import { codingFault, takeBody, takeOwnBody } from './read-body.ts';
 import { type Accel, type RemoteAddresses, shareOf } from './remote-address.ts';
 import type { RequestLife, RequestWatch } from './request-watch.ts';
 
-/** What an upload says before its body, checked against its description. */
+/** What an upload declares ahead of its body, checked against its description. */
 export interface AskedUpload {
   readonly endpointId: string;
   readonly params: Readonly<Record<string, string>>;
@@ -37,19 +37,19 @@ export interface AskedUpload {
 
 /** The services' part in letting a request in. */
 export interface AuthHooks {
-  /** Passport's: puts whom the bearer token lets in on the request, and answers everybody else. */
+  /** Passport: attaches the user of the bearer token to the request, or answers 401. */
   readonly authenticate: Middleware;
   /** Admins, and users whom the NAS allows it. */
   mayWake(caller: Caller): boolean;
-  /** Memory is short: what may be refused as `busy` is. */
+  /** Memory is short: requests that may be refused as `busy` are. */
   isShortOfMemory(): boolean;
-  /** Whether what that caller asks follows by itself from the delta of a sync, so that nobody waits. */
+  /** Whether the caller's request follows from a sync's delta, so that no person waits for it. */
   followsSync(caller: Caller): boolean;
   /** Judges an upload by its headers, address and query alone. Null lets its body come. */
   admitUpload(request: IncomingMessage, caller: Caller, asked: AskedUpload): Promise<Answer | null>;
 }
 
-/** What is known of a request before its caller is. */
+/** What is known of a request before it is authenticated. */
 interface Arrival {
   readonly life: RequestLife;
   readonly target: Target;
@@ -57,7 +57,7 @@ interface Arrival {
   readonly remote: ReturnType<RemoteAddresses['of']>;
 }
 
-/** A request as Node-RED's body parsers leave it alone: already parsed, raw body not wanted. */
+/** A request that Node-RED's body parsers leave alone: already parsed, raw body not wanted. */
 interface ParsedRequest extends GuardedRequest, KnownRequest {
   arrival?: Arrival;
   body?: unknown;
@@ -74,7 +74,7 @@ interface GuardDeps {
   readonly log: Log;
   /** False while flows start, stop or are redeployed. */
   readonly flowsRun: () => boolean;
-  /** False while a version is on trial after an update, and may have to go without a loss. */
+  /** False while a version is on trial after an update: going back must lose nothing. */
   readonly takesChanges: () => boolean;
   /** Whether no flow answers an endpoint, by its id. */
   readonly isFlowMissing: (endpointId: string) => boolean;
@@ -88,20 +88,20 @@ interface Handed {
 
 /** A deploy takes a second or two. */
 const RESTARTING = refuse('restarting', { retryAfterSeconds: 5 });
-/** What runs gives its memory back within seconds of its end. */
+/** Running requests free their memory within seconds of their end. */
 const BUSY = refuse('busy', { retryAfterSeconds: 10 });
 /** Anything but a 504 here makes the apps forget their tokens (contract 2). */
 const KEEP_TOKENS = refuse('gateway_timeout', { retryAfterSeconds: 5 });
 const ONLY_READ = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Stands in front of Node-RED on every route of the API listeners. Who calls, how large, what form:
- * all of it is settled here, before a flow sees the request and before a byte of a refused body is
- * read. Stock `http in` reads a whole body into memory before anybody asks who sent it.
+ * Middleware in front of Node-RED on every route of the API listeners. Checks caller, size and form
+ * before a flow sees the request and before a byte of a refused body is read: the stock `http in`
+ * would read a whole body into memory before anybody asks who sent it.
  */
 export class ApiGuard {
   readonly #deps: GuardDeps;
-  /** What was handed to Node-RED and has no answer yet. */
+  /** Requests handed to Node-RED that have no answer yet. */
   readonly #inFlows = new Set<Handed>();
 
   constructor(deps: GuardDeps) {
@@ -109,8 +109,8 @@ export class ApiGuard {
   }
 
   /**
-   * To be called when flows have been exchanged: messages on the wires of the old ones are gone,
-   * and their callers would wait for the deadline. A call that a node still holds ends by itself.
+   * To be called after a deploy: messages on the wires of the old flows are gone, and their callers
+   * would wait for the deadline. A call that a node still holds ends by itself.
    */
   endLost(): void {
     for (const { request, response, holders } of [...this.#inFlows]) {
@@ -120,7 +120,7 @@ export class ApiGuard {
     }
   }
 
-  /** Before it is known who calls: what is asked for, and whether it can be asked for now. */
+  /** Before authentication: matches the address, and refuses what cannot be served now. */
   readonly receive = (request: ParsedRequest, response: ServerResponse, next: () => void): void => {
     const life = this.#deps.watch.watch(request, response);
     const target = new Target(request.url ?? '/');
@@ -144,7 +144,7 @@ export class ApiGuard {
     next();
   };
 
-  /** Passport, before every route but those open to all, and for whom no other door let on. */
+  /** Passport, unless the route is open to all or other middleware has authenticated the caller. */
   readonly authenticate: Middleware = (request: ParsedRequest, response, next): void => {
     const { match, remote } = arrivalOf(request);
     const isKnown = request.caller !== undefined || isOpen(endpointOf(match), remote.loopback);
@@ -152,7 +152,7 @@ export class ApiGuard {
     else this.#deps.hooks.authenticate(request, response, next);
   };
 
-  /** By its role, its words, its size and its body; `next` goes to Node-RED. */
+  /** Checks role, query, size and body; `next` goes to Node-RED. */
   readonly admit = (request: ParsedRequest, response: ServerResponse, next: () => void): void => {
     this.#admit(request, response, next).catch((problem: unknown) => {
       this.#deps.log.error(`A request failed in the guard: ${describe(problem)}`);
@@ -171,7 +171,7 @@ export class ApiGuard {
     arrival.life.belongsTo(caller?.user.id ?? null);
     const call = await this.#judge(request, response, arrival, caller);
     if (call === null) return;
-    // A deploy may have begun meanwhile; its half-built routes would answer 404.
+    // A deploy may have begun meanwhile; half-built routes would answer 404.
     if (!this.#deps.flowsRun()) {
       answerNow(request, response, RESTARTING);
       return;
@@ -193,7 +193,7 @@ export class ApiGuard {
     });
   }
 
-  /** @returns the call, or null when an answer (or nothing more) was sent */
+  /** @returns the call, or null once an answer was sent or the caller is gone */
   async #judge(
     request: ParsedRequest,
     response: ServerResponse,
@@ -230,12 +230,12 @@ export class ApiGuard {
     };
   }
 
-  /** Nobody waits for it: the caller says so, or it follows a desktop's look for changes. */
+  /** No person waits for it: the caller says so, or it follows a desktop's sync. */
   #isAuto(request: IncomingMessage, caller: Caller | null): boolean {
     return (caller !== null && this.#deps.hooks.followsSync(caller)) || isAuto(request);
   }
 
-  /** Nobody comes in without a caller either, should Passport not stand where it has to. */
+  /** Also refuses a missing caller, in case Passport was not mounted where it has to be. */
   #callerFault(caller: Caller | null, { match, remote }: Arrival): RefusalCode | null {
     const endpoint = endpointOf(match);
     if (caller === null) return isOpen(endpoint, remote.loopback) ? null : 'no_token';
@@ -243,7 +243,7 @@ export class ApiGuard {
     return roleFault(caller, wanted, (known) => this.#deps.hooks.mayWake(known));
   }
 
-  /** Whatever its description says may be refused as `busy` is begun only while there is memory. */
+  /** What its description allows to be refused as `busy` is begun only while there is memory. */
   #isBusyFor(found: Found | null): boolean {
     const mayYield = found?.endpoint.refusals.includes('busy') === true;
     return mayYield && this.#deps.hooks.isShortOfMemory();
@@ -278,7 +278,7 @@ function endpointOf(match: Match): Endpoint | null {
   return match.kind === 'endpoint' ? match.endpoint : null;
 }
 
-/** Whom an address lets in; one nobody described needs a signed-in caller. */
+/** Who may call an address; one without a description needs a signed-in caller. */
 function accessOf(endpoint: Endpoint | null): Endpoint['access'] {
   return endpoint?.access ?? 'caller';
 }
@@ -289,7 +289,7 @@ function isOpen(endpoint: Endpoint | null, isLoopback: boolean): boolean {
   return access === 'open' || (access === 'caller_or_loopback' && isLoopback);
 }
 
-/** What only repeats the request: everything but who sent it and what it holds. */
+/** The fields that only repeat the request: all but caller and content. */
 function describeCall(
   request: IncomingMessage,
   match: Match,
@@ -304,7 +304,7 @@ function describeCall(
   };
 }
 
-/** What is published anyway, so that nobody has to sign in to be told. */
+/** Answers from the published API table, which needs no sign-in. */
 function answerFromTable(match: Match): Answer | null {
   if (match.kind === 'no_address') return refuse('not_found');
   if (match.kind === 'bad_path') return refuse('bad_path');
@@ -314,7 +314,7 @@ function answerFromTable(match: Match): Answer | null {
   return { ...given, headers: { ...given.headers, Allow: match.allow } };
 }
 
-/** The address made of what was matched, and of nothing else; the raw words travel in the call. */
+/** The address rebuilt from what was matched and nothing else; the raw text travels in the call. */
 function plainUrl(target: Target, match: Match): string {
   if (match.kind === 'passed') return match.address.url;
   const query = target.query === '' ? '' : `?${target.plainQuery}`;
@@ -346,15 +346,15 @@ function withAgent(
   return caller === null ? null : { ...caller, agent: `${headers['user-agent'] ?? ''} ${address}` };
 }
 
-/** A request that a description fits. */
+/** A request that matches a description. */
 type Found = Extract<Match, { kind: 'endpoint' }>;
 
-/** What a request asks for in its address, checked. */
+/** The checked parameters of a request's address. */
 type Words =
   | {
       readonly kind: 'words';
       readonly query: unknown;
-      /** Another reading of the query's `path`; see `Call`. */
+      /** The other reading of the query's `path`; see `Call`. */
       readonly literalPath?: string | undefined;
     }
   | { readonly kind: 'refused'; readonly answer: Answer };
@@ -375,10 +375,10 @@ function checkWords(found: Found, target: Target): Words {
   }
   const literalPath = literalPathIn(target.query);
   const words: Words = { kind: 'words', query: query.value, literalPath };
-  // The rest of a download is a path on the NAS, which the files module reads in its own way.
+  // The rest of a download's address is a path on the NAS, which the files module decodes itself.
   if (endpoint.rest === 'raw') return words;
   const checked = validateParams(endpoint.params, params);
-  // An id of a form that no id has is an id nobody knows.
+  // An id of a wrong form is an unknown id.
   if (checked.kind === 'invalid') return { kind: 'refused', answer: refuse('not_found') };
   return words;
 }
@@ -391,7 +391,7 @@ interface RoutedRequest extends GuardedRequest {
 
 type Next = (step?: 'route') => void;
 
-/** The address of the `http in` nodes in `flows/api-nas-routes.json`, and of nobody else's. */
+/** The address of the `http in` nodes in `flows/api-nas-routes.json` and of no others. */
 const NAS_ROUTE = '/api/:nas*';
 
 /** By method and address, parameters without their names. */
@@ -400,9 +400,9 @@ const OURS: ReadonlySet<string> = new Set(
 );
 
 /**
- * Sees to it that the route which the guard found for a request is the one that runs: BaluPi's own,
- * else a tinkerer's, else the NAS's. The NAS's `http in` nodes take any address, so on the first way
- * through Node-RED they step aside; what nobody answered goes through it a second time, to them.
+ * Makes sure that the route the guard matched is the one that runs: BaluPi's own, else a tinkerer's,
+ * else the NAS's. The NAS's `http in` nodes match any address, so they are skipped on the first pass
+ * through Node-RED; what nobody answered goes through a second time, to them.
  */
 export class Passing {
   readonly #log: Log;
@@ -424,18 +424,18 @@ export class Passing {
     else next('route');
   };
 
-  /** Express middleware between the first way through Node-RED and the second. */
+  /** Express middleware between the two passes through Node-RED. */
   readonly again = (request: GuardedRequest, _response: ServerResponse, next: Next): void => {
     const { call } = request;
     if (call?.passed !== undefined && call.endpointId === null) {
       this.#again.add(request);
-      // A getter of the call must go on working, so it is not spread.
+      // Not spread: a getter of the call must keep working.
       request.call = Object.create(call, { endpointId: { value: PASSED.id } }) as Call;
     }
     next();
   };
 
-  /** Only now is it sure that the body is no file for the NAS. */
+  /** Only now is it certain that the body is not a file for the NAS. */
   #takeBody(request: RoutedRequest, response: ServerResponse, next: Next): void {
     takeOwnBody(request, response).then(
       (taken) => {

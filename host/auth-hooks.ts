@@ -74,10 +74,10 @@ export function pageAccounts({ accounts, nas, notices }: Services): PageAccounts
   };
 }
 
-/** Small pictures of what is kept, for who may read it. */
+/** Thumbnails of cached files, for callers who may read them. */
 export function thumbnailHook({ files, cache, thumbnails, nas }: Services): ThumbnailHook {
   return async (caller, path) => {
-    // Nothing of it may wake the NAS, or keep it awake.
+    // A thumbnail must neither wake the NAS nor keep it awake.
     const found = await files.locate(caller, path, { auto: true });
     if (found.kind === 'queued') return refuse('no_thumbnail');
     if (found.kind !== 'located') return troubleAnswer(found, nas.presence.state);
@@ -116,7 +116,7 @@ export function liveHooks({ live, nas }: Services): LiveHooks {
   };
 }
 
-/** The NAS's web pages, for who came by its name. */
+/** The NAS's web pages, for browsers that came by its name. */
 export function webHooks({ web, nas }: Services): WebHooks {
   return {
     page: async (asked) => {

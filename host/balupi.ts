@@ -28,7 +28,7 @@ import { nodeRedFolder, nodeRedSettings } from './node-red-settings.ts';
 import { makeNodeRedFolder } from './palette.ts';
 import { Accel, RemoteAddresses, shareOf } from './remote-address.ts';
 import { RequestWatch } from './request-watch.ts';
-import { SetupAuth } from './setup/setup-door.ts';
+import { SetupAuth } from './setup/setup-auth.ts';
 import type { Sections } from './setup/setup-sections.ts';
 import type { UpdateTrial } from './update-trial.ts';
 
@@ -36,7 +36,7 @@ interface HostOptions {
   readonly host: string;
   readonly ports: readonly number[];
   readonly corsOrigins: readonly string[];
-  /** IANA name; the pages tell times in it. */
+  /** IANA name; the pages show times in it. */
   readonly timeZone: string;
   readonly trustedProxies: readonly string[];
   /** `nginx`: a trusted nginx may send files itself. */
@@ -46,7 +46,7 @@ interface HostOptions {
   readonly answerWithinMs: number;
   readonly packageFolder: string;
   readonly dataFolder: string;
-  /** For a browser that asks for the address itself. */
+  /** For a browser that opens the bare address. */
   readonly front: ConstructorParameters<typeof FrontPage>[0];
   readonly palette: boolean;
   /** Null keeps the editor shut. */
@@ -63,7 +63,7 @@ interface HostDeps {
   readonly thumbnail: ThumbnailHook;
   readonly web: WebHooks;
   readonly viewers: Viewers;
-  /** For the guided start and the settings; `restart` ends the process so that it starts again. */
+  /** For the guided setup and the settings; `restart` exits so that the service manager starts it again. */
   readonly setup: {
     readonly setup: Setup;
     readonly sections: Sections;
@@ -71,9 +71,9 @@ interface HostDeps {
   };
   /** Node-RED's storage module. */
   readonly storage: unknown;
-  /** What the nodes get. */
+  /** Handed to the nodes. */
   readonly services: unknown;
-  /** Whether this version is on trial after an update: then it takes no change. */
+  /** Whether this version is on trial after an update: then it accepts no change. */
   readonly trial: Pick<UpdateTrial, 'isOn'>;
   /** What the owner deployed over the shipped flows, for the editor. */
   readonly ownersFlows: unknown;
@@ -89,7 +89,7 @@ const MOST_EDITOR_CONNECTIONS = 100;
 /** How long running transfers may go on after a stop, in ms; 10 s is the contract's whole. */
 const STOP_GRACE_MS = 5_000;
 
-/** The listeners and Node-RED between them: everything of a running BaluPi but its services. */
+/** Listeners and Node-RED: everything of a running BaluPi but its services. */
 export class BaluPiHost {
   readonly #options: HostOptions;
   readonly #clock: Clock;
@@ -117,7 +117,7 @@ export class BaluPiHost {
       );
     });
     const { editor } = options;
-    const door = editor === null ? null : new EditorAuth(parts.signIn);
+    const auth = editor === null ? null : new EditorAuth(parts.signIn);
     const userFolder = nodeRedFolder(options.dataFolder);
     makeNodeRedFolder(userFolder);
     this.#connections = connectionLimit(parts, MOST_CONNECTIONS);
@@ -133,7 +133,7 @@ export class BaluPiHost {
         storage: parts.storage,
         logLevel: options.logLevel,
         log: parts.log,
-        editor: door,
+        editor: auth,
         services: parts.services,
         inRoute: this.#passing.inRoute,
         ownersFlows: parts.ownersFlows,
@@ -145,7 +145,7 @@ export class BaluPiHost {
     });
     this.#api = this.#apiListeners(parts);
     this.#editor =
-      editor === null || door === null ? null : this.#editorListeners(editor, door, parts);
+      editor === null || auth === null ? null : this.#editorListeners(editor, auth, parts);
   }
 
   #requestWatch(): RequestWatch {
@@ -171,7 +171,7 @@ export class BaluPiHost {
     return this.#trial.isOn ? null : (this.#editor?.firstPort ?? null);
   }
 
-  /** Opens the ports first, so that callers get `restarting` and not a closed door. */
+  /** Opens the ports first, so that callers get `restarting` rather than a refused connection. */
   async start(): Promise<void> {
     await this.#api.open();
     this.#watch.start();
@@ -186,12 +186,12 @@ export class BaluPiHost {
     await this.#editor?.open();
   }
 
-  /** The flows in the storage are other ones now. */
+  /** To be called when the stored flows have changed. */
   async reloadFlows(): Promise<void> {
     await this.#nodeRed.reload();
   }
 
-  /** Takes nothing new, lets what runs finish for a while, cuts the rest. */
+  /** Accepts nothing new, gives what runs some time, cuts the rest. */
   async stop(): Promise<void> {
     const closed = Promise.all([this.#api.close(), this.#editor?.close()]);
     const grace = new AbortController();
@@ -245,7 +245,7 @@ export class BaluPiHost {
       watch: this.#watch,
       look: (cookie) => pages.look(cookie),
       find: (cookie) => pages.find(cookie),
-      // Its pages do by a socket what they do, so they wait as a whole.
+      // Its pages act through a socket, so they wait as a whole.
       flowsRun: () => this.#nodeRed.flowsRun && !trial.isOn,
       takesChanges: () => !trial.isOn,
       inner: () => this.#nodeRed.inner,
@@ -301,7 +301,7 @@ export class BaluPiHost {
 
   #editorListeners(
     editor: { readonly host: string; readonly port: number },
-    door: EditorAuth,
+    auth: EditorAuth,
     parts: HostDeps,
   ): Listeners {
     const check = new HostCheck([editor.host]);
@@ -309,7 +309,7 @@ export class BaluPiHost {
       host: editor.host,
       ports: [editor.port],
       onRequest: editorApp({
-        ...{ editor: this.#nodeRed.editor, door, check, addressOf: this.#ownerOf },
+        ...{ editor: this.#nodeRed.editor, auth, check, addressOf: this.#ownerOf },
         ...{ watch: this.#watch, log: parts.log },
       }),
       connections: connectionLimit(parts, MOST_EDITOR_CONNECTIONS),
@@ -337,8 +337,8 @@ function connectionLimit({ clock, log }: HostDeps, most: number): ConnectionLimi
 }
 
 /**
- * The app of the API listeners: docs, the Dashboard's door, the guard around Passport, Node-RED's
- * `http in` routes, once more for what goes to the NAS, and behind them what nobody answered.
+ * The app of the API listeners: docs, the Dashboard's auth, the guard around Passport, Node-RED's
+ * `http in` routes, the same once more for the NAS's, and the 404 for what nobody answered.
  */
 function apiApp(parts: {
   readonly cors: Cors;

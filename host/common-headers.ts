@@ -8,7 +8,7 @@ import type { Log } from '../nodes/lib/log/log.ts';
 
 const HEADER = 'X-Request-Id';
 
-/** What every answer of the API carries, whoever gives it in the end. */
+/** Headers of every answer of the API, whoever gives it. */
 export function commonHeaders(): Readonly<Record<string, string>> {
   return {
     [HEADER]: randomUUID(),
@@ -35,7 +35,7 @@ const ALLOWED =
   'Idempotency-Key, X-Content-SHA256, X-Base-Checksum, X-Sync-Trigger, X-Device-ID';
 const PREFLIGHT_SECONDS = '600';
 
-/** Lets the web pages named in the settings call the API, and no other. */
+/** Lets only the web pages named in the settings call the API. */
 export class Cors {
   readonly #origins: ReadonlySet<string>;
 
@@ -56,12 +56,12 @@ export class Cors {
   }
 }
 
-/** Behind all routes of an app. Express would say it in HTML. */
+/** The last route of an app: 404 as JSON, where Express would answer HTML. */
 export const nobodyAnswered: RequestHandler = (request, response) => {
   answerNow(request, response, refuse('not_found'));
 };
 
-/** Express hands over what a route threw, and would print its stack to the caller. */
+/** Handles what a route threw; Express would send its stack to the caller. */
 export function lastResort(log: Log): ErrorRequestHandler {
   return (problem: unknown, request, response, next) => {
     if (response.headersSent) {
@@ -80,7 +80,7 @@ function codeOf(status: number): 'too_large' | 'wrong_body_type' | 'malformed' {
   return status === 415 ? 'wrong_body_type' : 'malformed';
 }
 
-/** Answers where Node has no response for it any more, or never had one, and ends the connection. */
+/** Answers on a raw socket, where Node has no response object, and ends the connection. */
 export function endWith(socket: Socket, { statusCode, payload, headers }: Answer): void {
   const text = JSON.stringify(payload);
   const all = {
@@ -103,7 +103,7 @@ export function endWith(socket: Socket, { statusCode, payload, headers }: Answer
 export class HostCheck {
   readonly #names: ReadonlySet<string>;
 
-  /** @param extraNames further names this machine goes by, such as the configured editor host */
+  /** @param extraNames further names of this machine, such as the configured editor host */
   constructor(extraNames: readonly string[]) {
     const own = hostname().toLowerCase();
     this.#names = new Set(
@@ -118,7 +118,7 @@ export class HostCheck {
     return URL.parse(origin)?.host === URL.parse(`http://${host}`)?.host;
   }
 
-  /** An address as such cannot be rebound: only names can. */
+  /** Addresses cannot be rebound, only names. */
   #isOurs(name: string | null): boolean {
     return name !== null && (isIP(name.replace(/^\[|\]$/g, '')) !== 0 || this.#names.has(name));
   }

@@ -4,44 +4,44 @@ import type { Clock } from '../nodes/lib/time/clock.ts';
 import { shareOf } from './remote-address.ts';
 
 interface Deps {
-  /** How many connections there may be on all ports together. */
+  /** Most connections on all ports together. */
   readonly most: number;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Told at most once a minute who loses connections, and how many that one holds. */
+  /** Called at most once a minute with the owner who loses connections, and how many they hold. */
   readonly onCrowd?: (owner: string, held: number, most: number) => void;
 }
 
-/** One connection, and what it is in the middle of. */
+/** One connection and its state. */
 interface Place {
   readonly socket: Socket;
-  /** Whose share it counts in: an address, or the user whose request it carried last. */
+  /** Whose share it counts in: an address, or the user of its last request. */
   owner: string;
-  /** How many answers it is owed; a client may ask again before it was answered. */
+  /** Requests without an answer yet; a client may pipeline. */
   owed: number;
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse } | null;
   /** No longer HTTP. */
   isUpgraded: boolean;
-  /** When its present rest, request or socket began, and what it had moved by then. */
+  /** When its present idle time, request or socket began, and what it had moved by then. */
   sinceMs: number;
   fromBytes: number;
 }
 
-/** Whoever holds no more than this part of all places is in nobody's way while some are free. */
+/** An owner with no more than this part of all places is left alone while some are free. */
 const FEW = 1 / 50;
-/** How much of all places sockets may take: they stay for hours, requests for moments. */
+/** Part of all places that sockets may take: they stay for hours, requests for moments. */
 const SOCKETS = 1 / 4;
-/** No browser or app asks again and again without an answer; Node would begin all of them at once. */
+/** No browser or app pipelines more; Node would begin all of them at once. */
 const MOST_OWED = 8;
-/** A connection that just began is not slow for having moved nothing yet. */
+/** So that a connection that just began does not count as slow. */
 const HEAD_START_BYTES = 1_024;
 const TELL_EVERY_MS = 60_000;
 
 /**
- * Shares the places for connections out (contract 1, Fair shares). While no more than half of them
- * are taken, nobody loses any. Above that each newcomer costs whoever holds the most of them their
- * slowest: the one that moved the fewest bytes for its time. One address that sits on connections
- * can so never shut another out, and a house behind a proxy or a VPN is not capped as one, as
- * signed-in requests count for their user.
+ * Shares out the places for connections (contract 1, Fair shares). While at most half of them are
+ * taken, nobody loses any. Above that each newcomer costs the owner of the most places their slowest:
+ * the one that moved the fewest bytes for its time. So one address that sits on connections cannot
+ * shut others out, and a household behind a proxy or a VPN is not capped as one, as signed-in
+ * requests count for their user.
  */
 export class ConnectionLimit {
   readonly #deps: Deps;
@@ -82,8 +82,8 @@ export class ConnectionLimit {
   }
 
   /**
-   * A request came in on it, from `owner`.
-   * @returns false where it is to be left alone, as its connection is gone
+   * A request of `owner` came in.
+   * @returns false if its connection is gone, so that it needs no answer
    */
   serve(request: IncomingMessage, response: ServerResponse, owner: string): boolean {
     const place = this.#places.get(request.socket);
@@ -100,7 +100,7 @@ export class ConnectionLimit {
     return true;
   }
 
-  /** An answer on it came to its end. */
+  /** An answer on it ended. */
   rest(socket: Socket): void {
     const place = this.#places.get(socket);
     if (place === undefined || place.owed === 0) return;
@@ -111,16 +111,16 @@ export class ConnectionLimit {
     if (this.#closing && !place.isUpgraded) socket.destroySoon();
   }
 
-  /** It is known by now who it is that asks on it. */
+  /** Moves the connection to its owner's share, once authenticated. */
   belongsTo(socket: Socket, owner: string): void {
     const place = this.#places.get(socket);
     if (place !== undefined) this.#count(place, owner);
   }
 
   /**
-   * Counts a connection that wants to leave HTTP, before it may. Where sockets have their part of
-   * the places already, whoever has the most of them loses their slowest.
-   * @returns whether there is room for it
+   * Counts a connection that asks for an upgrade. Once sockets have used up their part of the
+   * places, the owner of the most sockets loses their slowest.
+   * @returns whether there is a place for it
    */
   takeSocket(socket: Socket, owner?: string): boolean {
     const place = this.#places.get(socket);
@@ -136,7 +136,7 @@ export class ConnectionLimit {
     return victim !== undefined;
   }
 
-  /** Closes all that are owed no answer, now and as soon as they have theirs. */
+  /** Closes idle connections now, and the others as soon as they are answered. */
   close(): void {
     this.#closing = true;
     for (const { socket, owed } of [...this.#places.values()]) if (owed === 0) socket.destroy();
@@ -153,12 +153,12 @@ export class ConnectionLimit {
     const others = places.filter((place) => place !== newcomer);
     const victim =
       this.#slowest(others.filter((place) => !waitsForUs(place))) ??
-      // Who waits for an answer of ours is not slow, and goes only where nothing else helps.
+      // A client that waits for our answer is not slow, and goes only where nothing else helps.
       (isFull ? (this.#slowest(others) ?? newcomer) : undefined);
     if (victim !== undefined) this.#drop(victim, places.length);
   }
 
-  /** Whoever holds the most of such places. */
+  /** The owner of the most such places. */
   #fullest(counts: (place: Place) => boolean = () => true): { all: number; places: Place[] } {
     let [all, most]: [number, Place[]] = [0, []];
     for (const held of this.#held.values()) {
@@ -187,7 +187,7 @@ export class ConnectionLimit {
       this.#toldAtMs = nowMs;
       this.#deps.onCrowd?.(place.owner, held, this.#deps.most);
     }
-    // Its 'close' comes a turn later, and others may come in before that.
+    // Its 'close' event comes later, and others may connect before that.
     this.#forget(place);
     place.socket.destroy();
   }
@@ -218,7 +218,7 @@ export class ConnectionLimit {
   }
 }
 
-/** The request is here whole and nothing was answered yet: the slow one is not the caller. */
+/** The whole request is here and nothing was answered yet: the delay is ours. */
 function waitsForUs({ owed, exchange }: Place): boolean {
   return (
     owed > 0 && exchange !== null && exchange.request.complete && !exchange.response.headersSent
@@ -226,8 +226,8 @@ function waitsForUs({ owed, exchange }: Place): boolean {
 }
 
 /**
- * What came in on a connection and what left it. Node counts a whole answer as written at once; only
- * the handle below it knows how much of that a slow reader has not taken yet.
+ * Bytes received and sent on a connection. Node counts a whole answer as written at once; only the
+ * handle below it knows how much a slow reader has not taken yet.
  */
 export function movedBytes(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { readonly _handle?: Partial<Handle> | null };
@@ -235,7 +235,7 @@ export function movedBytes(socket: Socket): number {
   return socket.bytesRead + handed - (handle?.writeQueueSize ?? 0);
 }
 
-/** Node's handle of a connection, as far as it is looked at. */
+/** The part of Node's socket handle that is used. */
 interface Handle {
   readonly bytesWritten: number;
   readonly writeQueueSize: number;

@@ -8,8 +8,8 @@ export type LogLevel = (typeof LEVELS)[number];
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 /**
- * A message as one line that a terminal obeys in nothing: line breaks and control characters are
- * shown, not made. What a caller sent may be in it.
+ * A message as one line: control characters and line breaks are escaped, as it may quote what a
+ * caller sent.
  */
 export function oneLine(message: string): string {
   return message.replace(/\r?\n/g, ' ⏎ ').replace(CONTROL, (character) => {
@@ -26,14 +26,14 @@ interface NodeRedMessage {
   readonly id?: string;
 }
 
-/** Node-RED's levels; below them lie trace, and above audit and metrics, which are off. */
+/** Node-RED's levels. Trace lies below, audit and metrics above; all three are off. */
 const NODE_RED_WARN = 30;
 const NODE_RED_INFO = 40;
 
-/** Said at every start of a house that has no credentials of its own, as none is found; and a banner. */
+/** Printed at every start where a tinkerer has no credentials; and Node-RED's banner. */
 const NOTHING_TO_SAY = /^(?:Encrypted credentials not found$|\s*Welcome to Node-RED\s)/;
 
-/** Node-RED's setting for a log handler: its lines go where all others go, in the same form. */
+/** Node-RED's log handler setting: writes its lines in the form of our own. */
 export function nodeRedLogHandler(log: Log): () => (message: NodeRedMessage) => void {
   return () => (message) => {
     const { level, msg, type, name, id } = message;
@@ -60,9 +60,9 @@ const PRIORITIES: Marks = { debug: '<7>', info: '<6>', warn: '<4>', error: '<3>'
 const STANDARD_OUTPUT = 1;
 
 /**
- * How lines begin here: for journald by their priority, so that `journalctl -p warning` finds them.
- * systemd hands its variable on to whatever a person starts by hand below a service, so it counts
- * only where standard output is that very stream (systemd.exec(5)).
+ * Line prefixes: priorities for journald, so that `journalctl -p warning` finds them. Programs started
+ * by hand below a service inherit systemd's variable, so it counts only where standard output is that
+ * very stream (systemd.exec(5)).
  */
 export function lineMarks(
   environment: Readonly<Record<string, string | undefined>>,
@@ -74,7 +74,7 @@ export function lineMarks(
 
 /**
  * One line per message on standard output, errors on standard error; the service manager adds the
- * time. A line break in a message is shown, not made.
+ * time. Line breaks in a message are escaped.
  */
 export class ConsoleLog implements Log {
   readonly #from: number;

@@ -13,7 +13,7 @@ import { DASHBOARD_COOKIE, type DashboardSignIn, goTo, send } from './dashboard-
 import type { DashboardSocket, DashboardSockets } from './dashboard-sockets.ts';
 import { type FilesPage, sendThumbnail, type ThumbnailHook } from './files-page.ts';
 import { type RequestWatch, userShare } from './request-watch.ts';
-import type { SetupAuth } from './setup/setup-door.ts';
+import type { SetupAuth } from './setup/setup-auth.ts';
 
 interface AuthDeps {
   readonly signIn: DashboardSignIn;
@@ -21,10 +21,10 @@ interface AuthDeps {
   readonly filesPage: FilesPage;
   readonly thumbnail: ThumbnailHook;
   readonly sockets: DashboardSockets;
-  /** The guided start and the settings. */
+  /** The guided setup and the settings. */
   readonly setup: SetupAuth;
   readonly watch: RequestWatch;
-  /** Whose cookie it is, asking the NAS where that is due. */
+  /** The user of a cookie; asks the NAS when that is due. */
   readonly look: (cookie: string) => Promise<User | null>;
   /** The same from memory. */
   readonly find: (cookie: string) => User | null;
@@ -47,33 +47,33 @@ interface Visit {
   readonly next: () => void;
   /** Aborts when the caller goes away or the deadline passes. */
   readonly signal: () => AbortSignal;
-  /** Tells the watch whose request it is. */
+  /** Tells the request watch who sent it. */
   readonly belongsTo: (user: User | null) => void;
 }
 
-/** A message of a page holds a price or a name; a file goes over the API. */
+/** A page's message holds a price or a name; files go over the API. */
 const MOST_MESSAGE_BYTES = 100_000;
 const SOCKET_PATH = '/dashboard/socket.io/';
-/** What of the Dashboard's own routes is reached at all; its debug views show what others saw. */
+/** The only Dashboard routes that are reachable; its debug views show what others saw. */
 const PASSED_ON = new Set(['_setup']);
 const ENERGY_CSV = 'energy.csv';
 const LET_ON = new Set([...PASSED_ON, ENERGY_CSV]);
 const SIGN_IN_FIRST = refuse('no_token', { detail: 'Sign in at /dashboard/sign-in first.' });
 
 /**
- * Stands in front of everything below `/dashboard`, for HTTP and for its socket: nothing of it is
- * shown without a sign-in of its own, which opens this and never `/api`.
+ * Auth middleware for everything below `/dashboard`, HTTP and socket: nothing is shown without its own
+ * sign-in, which opens the Dashboard and never `/api`.
  */
 export class DashboardAuth {
   readonly #deps: AuthDeps;
-  /** What came through here. The Dashboard itself asks once more; see {@link settings}. */
+  /** Requests that passed here. The Dashboard itself checks again; see {@link settings}. */
   readonly #passed = new WeakSet<IncomingMessage>();
 
   constructor(deps: AuthDeps) {
     this.#deps = deps;
   }
 
-  /** Node-RED's setting `dashboard`: the same rule a second time, should a way round be found. */
+  /** Node-RED's setting `dashboard`: checks the same again, should this middleware be bypassed. */
   get settings(): Readonly<Record<string, unknown>> {
     return {
       maxHttpBufferSize: MOST_MESSAGE_BYTES,
@@ -87,7 +87,7 @@ export class DashboardAuth {
     };
   }
 
-  /** Express middleware; what is not the Dashboard's goes on. */
+  /** Express middleware; other addresses go on. */
   readonly handle = (
     request: IncomingMessage,
     response: ServerResponse,
@@ -100,7 +100,7 @@ export class DashboardAuth {
       return;
     }
     const place = filesPlace(request.method ?? 'GET', target);
-    // A file's path may hold what no address has.
+    // A file's path may hold characters that other addresses must not.
     if (place?.kind !== 'api' && !target.isPlain) {
       answerNow(request, response, refuse('not_found'));
       return;
@@ -110,7 +110,7 @@ export class DashboardAuth {
       request.headers['accept-language'],
     );
     const name = place === null ? path.slice('/dashboard/'.length) : 'files';
-    // What goes on to the guard is watched there.
+    // Requests that go on to the guard are watched there.
     const isLetOn = LET_ON.has(name) || place?.kind === 'api';
     const life = isLetOn ? null : this.#deps.watch.watch(request, response);
     const belongsTo = (user: User | null): void => life?.belongsTo(user?.id ?? null);
@@ -124,7 +124,7 @@ export class DashboardAuth {
   };
 
   /**
-   * Whose request may leave HTTP for the Dashboard's socket; null for one that stays a request.
+   * Whose share an upgrade to the Dashboard's socket counts in; null if it is not upgraded here.
    */
   readonly takesUpgrade = (request: IncomingMessage): string | null => {
     const { headers, url = '' } = request;
@@ -135,7 +135,7 @@ export class DashboardAuth {
     return userShare(user.id);
   };
 
-  /** For what {@link takesUpgrade} took. */
+  /** For upgrades that {@link takesUpgrade} accepted. */
   readonly upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     this.#deps.inner().emit('upgrade', request, socket, head);
   };
@@ -169,7 +169,7 @@ export class DashboardAuth {
     else this.#show(visit, user);
   }
 
-  /** The page Files, and what of the API it asks for. */
+  /** The page Files and the API calls it makes. */
   async #filesVisit(visit: Visit, place: FilesPlace): Promise<void> {
     const { request } = visit;
     const isShell = place.kind === 'page' || place.kind === 'asset';
@@ -210,23 +210,23 @@ export class DashboardAuth {
     });
   }
 
-  /** A house of which nothing is known begins with its setup, unless somebody wants no guide. */
+  /** A BaluPi that is not set up leads to the guided setup, unless the reader declines it. */
   #signIn(visit: Visit): void {
     const { setup, signIn } = this.#deps;
     const query = new URLSearchParams(visit.query);
-    if (setup.isEmptyHouse && !query.has('account')) goTo(visit.response, '/dashboard/setup');
+    if (setup.isNotSetUp && !query.has('account')) goTo(visit.response, '/dashboard/setup');
     else signIn.show(visit, { next: query.get('next'), isSetupOpen: setup.isOpen });
   }
 
   async #post(visit: Visit): Promise<void> {
     const { signIn } = this.#deps;
     if (!isSocket(visit) && !this.#deps.takesChanges()) {
-      // Forms of a person's: the page asks for the form again until it is taken.
+      // A person's form: the waiting page retries until the sign-in is open.
       send(visit, 503, startingPage(visit.language), WAITING_CONTENT_SECURITY_POLICY);
       return;
     }
     const user = this.#found(visit.request);
-    // A cookie opens nothing of the sign-in's own, which stays open to all.
+    // The sign-in pages are open to all, so the cookie plays no part there.
     visit.belongsTo(isSocket(visit) ? user : null);
     if (await this.#deps.setup.handle(visit, visit.name)) return;
     if (visit.name === 'sign-in') await signIn.post(visit);
@@ -238,7 +238,7 @@ export class DashboardAuth {
     else say(visit, refuse(user === null ? 'no_token' : 'not_found'));
   }
 
-  /** A person goes to the sign-in, a part of a page hears that there is none. */
+  /** Sends a person to the sign-in; a page's own request gets 401. */
   #turnAway(visit: Visit): void {
     const { request, response, language, name } = visit;
     if (!isDocument(request)) {
@@ -273,7 +273,7 @@ export class DashboardAuth {
     else say(visit, refuse('not_found'));
   }
 
-  /** The page is one, whatever follows its name; what it shows it reads from its own address. */
+  /** One page for every name; what it shows it reads from its own address. */
   #page(visit: Visit): void {
     const { request, response } = visit;
     // `_setup` and the rest are named relative to the page, so it needs its slash.
@@ -296,21 +296,21 @@ export class DashboardAuth {
     else this.#deps.inner().emit('request', request, response);
   }
 
-  /** What `GET /api/energy/report` answers with `Accept: text/csv`, which a link cannot ask for. */
+  /** `GET /api/energy/report` with `Accept: text/csv`, which a link cannot send. */
   #energyCsv(visit: Visit, user: User): void {
     visit.request.url = `/api/energy/report?${visit.query}`;
     visit.request.headers.accept = 'text/csv';
     this.#letOn(visit, user);
   }
 
-  /** To the API as that user, without a token. */
+  /** Passes the request to the API as that user, without a token. */
   #letOn({ request, next }: Visit, user: User): void {
     request.caller = callerOf(user);
     next();
   }
 }
 
-/** A page has no token of its own: what needs the NAS goes by that user's stored credential. */
+/** A page has no token: requests to the NAS use that user's stored credential. */
 function callerOf(user: User): Caller {
   return { user, kind: 'pi', nasToken: null, scope: 'all' };
 }
@@ -319,7 +319,7 @@ function isSocket({ request }: Visit): boolean {
   return (request.url ?? '').startsWith(SOCKET_PATH);
 }
 
-/** Whether it opens a socket, rather than going on with one. */
+/** Whether it opens a new socket.io session rather than continuing one. */
 function isHandshake({ method, url = '' }: IncomingMessage): boolean {
   return method === 'GET' && !/[?&]sid=/.test(url);
 }
@@ -328,19 +328,19 @@ function say({ request, response }: Visit, given: Answer): void {
   answerNow(request, response, given);
 }
 
-/** What an address below `/dashboard/files` is. */
+/** What an address below `/dashboard/files` leads to. */
 type FilesPlace =
   | { readonly kind: 'page' }
   | { readonly kind: 'asset'; readonly name: string }
   /** An operation of the API; `url` is its own address there. */
   | { readonly kind: 'api'; readonly url: string }
   | { readonly kind: 'thumbnail' }
-  /** Nothing, whoever asks. */
+  /** Not found, for everybody. */
   | { readonly kind: 'nowhere' };
 
 const NOWHERE: FilesPlace = { kind: 'nowhere' };
 
-/** What of the NAS, which has it from here: a new folder, a rename, a move, and a delete by path. */
+/** The NAS's operations that the page may use: new folder, rename, move, delete by path. */
 const PASSED: ReadonlySet<string> = new Set([
   'POST files/folder',
   'PUT files/rename',
@@ -350,10 +350,9 @@ const PASSED: ReadonlySet<string> = new Set([
 const matcher = new Matcher(ENDPOINTS);
 
 /**
- * Reads an address of the page Files. What runs for `/dashboard/files/api/…` is found out as for the
- * API itself, in every spelling, and is nothing else than what a description lets the page do or
- * {@link PASSED} names.
- * @returns null for what is not below `/dashboard/files` in any case
+ * Reads an address of the page Files. `/dashboard/files/api/…` is matched as the API itself is, in
+ * every spelling, and only what a description allows the page or {@link PASSED} names gets through.
+ * @returns null for any address outside of `/dashboard/files`
  */
 function filesPlace(method: string, target: Target): FilesPlace | null {
   const [, files, kind, name] = target.segments;
@@ -375,7 +374,7 @@ function operation(method: string, target: Target): FilesPlace {
 
 function isLetDo(method: string, match: Match): boolean {
   if (match.kind === 'endpoint') return match.endpoint.isForFilesPage;
-  // It names no file, which the API says better.
+  // Not a file: the API gives the better error.
   if (match.kind === 'bad_path') return true;
   if (match.kind !== 'passed') return false;
   const { segments, filePath } = match.address;
@@ -384,8 +383,8 @@ function isLetDo(method: string, match: Match): boolean {
 }
 
 /**
- * Whether the page itself asks, and not another site, another port or another house's page in this
- * browser. What changes something always names its origin; a file may also be opened by a person.
+ * Whether the page itself sent it, and not another site, port or BaluPi in this browser. A request
+ * that changes something always has an origin; a file may also be opened by a person.
  */
 function isAskedByPage(request: IncomingMessage): boolean {
   if (!isSameOrigin(request)) return false;

@@ -7,12 +7,12 @@ import { type Language, type Words, WORDS } from '../nodes/lib/words/words.ts';
 import { isDrawn } from '../pages/dashboard/drawn.ts';
 
 const INTL = 'balupi-intl.js';
-/** A worker has a policy of its own, and this one loads nothing. */
+/** A worker has its own policy; this one loads nothing. */
 const INTL_CONTENT_SECURITY_POLICY = "default-src 'none'";
 /**
  * How every page writes numbers, money, dates and times, as `window.balupi`: in the reader's
- * language and region, and in the zone of this house, wherever the browser is. The region is the
- * browser's own where it speaks the language (an en-GB reader gets British dates).
+ * language and region, and in this BaluPi's zone, wherever the browser is. The region is the
+ * browser's if it speaks the language (an en-GB reader gets British dates).
  */
 const PAGE_SCRIPT = `((language, timeZone, languages) => {
   // What follows is used soon.
@@ -75,7 +75,7 @@ const PAGE_SCRIPT = `((language, timeZone, languages) => {
       const [year, month] = day.split('-').map(Number);
       return iso(new Date(Date.UTC(year, month - 1 + months, 1)));
     },
-    /** A value with changes (JSON Patch, RFC 6902), as an answer that a page has already is told anew. */
+    /** Applies changes (JSON Patch, RFC 6902), by which the Pi updates an answer that a page already has. */
     changed: (value, changes) => {
       const whole = structuredClone(value);
       for (const { op, path, value: put } of changes) {
@@ -88,13 +88,13 @@ const PAGE_SCRIPT = `((language, timeZone, languages) => {
       }
       return whole;
     },
-    /** A calendar day in words of the options, whatever the zone. */
+    /** A calendar day formatted by the options, in any zone. */
     dayText: (day, options) => formatOf(Intl.DateTimeFormat, { timeZone: 'UTC', ...options }).format(utc(day))
   };
 })`;
 
 /**
- * @param timeZone IANA name of the house's zone
+ * @param timeZone IANA name of BaluPi's zone
  * @param words whose languages the page offers
  */
 export function pageScript(language: Language, timeZone: string, words: Words = WORDS): string {
@@ -103,10 +103,10 @@ export function pageScript(language: Language, timeZone: string, words: Words = 
 }
 
 /**
- * A worker that writes one of each and ends. Whatever is first of Intl in a browser's process lists
- * all languages that the browser knows, which holds up a page on a slow phone for 200 ms; here it is
- * done beside the page. A page that comes sooner, or has no worker, does it itself as ever.
- * @param timeZone IANA name of the house's zone
+ * A worker that formats one value of each kind and ends. The first use of Intl in a browser's process
+ * loads all its languages, which blocks a page on a slow phone for 200 ms; the worker takes that off
+ * the page's thread. A page that is faster, or has no worker, pays for it itself.
+ * @param timeZone IANA name of BaluPi's zone
  */
 export function intlScript(language: Language, timeZone: string): string {
   return `const window = {};
@@ -133,13 +133,13 @@ const TYPES: Readonly<Record<string, string>> = {
   '.woff': 'font/woff',
   '.woff2': 'font/woff2',
 };
-/** Their names hold a hash of what is in them, so they never change. */
+/** Their names hold a content hash, so they never change. */
 const HASHED = 'private, max-age=31536000, immutable';
 const OTHERS = 'private, max-age=86400';
 
 /**
- * What the Dashboard's page may do: its own scripts, styles and sockets, nothing from elsewhere.
- * Vue compiles the templates of the flows in the browser, which is what `unsafe-eval` is for.
+ * The Dashboard's page may use its own scripts, styles and sockets, nothing from elsewhere. Vue
+ * compiles the templates of the flows in the browser, hence `unsafe-eval`.
  */
 const DASHBOARD_CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -155,7 +155,7 @@ const DASHBOARD_CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Tells the Pi before the socket opens whether this screen likes it dark; see `look`. */
+/** Tells the Pi before the socket opens whether this screen prefers dark; see `look`. */
 const LOOK_SCRIPT = `(() => {
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
   const keep = () => {
@@ -171,9 +171,9 @@ const LOOK_SCRIPT = `(() => {
 `;
 
 /**
- * In place of the Dashboard's own worker, which would fetch 11 MB ahead over the network of a Pi and
- * show its shell to somebody who is signed out. This one keeps nothing: it shows what the Pi sends to
- * this browser (`notices`), and opens the page that belongs to it.
+ * Replaces the Dashboard's own worker, which would prefetch 11 MB from the Pi and show its shell to
+ * readers who are signed out. This one caches nothing: it shows the Pi's notifications (`notices`) and
+ * opens the page that belongs to each.
  */
 const WORKER_SCRIPT = `const read = (event) => { try { return event.data.json() } catch { return {} } };
 self.addEventListener('install', () => self.skipWaiting());
@@ -193,13 +193,13 @@ self.addEventListener('notificationclick', (event) => {
 });
 `;
 const WORKER = 'sw.js';
-/** A worker has a policy of its own: this one loads nothing but the icon of a message. */
+/** A worker has its own policy; this one loads nothing but a notification's icon. */
 const WORKER_CONTENT_SECURITY_POLICY = "default-src 'none'; img-src 'self'";
 
-/** Of the house, beside this program; the Dashboard's own show the mark of its makers. */
+/** Our icons; the Dashboard's own show its makers' logo. */
 const ICONS = {
   'favicon.svg': 'icon.svg',
-  // The page itself puts this one in, whatever its head says.
+  // The page itself inserts this one, whatever its head says.
   'favicon.ico': 'favicon.ico',
   'apple-touch-icon.png': 'apple-touch-icon.png',
   'icon-192.png': 'icon-192.png',
@@ -207,13 +207,13 @@ const ICONS = {
   'maskable-512.png': 'maskable-512.png',
 } as const;
 const MANIFEST = 'manifest.webmanifest';
-/** As the themes of the flows have them (`flows/shared.json`). */
+/** The same as in the themes of `flows/shared.json`. */
 const HEAD_COLOUR = { light: '#0b4f3a', dark: '#10201a' } as const;
 const PAGE_COLOUR = '#eef1f5';
 
 /**
- * What a home screen is told. Browsers ask for it, and for the icons, without a cookie, so all of it
- * is open and names nobody.
+ * The web app manifest. Browsers fetch it and the icons without a cookie, so all of it is public and
+ * names nobody.
  */
 function manifestIn(language: Language): string {
   const icon = (name: string, size: number, purpose: string): Record<string, string> => {
@@ -239,7 +239,7 @@ function manifestIn(language: Language): string {
   });
 }
 
-/** For the head of every page of the house: its icons, its colour, and how it is installed. */
+/** For the head of every page: icons, colour and manifest. */
 export const HEAD_OF_ALL = [
   '<link rel="icon" type="image/svg+xml" href="/dashboard/favicon.svg">',
   '<link rel="alternate icon" type="image/x-icon" href="/dashboard/favicon.ico">',
@@ -257,7 +257,7 @@ const OWN: ReadonlyMap<string, Script> = new Map([
   ['balupi-page.js', pageScript],
 ]);
 
-/** One request for a file, and in which language its sender reads. */
+/** One request for a file, and its reader's language. */
 interface FileVisit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -265,9 +265,8 @@ interface FileVisit {
 }
 
 /**
- * The Dashboard's page and its 3 MB of scripts, sent from here rather than by the Dashboard: packed
- * once at the build and kept by the browser, as a Pi packs 1 MB a second and is asked for all of it
- * each time otherwise.
+ * Serves the Dashboard's page and its 3 MB of scripts: compressed once at build time and cached by the
+ * browser. The Dashboard itself would compress all of it for each load, at 1 MB a second on a Pi.
  */
 export class DashboardFiles {
   readonly #folder: string;
@@ -281,9 +280,9 @@ export class DashboardFiles {
 
   /**
    * @param folders `packed`: where the build left the packed files, each with `.gz` behind its name;
-   *   `icons`: where those of the house lie
-   * @param timeZone IANA name of the zone that all pages tell times in
-   * @param nodes those of the running flows: what they put on a page decides what a page is made of
+   *   `icons`: where our own lie
+   * @param timeZone IANA name of the zone that all pages show times in
+   * @param nodes of the running flows: their widgets decide which page is sent
    */
   constructor(
     folders: { readonly packed: string; readonly icons: string },
@@ -302,7 +301,7 @@ export class DashboardFiles {
     this.#index = indexPage(readFileSync(join(this.#folder, 'index.html'), 'utf8'));
   }
 
-  /** @returns whether `name` (what follows `/dashboard/`) is one of its files, which is sent then */
+  /** @returns true once sent; false where `name` (what follows `/dashboard/`) is none of its files */
   send({ request, response, language }: FileVisit, name: string): boolean {
     const own = OWN.get(name);
     if (own !== undefined) {
@@ -317,8 +316,9 @@ export class DashboardFiles {
   }
 
   /**
-   * @returns whether `name` is the manifest, an icon or the service worker, which need no sign-in and
-   *   are sent then: a browser looks for a newer worker by itself, signed in or not
+   * Sends what needs no sign-in: manifest, icons, and the service worker, for which browsers look
+   * by themselves, signed in or not.
+   * @returns false where `name` is none of them
    */
   sendOpen({ request, response, language }: FileVisit, name: string): boolean {
     if (name === WORKER) {
@@ -340,8 +340,8 @@ export class DashboardFiles {
   }
 
   /**
-   * The Dashboard's configuration as a page is told it.
-   * @param script the script of that page, as it tells it itself
+   * The Dashboard's configuration as it is sent to a page.
+   * @param script that page's script, as the page names it
    */
   readonly told = (config: unknown, script: unknown, language: Language): unknown =>
     this.#lean?.named(config, script, language) ?? config;
@@ -393,7 +393,7 @@ export class DashboardFiles {
   }
 }
 
-/** The codings that the build may have left; browsers take the smaller one by https alone. */
+/** The codings that the build may have made; browsers accept the smaller one over https only. */
 const CODINGS = [
   { name: 'br', ending: '.br' },
   { name: 'gzip', ending: '.gz' },
@@ -412,12 +412,12 @@ export function filesIn(folder: string): string[] {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'));
 }
 
-/** They run before the page's own, which waits until the document is there. */
+/** They run before the page's own script, which waits for the document. */
 const OWN_SCRIPTS = ['balupi-look.js', 'balupi-page.js']
   .map((name) => `<script src="/dashboard/${name}"></script>\n    `)
   .join('');
 
-/** The Dashboard's page under BaluPi's name, with addresses that do not depend on its own. */
+/** The Dashboard's page under BaluPi's name, with absolute addresses. */
 function indexPage(html: string): string {
   return html
     .replace('<title>FlowFuse Dashboard</title>', '<title>BaluPi</title>')
@@ -429,29 +429,29 @@ function indexPage(html: string): string {
     .replace('<script type="module"', `${OWN_SCRIPTS}$&`);
 }
 
-/** What the build made of the Dashboard's page without what our pages use none of (ADR 0049). */
+/** The build's copy of the Dashboard's page without what our pages do not use (ADR 0049). */
 export interface LeanFiles {
   /** What follows `/dashboard/`. */
   readonly script: string;
   readonly style: string;
   readonly font: string;
-  /** Names of the icons that the font still has. */
+  /** Names of the icons left in the font. */
   readonly icons: readonly string[];
   readonly light: LightFiles;
 }
 
-/** The page of our own, for flows that put templates alone on a page (ADR 0069). */
+/** Our own page, for flows with nothing but templates on their pages (ADR 0069). */
 export interface LightFiles {
-  /** One for each language, with our parts in its words. */
+  /** One per language, with our parts in it. */
   readonly scripts: Readonly<Record<Language, string>>;
   readonly style: string;
-  /** Fetched by a page with a part that is not ours. */
+  /** Fetched by a page with an owner's part. */
   readonly compiler: string;
-  /** The parts in the scripts: the hash of each one's text, and its name there. */
+  /** The parts in the scripts: their names by the hash of their text. */
   readonly parts: Readonly<Record<string, string>>;
 }
 
-/** A node of the running flows, as it is set. */
+/** A node of the running flows with its settings. */
 export interface SetNode {
   readonly type: string;
   readonly [property: string]: unknown;
@@ -463,12 +463,12 @@ interface Shown {
   >;
 }
 
-/** Tells the text of a part that was compiled from every other. */
+/** Identifies the text of a compiled part. */
 export function partHash(format: string): string {
   return createHash('sha256').update(format).digest('base64url');
 }
 
-/** The Dashboard's own that the lean page can draw; charts, gauges, Markdown and others' it cannot. */
+/** Widgets that the lean page can draw; charts, gauges, Markdown and third-party ones it cannot. */
 const DRAWN: ReadonlySet<string> = new Set(
   (
     'audio base button button-group control dropdown event file-input form group iframe link ' +
@@ -479,12 +479,12 @@ const DRAWN: ReadonlySet<string> = new Set(
     .map((name) => `ui-${name}`),
 );
 
-/** Their icons stand in the Dashboard's own menu, which we do not show. */
+/** Their icons are in the Dashboard's own menu, which we do not show. */
 const IN_MENU: ReadonlySet<string> = new Set(['ui-page', 'ui-link']);
 
 const ICON = /\bmdi-[a-z0-9-]+/g;
 
-/** The lean copy of the Dashboard's page, and for whom it is enough. */
+/** The lean copy of the Dashboard's page, and for which flows it is enough. */
 export class LeanPage {
   readonly #files: LeanFiles;
   readonly #icons: ReadonlySet<string>;
@@ -494,7 +494,7 @@ export class LeanPage {
     this.#icons = new Set(files.icons);
   }
 
-  /** @returns null where the build made none */
+  /** @returns null if the build made none */
   static read(packedFolder: string): LeanPage | null {
     const file = join(packedFolder, 'lean.json');
     if (!existsSync(file)) return null;
@@ -508,7 +508,7 @@ export class LeanPage {
     return all.includes(name);
   }
 
-  /** Whether it shows all that these flows put on a page. */
+  /** Whether it can show all widgets of these flows. */
   isEnoughFor(nodes: Iterable<SetNode>): boolean {
     for (const node of nodes) {
       if (!node.type.startsWith('ui-')) continue;
@@ -517,7 +517,7 @@ export class LeanPage {
     return true;
   }
 
-  /** Whether the light page draws all of it. */
+  /** Whether the light page can draw all of them. */
   isLightEnoughFor(nodes: Iterable<SetNode>): boolean {
     for (const node of nodes) {
       if (!isDrawn(node)) return false;
@@ -526,8 +526,8 @@ export class LeanPage {
   }
 
   /**
-   * @param html the Dashboard's page as it is sent otherwise
-   * @param nodes those of the running flows
+   * @param html the Dashboard's full page
+   * @param nodes of the running flows
    */
   index(html: string, nodes: Iterable<SetNode>, language: Language): string {
     const { font, light } = this.#files;
@@ -545,9 +545,9 @@ export class LeanPage {
   }
 
   /**
-   * The Dashboard's configuration for a light page: by name what that page has of our parts, so that
-   * they are neither sent nor compiled again.
-   * @param script the script of the page, as it tells it; of another version or language it is sent all
+   * The Dashboard's configuration for a light page: parts that its script already has are sent by name
+   * alone, so that they are neither sent nor compiled again.
+   * @param script the page's script, as the page names it; a page of another version or language gets all
    */
   named(config: unknown, script: unknown, language: Language): unknown {
     const { scripts, parts } = this.#files.light;
@@ -562,7 +562,7 @@ export class LeanPage {
     return { ...config, widgets: Object.fromEntries(named) as unknown };
   }
 
-  /** An icon is named with `mdi-` before it or without. */
+  /** Icon names come with or without `mdi-`. */
   #hasIconsOf(node: SetNode): boolean {
     const { icon, type } = node;
     const named = JSON.stringify(node).match(ICON) ?? [];

@@ -44,9 +44,9 @@ hr{margin:24px 0 8px;border:0;border-top:1px solid var(--line)}
 `;
 
 /**
- * Goes on once what the page waits for is there; a browser does not ask again by itself where nobody
- * listened, and a page that loads itself anew takes its reader's place away. `start`: the house ends
- * and answers again. `page`: this very address answers with something else than a page that waits.
+ * Polls until what the page waits for is there: a browser does not retry by itself where nobody
+ * listens, and reloading the page would lose the reader's place. `start`: BaluPi has restarted.
+ * `page`: this address answers with something other than a waiting page.
  */
 const WAIT_SCRIPT = `(() => {
   if (document.body.dataset.waits === 'page') {
@@ -72,7 +72,7 @@ const WAIT_SCRIPT = `(() => {
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 
-/** Nothing but this very style and a form to this very address; no script at all. */
+/** Only this style and a form to this address; no script. */
 export const PAGE_CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${hashOf(STYLE)}'`,
@@ -83,7 +83,7 @@ export const PAGE_CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Of a page that waits: the one script that does, and what it asks, besides. */
+/** Of a waiting page: also its one script and the requests that makes. */
 export const WAITING_CONTENT_SECURITY_POLICY = [
   PAGE_CONTENT_SECURITY_POLICY,
   `script-src 'sha256-${hashOf(WAIT_SCRIPT)}'`,
@@ -105,12 +105,12 @@ export function escaped(text: string): string {
 export interface Frame {
   readonly language: Language;
   readonly body: string;
-  /** Where a page that goes on by itself goes to. */
+  /** Where the page goes on to by itself. */
   readonly refresh?: string;
   /** In place of "Sign in". */
   readonly title?: string;
   readonly isWide?: boolean;
-  /** For a start, then it goes on to its `a[data-next]`; or for what its own address is of. */
+  /** `start`: for a restart, then on to its `a[data-next]`; `page`: for its own address. */
   readonly waits?: 'start' | 'page';
 }
 
@@ -141,12 +141,12 @@ export function hidden(name: string, value: string): string {
 
 export interface SignInShown {
   readonly language: Language;
-  /** What went wrong before, in the reader's words. */
+  /** What went wrong before, in the reader's language. */
   readonly fault: string | null;
   /** Where to go afterwards. */
   readonly next: string;
   readonly username?: string;
-  /** Whether this house is not set up yet, and can be from here. */
+  /** Whether this BaluPi is not set up yet, and can be from here. */
   readonly isSetupOpen?: boolean;
 }
 
@@ -163,7 +163,7 @@ export function signInPage(shown: SignInShown): string {
   return page({ language, body });
 }
 
-/** The second factor; `step` stands for the first one. */
+/** The second factor; `step` identifies the first one. */
 export function codePage(shown: SignInShown & { readonly step: string }): string {
   const words = WORDS.of(shown.language).signIn;
   const body = `<p>${escaped(words.codeLead)}</p>${fault(shown.fault)}
@@ -174,7 +174,7 @@ export function codePage(shown: SignInShown & { readonly step: string }): string
   return page({ language: shown.language, body });
 }
 
-/** For a known admin after the grace, who may do nothing else. */
+/** For a known admin after the offline grace, who may do nothing else. */
 export function wakePage(language: Language, ticket: string): string {
   const words = WORDS.of(language).signIn;
   const body = `<p>${escaped(words.wakeLead)}</p>
@@ -196,7 +196,7 @@ export function startingPage(language: Language): string {
   return page({ language, body, waits: 'page' });
 }
 
-/** For a browser that came for the NAS's own pages. It goes on to them once they are there. */
+/** For a browser that came for the NAS's own pages; goes on to them once the NAS is up. */
 export function asleepPage(language: Language, since: string): string {
   const words = WORDS.of(language).signIn;
   const body = `<p>${escaped(filled(words.asleepSince, { when: since }))}</p><p>${escaped(words.asleepWorks)}</p>
@@ -205,8 +205,8 @@ export function asleepPage(language: Language, since: string): string {
 }
 
 /**
- * Asks for the same address again, this time from here: a browser that follows a link of another
- * site keeps a strict cookie back on the first try.
+ * Requests the same address again, this time from our own page: a browser that follows another site's
+ * link withholds strict cookies.
  */
 export function onceMorePage(language: Language, next: string): string {
   return page({ language, body: '', refresh: `0;url=${next}` });

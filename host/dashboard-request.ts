@@ -3,15 +3,15 @@ import type { IncomingMessage } from 'node:http';
 const ROOT = '/dashboard';
 
 /**
- * Whether an address is the Dashboard's. Express matches without regard to case, so this must too,
- * or another spelling would go round the door.
+ * Whether an address is the Dashboard's. Express ignores case, so this must too, or another spelling
+ * would bypass the auth middleware.
  */
 export function isDashboard(path: string): boolean {
   const lower = path.toLowerCase();
   return lower === ROOT || lower.startsWith(`${ROOT}/`);
 }
 
-/** A person who opens a page, rather than a page that asks for a part of itself. */
+/** Whether a person opens a page, rather than a page requesting a part of itself. */
 export function isDocument({ method, headers }: IncomingMessage): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;
   const wanted = headers['sec-fetch-dest'];
@@ -20,8 +20,8 @@ export function isDocument({ method, headers }: IncomingMessage): boolean {
 }
 
 /**
- * Whether a request comes from a page of this very address. Every browser names the origin of what
- * can change something or open a socket; only what is no browser leaves it out.
+ * Whether a request comes from a page of this origin. Browsers send `Origin` with everything that can
+ * change something or open a socket; only other programs leave it out.
  */
 export function isSameOrigin({ headers }: IncomingMessage): boolean {
   const { origin, host } = headers;
@@ -44,10 +44,10 @@ export function cookieOf(
   return undefined;
 }
 
-/** A page may have its choice in its address, such as `?period=month&date=2026-02-22`. */
+/** A page may keep its state in its address, such as `?period=month&date=2026-02-22`. */
 const INSIDE = /^\/dashboard\/[\w/-]*(?:\?[\w-]+=[\w.:%-]*(?:&[\w-]+=[\w.:%-]*)*)?$/;
 
-/** A place inside the Dashboard to go on to; anything else becomes its first page. */
+/** A redirect target inside the Dashboard; anything else becomes its first page. */
 export function safeNext(next: string | null | undefined): string {
   const isInside = INSIDE.test(next ?? '');
   const isStep = /^\/dashboard\/sign-/.test(next ?? '');

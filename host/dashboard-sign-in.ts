@@ -19,10 +19,10 @@ import {
 import { cookieOf, isSameOrigin, safeNext } from './dashboard-request.ts';
 import { readBody } from './read-body.ts';
 
-/** Names the browser's sign-in. It is sent to the Dashboard's addresses and to no other. */
+/** The session cookie; sent to the Dashboard's addresses only. */
 export const DASHBOARD_COOKIE = 'balupi_dashboard';
 
-/** The accounts' part in it. */
+/** What the sign-in needs of the accounts. */
 export interface PageAccounts {
   signIn(given: { username: string; password: string; address: string }): Promise<PageOutcome>;
   secondFactor(given: {
@@ -32,18 +32,18 @@ export interface PageAccounts {
   }): Promise<PageOutcome>;
   open(user: User): OpenedPage | null;
   close(cookie: string): void;
-  /** @returns null when it is being woken, else why not */
+  /** @returns null once the wake has begun, else why not */
   wake(): RefusalCode | null;
 }
 
 /** A name, a password and a place. */
 const FORM_BYTES = 16 * 1_024;
-/** How long a second factor or a wake may be thought about. */
+/** How long a second factor or a wake may take. */
 const STEP_MS = 300_000;
-/** More people than that do not sign in at a time. */
+/** More people do not sign in at a time. */
 const MOST_STEPS = 200;
 
-/** What is known of a request beside its words. */
+/** Where a request came from. */
 interface Origins {
   addressOf(request: IncomingMessage): string;
   /** Whether the browser came by https. */
@@ -56,7 +56,7 @@ interface Visit {
   readonly language: Language;
 }
 
-/** The sign-in in front of the Dashboard: pages without a script, and the posts behind them. */
+/** The Dashboard's sign-in: pages without a script, and their form posts. */
 export class DashboardSignIn {
   readonly #accounts: PageAccounts;
   readonly #origins: Origins;
@@ -193,7 +193,7 @@ export class DashboardSignIn {
     goTo(visit.response, next);
   }
 
-  /** Strict: no other site's page can make a browser send it along. Secure where http is not used. */
+  /** SameSite=Strict, so that no other site can make a browser send it; Secure over https. */
   #setCookie({ request, response }: Visit, value: string, maxAgeSeconds: number): void {
     const secure = this.#origins.isSecure(request) ? '; Secure' : '';
     const rules = `Path=/dashboard; HttpOnly; SameSite=Strict${secure}; Max-Age=${maxAgeSeconds}`;
@@ -213,7 +213,7 @@ export class DashboardSignIn {
   }
 }
 
-/** Leads a browser on, also from a form. */
+/** Redirects a browser, also after a form post. */
 export function goTo(response: ServerResponse, place: string): void {
   response.writeHead(303, { Location: place, 'Content-Length': 0 });
   response.end();
@@ -230,7 +230,7 @@ export function send(
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Length': Buffer.byteLength(html),
     'Content-Security-Policy': policy,
-    // Without a referrer the browser would call the origin of its own form `null`.
+    // With no-referrer the browser would send its own form with `Origin: null`.
     'Referrer-Policy': 'same-origin',
   });
   response.end(request.method === 'HEAD' ? undefined : html);
@@ -238,13 +238,13 @@ export function send(
 
 const NAME_BYTES = 32;
 
-/** Things kept for a few minutes under a name that nobody can guess, in memory and bounded. */
+/** Keeps things for a few minutes under an unguessable name, in memory and bounded. */
 class OneTime<T> {
   readonly #parts: {
     readonly clock: Clock;
     readonly randomBytes: (count: number) => Buffer;
     readonly lifeMs: number;
-    /** The oldest goes when there are more. */
+    /** Beyond it the oldest is dropped. */
     readonly most: number;
   };
   readonly #kept = new Map<string, { readonly thing: T; readonly endsAtMs: number }>();
@@ -268,7 +268,7 @@ class OneTime<T> {
     return name;
   }
 
-  /** What is kept under a name; null when nothing is, or not any more. */
+  /** What is kept under a name; null if nothing is, or not any more. */
   see(name: string): T | null {
     const kept = this.#kept.get(name);
     if (kept === undefined) return null;

@@ -6,16 +6,16 @@ import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import { cookieOf } from './dashboard-request.ts';
 import { DASHBOARD_COOKIE } from './dashboard-sign-in.ts';
 
-/** What is used of a socket of socket.io. */
+/** The part of a socket.io socket that is used. */
 export interface DashboardSocket {
   readonly id: string;
   readonly handshake: {
     readonly headers: IncomingHttpHeaders;
-    /** What the page told of itself as it opened the socket. */
+    /** What the page said of itself on opening the socket. */
     readonly query?: Readonly<Record<string, unknown>>;
   };
   readonly conn: {
-    /** What waits until its reader takes it. */
+    /** Packets that the reader has not taken yet. */
     readonly writeBuffer: readonly { readonly data?: unknown }[];
     on(event: 'close', listener: () => void): unknown;
     close(discard: boolean): unknown;
@@ -29,7 +29,7 @@ export interface SocketAccounts {
   find(cookie: string): User | null;
   look(cookie: string): Promise<User | null>;
   deviceOf(cookie: string): string;
-  /** @returns how to stop hearing */
+  /** @returns unsubscribes */
   onLogout(listener: () => void): () => void;
 }
 
@@ -38,26 +38,26 @@ type Told = (config: unknown, script: unknown, language: Language) => unknown;
 interface Open {
   readonly socket: DashboardSocket;
   readonly cookie: string;
-  /** What waited first at the last look, and since how many looks. */
+  /** The first waiting packet at the last look, and for how many looks it has been. */
   waiting: unknown;
   looks: number;
 }
 
-/** How soon an open page notices that its sign-in is over, in ms, without a word from it. */
+/** How soon, in ms, a silent open page is closed after its sign-in ended. */
 const SWEEP_MS = 5_000;
-/** A page says some 40 things when it opens, and a few a minute after that. */
+/** A page sends some 40 packets when it opens, and a few a minute after that. */
 const PACKETS = 300;
 const PACKET_WINDOW_MS = 10_000;
-/** A page opens one, and another after each loss of the network. */
+/** A page opens one, and another after each network loss. */
 const OPENED = 60;
 const OPENED_WINDOW_MS = 60_000;
-/** What may wait for a page that does not read, and for how many looks. */
+/** How much may wait for a page that does not read, and for how many looks. */
 const MOST_UNREAD_BYTES = 2_000_000;
 const MOST_LOOKS = 4;
 
 /**
- * Stands between socket.io and the Dashboard: no socket without a sign-in, none longer than that,
- * nothing a page made up goes in, nothing of another page goes out.
+ * Filters between socket.io and the Dashboard: no socket without a sign-in or beyond its end, no
+ * made-up packets in, no other page's messages out.
  */
 export class DashboardSockets {
   readonly #accounts: SocketAccounts;
@@ -69,7 +69,7 @@ export class DashboardSockets {
   #cancel: Cancel | null = null;
   #stopHearing: () => void = () => undefined;
 
-  /** @param told what of the Dashboard's configuration a page with that script is sent */
+  /** @param told the Dashboard's configuration as a page with that script gets it */
   constructor(accounts: SocketAccounts, viewers: Viewers, clock: Clock, told: Told) {
     this.#told = told;
     this.#accounts = accounts;
@@ -78,7 +78,7 @@ export class DashboardSockets {
   }
 
   start(): void {
-    // The accounts tell of a logout before they write it down.
+    // The accounts announce a logout before they store it.
     this.#stopHearing = this.#accounts.onLogout(() => {
       setImmediate(() => {
         this.sweep();
@@ -101,8 +101,8 @@ export class DashboardSockets {
   }
 
   /**
-   * Counts a socket that is about to be opened: each is kept for most of a minute, even when no
-   * page ever speaks on it.
+   * Counts a socket about to be opened: each is held for most of a minute, even if no page ever uses
+   * it.
    */
   mayOpen({ id }: User): boolean {
     const nowMs = this.#clock.monotonicMs();
@@ -137,7 +137,7 @@ export class DashboardSockets {
     });
   }
 
-  /** Closes the pages that take nothing any more; what waits for them is thrown away. */
+  /** Closes pages that have stopped reading, and drops what waits for them. */
   #closeUnread(): void {
     for (const open of [...this.#open.values()]) {
       const [first] = open.socket.conn.writeBuffer;
@@ -205,7 +205,7 @@ export class DashboardSockets {
         const theirs = reader.role === 'admin' ? args[1] : withoutAdmins(args[1]);
         const config = inLook(look, theirs);
         learnTypes(shown.types, config);
-        // The flows are ours to word; what a message brings is data, whatever it looks like.
+        // Translate what the flows say, never what a message brings: that is data.
         const told = this.#told(config, socket.handshake.query?.['script'], shown.language);
         return emit(event, args[0], WORDS.inTemplate(shown.language, told));
       }
@@ -226,7 +226,7 @@ function unreadBytes({ conn }: DashboardSocket): number {
   return bytes;
 }
 
-/** What the reader chose, else what their screen likes. */
+/** What the reader chose, else their screen's preference. */
 function lookOf(handshake: { readonly headers: IncomingHttpHeaders }): 'dark' | 'light' {
   const chosen = cookieOf(handshake, 'balupi_look');
   const wanted = chosen === 'dark' || chosen === 'light' ? chosen : null;
@@ -257,12 +257,12 @@ interface PageConfig {
   readonly themes?: Readonly<Record<string, unknown>>;
 }
 
-/** The class of a page or group that nobody but an admin is to know of. */
+/** The class of pages and groups that only admins may know of. */
 const FOR_ADMINS = /(?:^|\s)for-admins(?:\s|$)/;
 
 /**
- * The Dashboard's configuration with the dark twin of each page's theme, for a reader who likes it
- * dark. A theme's twin has the same id with `-dark` behind it; without one the page stays as it is.
+ * The Dashboard's configuration with dark themes, for a reader who prefers them. A theme's dark twin
+ * has the same id with `-dark` appended; without one the page stays as it is.
  */
 export function inLook(look: 'dark' | 'light', config: unknown): unknown {
   if (look === 'light' || typeof config !== 'object' || config === null) return config;
@@ -303,7 +303,7 @@ function kept<T>(
   return Object.fromEntries(Object.entries(all).filter(([, one]) => keeps(one)));
 }
 
-/** What the widgets of a page may send. Everything else a browser makes up goes nowhere. */
+/** The events that widgets may send; everything else is dropped. */
 const EVENTS = new Set([
   'widget-load',
   'widget-action',
@@ -312,7 +312,7 @@ const EVENTS = new Set([
   'ui-event',
 ]);
 const PAGE_TOPICS = new Set(['$pageview', '$pageleave']);
-/** These only show. A page that "changes" one would be faking what everybody sees. */
+/** Display-only widgets. A page that "changes" one would be faking what everybody sees. */
 const SHOWN_ONLY = new Set([
   'ui-chart',
   'ui-control',
@@ -325,15 +325,15 @@ const SHOWN_ONLY = new Set([
   'ui-table',
   'ui-text',
 ]);
-/** What of a message a flow may read. Who sent it is not among it: that is added here. */
+/** The fields of a message that a flow may read. The sender is added here, never taken from it. */
 const KEPT = ['payload', 'topic', 'action', 'column', '_event'];
 
-/** The type of a widget by its id, as the page was told; undefined for one it was not told of. */
+/** The type of a widget by its id; undefined for one the page was not sent. */
 type TypeOf = (widgetId: string) => string | undefined;
 
 /**
- * Checks and cleans, in place, what a page sent.
- * @param packet the event's name, the widget's id, and what it says
+ * Checks a page's packet and strips it in place.
+ * @param packet the event's name, the widget's id and the message
  * @returns whether it may go on to the Dashboard
  */
 export function admitPacket(packet: unknown[], typeOf: TypeOf): boolean {
@@ -367,7 +367,7 @@ function cleaned(message: unknown): unknown {
   );
 }
 
-/** Which page was opened or left; the rest of it is the page's own business. */
+/** Keeps only which page was opened or left. */
 function pageEvent(message: unknown): unknown {
   if (!isRecord(message)) return null;
   const { topic, payload } = message;
@@ -377,7 +377,7 @@ function pageEvent(message: unknown): unknown {
   return { topic, payload: { page: typeof id === 'string' ? id.slice(0, 64) : '' } };
 }
 
-/** Whose page a socket is. */
+/** The reader of a socket's page. */
 interface Reader {
   readonly socketId: string;
   readonly username: string;
@@ -385,9 +385,9 @@ interface Reader {
 }
 
 /**
- * Whether a message may be shown at a socket. The Dashboard sends what is for one page to all of
- * them, and replays it to later ones, where a flow's widget is not set to keep them apart. What says
- * who may know it, as the events do, is shown to nobody else.
+ * Whether a message may be shown at a socket. Unless a widget is set to keep pages apart, the Dashboard
+ * sends one page's message to all of them and replays it to later ones. A message that names its
+ * audience, as events do, is shown to nobody else.
  */
 export function isFor(reader: Reader, args: readonly unknown[]): boolean {
   return args.every((argument) => {
@@ -397,7 +397,7 @@ export function isFor(reader: Reader, args: readonly unknown[]): boolean {
       const client = message['_client'];
       const addressee = isRecord(client) ? client['socketId'] : undefined;
       if (addressee !== undefined && addressee !== reader.socketId) return false;
-      // A table keeps rows of many messages under a message of its own.
+      // A table keeps rows of many messages in one message.
       return [message, ...rowsOf(message['payload'])].every((one) => mayKnow(reader, one));
     });
   });

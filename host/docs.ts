@@ -13,9 +13,8 @@ import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 import type { RequestWatch } from './request-watch.ts';
 
 /**
- * How much is written at once, and how often: 3 MB a second. In pieces it shows how far a slow reader
- * has come; paced, somebody who asks again and again and reads nothing does not keep the Pi copying
- * megabytes into the system's buffers.
+ * Chunk size and pace: 3 MB a second. Chunks show how far a slow reader has come; the pace keeps
+ * clients that request again and again without reading from filling the kernel's buffers.
  */
 const PIECE_BYTES = 64 * 1024;
 const PIECE_EVERY_MS = 20;
@@ -28,7 +27,7 @@ const TOO_MANY = refuse('too_many_tries', {
 });
 
 interface Deps {
-  /** Where the build laid the description, and packed as `<name>.gz` what the page is made of. */
+  /** Where the build put the description, and the page's files as `<name>.gz`. */
   readonly builtFolder: string;
   readonly watch: RequestWatch;
   readonly clock: Pick<Clock, 'after'>;
@@ -41,11 +40,11 @@ interface FileToSend {
   readonly contentType: string;
 }
 
-/** Serves the description of the API and the page to read it; both open to all, nothing remote. */
+/** Serves the API's description and a page to read it; both public, nothing remote. */
 export class Docs {
   readonly #deps: Deps;
   readonly #files = new Map<string, SharedFile>();
-  /** How many answers each address is being sent. */
+  /** Running answers by address. */
   readonly #sending = new Map<string, number>();
 
   constructor(deps: Deps) {
@@ -73,7 +72,7 @@ export class Docs {
     else this.#asset(request, response, path.slice('/docs/'.length));
   };
 
-  /** Whether that address may be sent one more. What nobody reads still fills the system's buffers. */
+  /** Whether that address may get one more: unread answers still fill the kernel's buffers. */
   #begin(request: IncomingMessage, response: ServerResponse): boolean {
     const share = this.#deps.shareOf(request);
     const running = this.#sending.get(share) ?? 0;
@@ -131,7 +130,7 @@ export class Docs {
     this.#send(request, response, { type: contentType, bytes: await file.join() });
   }
 
-  /** Sends what is in memory once, however many read it: nothing of it is copied for a reader. */
+  /** Sends from the one copy in memory, however many read it. */
   #send(
     request: IncomingMessage,
     response: ServerResponse,
@@ -160,8 +159,8 @@ export class Docs {
 }
 
 /**
- * One copy in memory for all who read it, for a minute after the last of them: reading it anew for
- * each would leave megabytes a second to the garbage collector.
+ * One copy in memory for all readers, until a minute after the last: reading the file for each would
+ * leave megabytes a second to the garbage collector.
  */
 class SharedFile {
   readonly #path: string;
@@ -175,7 +174,7 @@ class SharedFile {
     this.#clock = clock;
   }
 
-  /** Each reader leaves once. @throws Error where it cannot be read */
+  /** Each reader must leave once. @throws Error if the file cannot be read */
   async join(): Promise<Buffer> {
     this.#forgetting?.();
     this.#readers += 1;
@@ -192,7 +191,7 @@ class SharedFile {
   }
 }
 
-/** Whether a caller takes gzip, which is said to them and to who keeps answers on the way. */
+/** Whether a caller accepts gzip; sets `Vary` for caches in between. */
 function takesPacked(request: IncomingMessage, response: ServerResponse): boolean {
   const vary = [response.getHeader('Vary'), 'Accept-Encoding'].filter(Boolean).join(', ');
   response.setHeader('Vary', vary);

@@ -15,7 +15,7 @@ import {
 } from './backup/last-backup.ts';
 import { PASSING_WORDS } from './health-checks.ts';
 
-/** Words of the pages, or what is the same in all languages. */
+/** A catalogue entry, or text that is the same in all languages. */
 type Told = Said | string;
 type Finding = FindingIn<Told>;
 
@@ -23,12 +23,12 @@ const GB = 1e9;
 const MIN_MEMORY_GB = 0.8;
 const LOW_DISK_GB = 4;
 const SYNCS = 20;
-/** No disk with moving or flash parts is done this fast unless its cache answers for it. */
+/** No disk syncs this fast unless its cache only pretends to. */
 const HONEST_SYNC_MS = 0.02;
 const SLOW_SYNC_MS = 100;
-/** Nothing that is asked here takes longer where all is well. */
+/** No healthy command takes longer. */
 const COMMAND_LIMIT_MS = 5_000;
-/** linux/magic.h: what keeps no owner and mode, or forgets everything at a restart. */
+/** linux/magic.h: file systems without owner and mode, or without persistence. */
 const UNFIT_FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x4d44: 'FAT',
   0x2011bab0: 'exFAT',
@@ -36,7 +36,7 @@ const UNFIT_FILE_SYSTEMS: Readonly<Record<number, string>> = {
   0x1021994: 'tmpfs',
 };
 
-/** How the NAS is, as far as whoever asks may find out: the running house never wakes it for this. */
+/** The NAS's state as far as it may be found out: a running BaluPi never wakes it for this. */
 export type NasSeen =
   | { readonly kind: 'answers'; readonly version: string | null }
   | { readonly kind: 'silent' | 'no_address' };
@@ -47,17 +47,17 @@ export interface HealthTold {
   readonly checks: Readonly<Record<string, string>>;
 }
 
-/** What the doctor is told of a house; all else he looks at himself. */
+/** What the doctor is given; everything else it finds out itself. */
 export interface Patient {
   /** Absolute. */
   readonly dataFolder: string;
   readonly nasUrl: string;
   readonly nas: () => Promise<NasSeen>;
-  /** By which the NAS is woken, set or learnt; null where none is known. */
+  /** Wakes the NAS; set or learnt, null if unknown. */
   readonly macAddress: string | null;
   /** The first port, as set. */
   readonly port: number;
-  /** As `GET /api/health` tells it; null where nothing answers. */
+  /** As `GET /api/health` reports it; null if nothing answers. */
   readonly health: () => Promise<HealthTold | null>;
   /** TAPO_USERNAME is set. */
   readonly hasPlugAccount: boolean;
@@ -85,8 +85,8 @@ const fail = (subject: Told, found: Told, advice: Told): Finding => ({
 });
 
 /**
- * One source for `balupi doctor` and the page System.
- * @returns one finding a subject, in the order a person would look
+ * The findings of `balupi doctor` and the page System.
+ * @returns one finding per subject, in the order a person would look
  */
 export async function examine(patient: Patient): Promise<readonly Finding[]> {
   const { dataFolder } = patient;
@@ -126,7 +126,7 @@ function memory(): Finding {
   return warn(said`[[memory]]`, found, said`[[want1Gb]]`);
 }
 
-/** Also what an installation and a move ask before they take a folder for the data. */
+/** Also checked by the installer and by `balupi move` before they use a folder for the data. */
 export async function dataDisk(folder: string): Promise<readonly Finding[]> {
   const subject = said`[[dataDisk]]`;
   let place = folder;
@@ -159,7 +159,7 @@ function medium(place: string): readonly Finding[] {
   ];
 }
 
-/** The name of the whole disk below a folder; null where the kernel names none, as in a container. */
+/** The disk device below a folder; null where the kernel names none, as in a container. */
 function deviceOf(place: string): string | null {
   const { dev } = statSync(place);
   const link = `/sys/dev/block/${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
@@ -168,7 +168,7 @@ function deviceOf(place: string): string | null {
   return existsSync(join(path, 'partition')) ? basename(dirname(path)) : basename(path);
 }
 
-/** Cards that tell it give the share of their life that is gone in tenths (JEDEC eMMC 5.0). */
+/** Some cards report their used life in tenths (JEDEC eMMC 5.0). */
 function wearOf(device: string): Told {
   const file = `/sys/block/${device}/device/life_time`;
   if (!existsSync(file)) return '';
@@ -176,7 +176,7 @@ function wearOf(device: string): Told {
   return said`, ${String(Math.max(...tenths) * 10)} % [[ofItsLifeUsed]]`;
 }
 
-/** A short measured test: a synced write that takes no time at all was not written. */
+/** A short measurement: a synced write that takes no time was not written. */
 async function syncs(place: string): Promise<Finding> {
   const subject = said`[[syncedWrites]]`;
   let median: number;
@@ -214,7 +214,7 @@ async function medianSyncMs(file: string): Promise<number> {
   return tookMs.sort((one, other) => one - other)[SYNCS / 2] ?? 0;
 }
 
-/** What lies in the data folder holds keys, passwords and the family's files: nobody else's business. */
+/** The data folder holds keys, passwords and users' files: nobody else may read it. */
 function secrets(folder: string): Finding {
   const readable = tooOpen(folder);
   if (readable.length === 0) return ok(said`[[secrets]]`, said`[[readByBaluPiAlone]]`);
@@ -320,7 +320,7 @@ function backup(
     made === null
       ? said`[[noneYet]]`
       : said`${made.at.slice(0, 16).replace('T', ' ')} UTC, ${saidNumber(made.sizeBytes / 1e6, 1)} MB`;
-  // To the NAS it goes when that is awake, whenever that is.
+  // A backup to the NAS waits for it to be awake, however long that takes.
   const runningMs = destination === 'nas' ? 0 : Infinity;
   switch (wordOfLast(last, { nowMs, runningMs })) {
     case 'ok':
@@ -346,7 +346,7 @@ function waitsForNas(dataFolder: string): boolean {
 
 async function service(): Promise<Finding> {
   const state = await outputOf('systemctl', 'is-active', 'balupi');
-  // Without systemd as the first process it is there and has nothing to tell.
+  // Without systemd as PID 1 the command exists but prints nothing.
   if (state === null || state === '') {
     return warn(said`[[service]]`, said`[[noSystemdHere]]`, said`[[startIt]] npm start`);
   }
@@ -366,7 +366,7 @@ async function failedUnits(): Promise<Finding> {
   );
 }
 
-/** @returns null where there is no such program; what it printed, whatever it ended with */
+/** @returns its output, whatever the exit code; null if there is no such program */
 async function outputOf(program: string, ...args: readonly string[]): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   execFile(program, [...args], { timeout: COMMAND_LIMIT_MS }, (error, stdout) => {

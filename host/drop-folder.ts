@@ -1,17 +1,16 @@
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** Below DATA_DIR: where an owner lays the file of a version to come. */
+/** Below DATA_DIR: where an owner puts the archive of a newer release. */
 export const DROP_FOLDER = 'updates';
 
-/** As `npm run release` names an archive. */
+/** Archive names of `npm run release`. */
 const ARCHIVE = /^balupi-(\d+\.\d+\.\d+(?:-[\w.]+)?)-linux-(arm64|x64)\.tar\.xz$/;
 
 /**
- * Looks for a release that is newer than the one that runs. Nobody outside is asked for one.
- * @param version of the one that runs
- * @returns the file of the newest for this machine; null where there is none, or the folder cannot be
- *   read
+ * Looks in the drop folder for a release newer than the running one; no network involved.
+ * @param version the running one
+ * @returns the newest archive for this machine; null if there is none, or the folder is unreadable
  */
 export function newerRelease(dataFolder: string, version: string): string | null {
   const folder = join(dataFolder, DROP_FOLDER);
@@ -27,7 +26,7 @@ export function newerRelease(dataFolder: string, version: string): string | null
   return found;
 }
 
-/** As {@link newerRelease}: the version that it is; null where there is none. */
+/** The version of {@link newerRelease}; null if there is none. */
 export function newerVersion(dataFolder: string, version: string): string | null {
   const file = newerRelease(dataFolder, version);
   return file === null ? null : (ARCHIVE.exec(basename(file))?.[1] ?? null);
@@ -37,13 +36,13 @@ function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    // No folder, no file. What is wrong with the disk its own check tells.
+    // No folder, no release. A faulty disk has its own health check.
     if (error instanceof Error && 'syscall' in error) return [];
     throw error;
   }
 }
 
-/** Below 0 where `one` is the older. What is before a release (`1.0.0-rc.1`) is older than it. */
+/** Below 0 if `one` is older. A pre-release (`1.0.0-rc.1`) is older than its release. */
 function compareVersions(one: string, other: string): number {
   const [[ones, onesMore], [others, othersMore]] = [partsOf(one), partsOf(other)];
   for (const [at, part] of ones.entries()) {

@@ -13,15 +13,15 @@ const SIGN_IN_SECONDS = 12 * 3_600;
 /** A name and a password. */
 const SIGN_IN_BYTES = 16 * 1_024;
 
-/** The accounts' part that the editor needs. */
+/** What the editor needs of the accounts. */
 export interface EditorSignIn {
   /**
-   * Lets a NAS admin in; the second factor follows the password behind a space.
-   * @param address where the try comes from, as each address has tries of its own
+   * Signs a NAS admin in; the second factor follows the password after a space.
+   * @param address of the attempt: attempts are limited by address
    * @returns null, or why not
    */
   editorSignIn(username: string, password: string, address: string): Promise<Answer | null>;
-  /** Whether a signed-in name may go on. */
+  /** Whether a signed-in user may still use the editor. */
   editorUser(username: string): Promise<boolean>;
 }
 
@@ -31,10 +31,9 @@ interface EditorUser {
 }
 
 /**
- * Stands before Node-RED's own sign-in, which is told neither where a try comes from nor why it
- * failed, and which locks a name for ten minutes after five wrong guesses, whoever made them. So
- * the accounts are asked first, and Node-RED hears of the right tries alone: they reach it with a
- * ticket in place of the password, good once.
+ * Runs before Node-RED's own sign-in, which knows neither where an attempt comes from nor why it
+ * failed, and locks a name for ten minutes after five wrong guesses by anybody. So the accounts check
+ * first, and only successful attempts reach Node-RED, with a one-time ticket in place of the password.
  */
 export class EditorAuth {
   readonly #signIn: EditorSignIn;
@@ -88,7 +87,7 @@ export class EditorAuth {
 /** The app of the editor's own listener. */
 export function editorApp(parts: {
   readonly editor: Express;
-  readonly door: EditorAuth;
+  readonly auth: EditorAuth;
   readonly check: HostCheck;
   readonly addressOf: (request: IncomingMessage) => string;
   readonly watch: RequestWatch;
@@ -111,7 +110,7 @@ export function editorApp(parts: {
     },
     express.json({ limit: SIGN_IN_BYTES }),
     express.urlencoded({ limit: SIGN_IN_BYTES, extended: false }),
-    parts.door.handle(parts.addressOf),
+    parts.auth.handle(parts.addressOf),
   );
   app.use(parts.editor);
   app.use(nobodyAnswered);

@@ -14,8 +14,8 @@ import { KeptSettings, openedValues } from './kept-settings.ts';
 import { StartFault } from './start-fault.ts';
 
 /**
- * The environment with `.env` beneath it: what the environment says wins (contract 0).
- * @throws StartFault when the file is there and cannot be read
+ * The environment merged over `.env` (contract 0).
+ * @throws StartFault if the file exists and cannot be read
  */
 export function readEnvironment(
   envFile: string,
@@ -33,13 +33,13 @@ function readEnvFile(file: string): Record<string, string | undefined> {
   }
 }
 
-/** A setting and its value: a quoted one to its closing quote, over lines, else the rest of the line. */
+/** A setting and its value: up to the closing quote, across lines, else the rest of the line. */
 const SETTING =
   /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*(?:(["'`])[^]*?\2[^\n]*|([^\n]*))$/gm;
 
 /**
- * As Node reads it, but for an unquoted `#`, which is part of the value: passwords have one, and
- * Node would cut them there without a word.
+ * As Node's parser, except that an unquoted `#` is part of the value: passwords contain it, and Node
+ * would silently cut them there.
  */
 function parse(text: string): Record<string, string | undefined> {
   const values: Record<string, string | undefined> = parseEnv(text);
@@ -51,7 +51,7 @@ function parse(text: string): Record<string, string | undefined> {
 
 const OTHERS_READ = 0o004;
 
-/** What to say of an `.env` that every program on the machine can read; null where all is well. */
+/** The warning for an `.env` that other users can read; null if there is none to give. */
 export function openToOthers(file: string): string | null {
   const found = statSync(file, { throwIfNoEntry: false });
   if (found === undefined || (found.mode & OTHERS_READ) === 0) return null;
@@ -61,13 +61,13 @@ export function openToOthers(file: string): string | null {
 const PREFIX = 'BALUPI_';
 
 /**
- * Every place a setting may come from, the stronger over the weaker: the environment, `.env` (each also
- * by the file a `…_FILE` names), systemd's credentials, what is kept in the data folder (contract 0).
- * @param envFile null where no `.env` is to be read
+ * Merges all sources of settings, strongest first: the environment, `.env` (each also by the file a
+ * `…_FILE` names), systemd's credentials, the data folder's settings (contract 0).
+ * @param envFile null to read no `.env`
  * @param names of all settings, without the prefix
- * @param standInKey holds where the folder has no key, which is not made then: for a look alone
- * @returns names with their prefix; `BALUPI_SECRET_KEY` among them where there is a key or one was made
- * @throws StartFault when a file that is named cannot be read
+ * @param standInKey used where the folder has no key, so that none is made: for read-only commands
+ * @returns names with their prefix; with `BALUPI_SECRET_KEY` if there is a key or one was made
+ * @throws StartFault if a file that is named cannot be read
  */
 export function gatherEnvironment(
   envFile: string | null,
@@ -85,7 +85,7 @@ export function gatherEnvironment(
   return key === null ? all : { ...all, [keyName]: key };
 }
 
-/** What outranks the data folder, by names with their prefix. */
+/** The settings that outrank the data folder's, by names with their prefix. */
 export function ownValues(
   envFile: string | null,
   environment: Readonly<Record<string, string | undefined>>,
@@ -96,11 +96,11 @@ export function ownValues(
 }
 
 /**
- * Lets a secret key hold that was kept elsewhere, such as that of a backup: where the settings' file
- * names another one, its line is changed.
- * @param credential what the service gets by `LoadCredential=` when it runs; null for nothing
- * @returns `elsewhere` where something that outranks the data folder names another key, and nothing
- *   was changed
+ * Puts another secret key into effect, such as a backup's; changes the settings file if that names
+ * another one.
+ * @param credential what the service gets by `LoadCredential=`; null for nothing
+ * @returns `elsewhere` if a source that outranks the data folder names another key; nothing was
+ *   changed then
  */
 export function letKeyHold(
   envFile: string,
@@ -117,7 +117,7 @@ export function letKeyHold(
   return 'changed';
 }
 
-/** The key that the settings' file names, and the one that counts of all; empty for none. */
+/** The key in the settings file, and the effective one; empty for none. */
 function namedKey(
   envFile: string,
   environment: Readonly<Record<string, string | undefined>>,
@@ -131,9 +131,9 @@ function namedKey(
 }
 
 /**
- * Lets another data folder hold, once its data lie there. Survives a power cut once it returns.
- * @returns `elsewhere` where the environment names a folder, which outranks the settings' file;
- *   nothing was changed then
+ * Puts another data folder into effect, once the data are there. Durable once it returns.
+ * @returns `elsewhere` if the environment names a folder, which outranks the settings file; nothing
+ *   was changed then
  */
 export function letDataFolderHold(
   envFile: string,
@@ -151,7 +151,7 @@ function writeSetting(envFile: string, name: string, value: string): void {
   const line = new RegExp(`^([ \\t]*(?:export[ \\t]+)?${name}[ \\t]*=).*$`, 'gm');
   const text = existsSync(envFile) ? readFileSync(envFile, 'utf8') : '';
   const added = `${text === '' || text.endsWith('\n') ? text : `${text}\n`}${name}=${value}\n`;
-  // By a function, as `$` in a value would mean something.
+  // A function, as `$` in a replacement string has a meaning.
   const next = line.test(text)
     ? text.replace(line, (_whole, before: string) => `${before}${value}`)
     : added;
@@ -165,7 +165,7 @@ function writeSetting(envFile: string, name: string, value: string): void {
   }
 }
 
-/** An empty value is no value: it hides nothing beneath it. */
+/** An empty value counts as unset: it does not hide a weaker source. */
 function set(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const full = Object.entries(values).filter(
     ([, value]) => value !== undefined && value.trim() !== '',
@@ -189,7 +189,7 @@ function withFiles(
   return values;
 }
 
-/** What systemd's `LoadCredential=` put there; a file is named as the setting is, in small letters. */
+/** The files of systemd's `LoadCredential=`, named like the settings in lower case. */
 function credentials(
   { CREDENTIALS_DIRECTORY: folder }: Readonly<Record<string, string | undefined>>,
   names: readonly string[],
@@ -204,7 +204,7 @@ function credentials(
   );
 }
 
-/** One line feed at the end is the editor's and not the secret's. */
+/** A single final line feed comes from an editor and is dropped. */
 function secretIn(file: string, what: string): string {
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');

@@ -9,7 +9,7 @@ import { filesIn, HEAD_OF_ALL } from './dashboard-files.ts';
 import { escaped } from './dashboard-pages.ts';
 import { cookieOf } from './dashboard-request.ts';
 
-/** What the page may do: its own scripts and styles, and what it asks from this very address. */
+/** The page may use its own scripts and styles, and request this origin only. */
 const FILES_CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -34,17 +34,17 @@ const TYPES: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-/** The codings that a build may have left, the smaller one first. */
+/** The codings that a build may have made, smallest first. */
 const CODINGS = [
   { coding: 'br', ending: '.br' },
   { coding: 'gzip', ending: '.gz' },
 ] as const;
 
 const INDEX = 'index.html';
-/** The tag whose words are told to the page. */
+/** The tag whose attributes carry the page's settings. */
 const HTML_TAG = /<html\b[^>]*>/;
 
-/** Who has the page open, and how they read. */
+/** The page's reader and their preferences. */
 interface FilesReader {
   readonly language: Language;
   readonly username: string;
@@ -57,7 +57,7 @@ interface Visit {
   readonly response: ServerResponse;
 }
 
-/** The page Files, as its own build made it: one document and what it is made of. */
+/** Serves the page Files as its build made it: one document and its assets. */
 export class FilesPage {
   readonly #folders: { readonly built: string; readonly packed: string };
   readonly #timeZone: string;
@@ -67,7 +67,7 @@ export class FilesPage {
   /**
    * @param folders `built`: where `index.html` and `assets/` lie; `packed`: the same names with `.br`
    *   or `.gz` behind them
-   * @param timeZone IANA name of the zone that all pages tell times in
+   * @param timeZone IANA name of the zone that all pages show times in
    */
   constructor(folders: { readonly built: string; readonly packed: string }, timeZone: string) {
     this.#folders = folders;
@@ -77,7 +77,7 @@ export class FilesPage {
     this.#index = this.#names.has(INDEX) ? readFileSync(join(built, INDEX), 'utf8') : null;
   }
 
-  /** @returns false where no page was built */
+  /** @returns false if no page was built */
   sendIndex({ request, response }: Visit, reader: FilesReader): boolean {
     if (this.#index === null) return false;
     const html = this.#index
@@ -92,9 +92,8 @@ export class FilesPage {
   }
 
   /**
-   * @param name what follows `/dashboard/files/assets/`; it holds a hash of what is in it, so that
-   *   it never changes
-   * @returns false where there is no such file
+   * @param name what follows `/dashboard/files/assets/`; with a content hash, so it never changes
+   * @returns false if there is no such file
    */
   sendAsset({ request, response }: Visit, name: string): boolean {
     const file = `assets/${name}`;
@@ -128,7 +127,7 @@ export class FilesPage {
     return null;
   }
 
-  /** A page without a script in its document has to read what is meant for it from somewhere. */
+  /** Settings as attributes, as the document must not contain a script. */
   #htmlTag(request: IncomingMessage, reader: FilesReader): string {
     const look = cookieOf(request, 'balupi_look');
     const told: Readonly<Record<string, string>> = {
@@ -144,7 +143,7 @@ export class FilesPage {
   }
 }
 
-/** What the page says, as data: a script of this type is none, and nothing in it ends it. */
+/** The page's words as data: a script of this type does not run, and nothing in it can close it. */
 function wordsOf(language: Language): string {
   const words = JSON.stringify(WORDS.of(language).files).replaceAll('<', '\\u003c');
   return `<script type="application/json" id="words">${words}</script>`;
@@ -152,15 +151,15 @@ function wordsOf(language: Language): string {
 
 type WidthPx = (typeof WIDTHS_PX)[number];
 
-/** The small picture of a file that its asker may read, made or not. */
+/** The thumbnail of a file that the caller may read, made or not. */
 interface FoundPicture {
-  /** Of the copy that it is made of. */
+  /** Of the cache entry that it is made from. */
   readonly version: string;
   make(widthPx: WidthPx, signal: AbortSignal): Promise<Thumbnail>;
 }
 
 /**
- * The services' part in it.
+ * What the services do for it.
  * @param path as it was sent, undecoded
  */
 export type ThumbnailHook = (caller: Caller, path: string) => Promise<FoundPicture | Answer>;
@@ -177,7 +176,7 @@ const WRONG_WIDTH = refuse('invalid', {
   errors: [{ loc: ['query', 'width'], msg: `One of ${WIDTHS_PX.join(', ')}.`, type: 'enum' }],
 });
 
-/** `GET /dashboard/files/thumbnail?path=&width=`: a WebP, or why there is none. */
+/** `GET /dashboard/files/thumbnail?path=&width=`: a WebP, or the reason for none. */
 export async function sendThumbnail(
   { request, response, query, signal }: ThumbnailVisit,
   caller: Caller,
@@ -202,8 +201,8 @@ export async function sendThumbnail(
     return;
   }
   const etag = `"${found.version.slice(0, 16)}-${width}"`;
-  // Asked for again each time, and kept apart by whose cookie it was, so that nobody else who sits
-  // at the same browser is shown it.
+  // Revalidated each time and varied by cookie, so that the next user of the same browser does not
+  // see it.
   response.setHeader('Cache-Control', 'private, no-cache');
   response.setHeader('Vary', 'Cookie');
   if (preconditionOf(request.headers, { etag, lastModifiedMs: Infinity }) === 'not_modified') {
@@ -234,7 +233,7 @@ function sendImage(
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
-/** The words a file is asked by, which the files module decodes by itself, as for a download. */
+/** The undecoded path, which the files module decodes itself, as for a download. */
 function rawPathIn(query: string): string {
   const pair = query.split('&').find((part) => part.startsWith('path='));
   return pair?.slice('path='.length) ?? '';

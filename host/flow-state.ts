@@ -10,13 +10,13 @@ interface Deps {
   readonly dataFolder: string;
   /** BALUPI_SAFE_MODE is on. */
   readonly isForced: boolean;
-  /** Starts the flows anew, from what is stored. */
+  /** Restarts the flows as stored. */
   readonly reload: () => Promise<void>;
 }
 
 /**
- * How the deployed flows are, and whether the owner's run at all: not where they ended three runs
- * within ten minutes, until a deploy mended them.
+ * The state of the deployed flows, and whether the owner's run at all: after three crashes within ten
+ * minutes they do not, until a deploy.
  */
 export class FlowState {
   readonly #deps: Deps;
@@ -37,14 +37,14 @@ export class FlowState {
     return this.#now;
   }
 
-  /** A run begins in a data folder that is its own. */
+  /** To be called at the start, once this process owns the data folder. */
   begin(): void {
     const isUnwell = this.#runs.begin();
     if (isUnwell) this.#now = { ...this.#now, isSafe: true };
     if (this.#now.isSafe) this.#deps.log.warn(lineOf(isUnwell));
   }
 
-  /** It ends in order, or could not start for a reason that is no flow's. */
+  /** To be called for an orderly stop, or a start that failed through no flow's fault. */
   end(): void {
     this.#runs.end();
   }
@@ -94,13 +94,13 @@ function lineOf(isUnwell: boolean): string {
   return `Safe mode, as ${why}: own tabs and changes of shipped tabs do not run. ${end}`;
 }
 
-/** So many ends that were none, within so long, and the owner's flows wait. */
+/** This many crashes within this time, and the owner's flows are left out. */
 const ENDS = 3;
 const WITHIN_MS = 10 * 60_000;
 const NAME = 'runs.json';
 
 interface Told {
-  /** Times are since the machine's start, as a Pi has no clock to trust; another start, none. */
+  /** Times count from the machine's boot, as a Pi's clock cannot be trusted; a reboot voids them. */
   readonly bootId: string;
   readonly running: boolean;
   readonly endsAtMs: readonly number[];
@@ -108,16 +108,16 @@ interface Told {
 
 interface RunEndsDeps {
   readonly dataFolder: string;
-  /** A name for this start of the machine. */
+  /** Identifies this boot of the machine. */
   readonly bootId: string;
-  /** Since the machine's start. */
+  /** Since the machine's boot. */
   readonly uptimeMs: () => number;
 }
 
 /**
- * How the last runs ended. A flow that holds the event loop or ends the process would do so again at
- * each start; after three such ends in ten minutes the next run leaves the owner's flows out. A run
- * that was stopped, or that could not start for a setting or for its data, counts as none.
+ * How the last runs ended. A flow that blocks the event loop or ends the process does so again at each
+ * start, so after three crashes in ten minutes the next run leaves the owner's flows out. A run that
+ * was stopped, or failed to start because of a setting or its data, does not count.
  */
 export class RunEnds {
   readonly #deps: RunEndsDeps;
@@ -127,7 +127,7 @@ export class RunEnds {
     this.#deps = deps;
   }
 
-  /** Notes that a run begins. @returns whether the owner's flows are to stay out of it */
+  /** Records the start of a run. @returns whether to leave the owner's flows out of it */
   begin(): boolean {
     const { bootId, uptimeMs } = this.#deps;
     const nowMs = uptimeMs();
@@ -139,12 +139,12 @@ export class RunEnds {
     return this.#endsAtMs.length >= ENDS;
   }
 
-  /** The run ends in order. */
+  /** Records an orderly end. */
   end(): void {
     this.#write(false);
   }
 
-  /** The flows were mended: what was, counts no more. */
+  /** The flows were fixed: forgets earlier crashes. */
   forget(): void {
     this.#endsAtMs = [];
     this.#write(true);
@@ -158,7 +158,7 @@ export class RunEnds {
       if (!Array.isArray(endsAtMs) || !endsAtMs.every(Number.isFinite)) return null;
       return { bootId, running, endsAtMs };
     } catch {
-      // Not there yet, or cut by what ended the machine: then nothing is known, which is no end.
+      // Not there yet, or truncated by a power cut: nothing is known, so nothing counts.
       return null;
     }
   }
@@ -180,7 +180,7 @@ export class RunEnds {
   }
 }
 
-/** This start of this machine (proc(5)); without one, a run never counts as following another. */
+/** The boot id (proc(5)); without one, no run counts as following another. */
 function bootIdOf(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

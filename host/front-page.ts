@@ -8,14 +8,14 @@ import type { RequestWatch } from './request-watch.ts';
 
 /** The NAS's own web pages. */
 export interface WebHooks {
-  /** An answer says no. */
+  /** An answer is a refusal. */
   page(asked: WebPageAsked): Promise<WebPage | Answer>;
 }
 
 interface Deps {
-  /** The name that a name server lets point here, on whatever port; null where there is none. */
+  /** The name that a name server points here, on whatever port; null if there is none. */
   readonly dnsName: string | null;
-  /** The NAS's own, with its port where that is not the scheme's. */
+  /** The NAS's own, with its port if not the scheme's default. */
   readonly nasHost: string;
   readonly nas: () => { readonly awake: boolean; readonly sinceMs: number };
   readonly timeZone: string;
@@ -30,9 +30,8 @@ interface Parts {
 type Next = () => void;
 
 /**
- * What a browser gets that asks for the address itself. By the Pi's name that is the dashboard; by
- * the NAS's name the NAS's own pages while it is up, and while it sleeps a page that says so and goes
- * on by itself. Programs ask for JSON, and get it.
+ * Answers `/`. By the Pi's name a browser gets the dashboard; by the NAS's name the NAS's own pages,
+ * or while it sleeps a page that says so and goes on by itself. Programs ask for JSON, and get it.
  */
 export class FrontPage {
   readonly #deps: Deps;
@@ -46,7 +45,7 @@ export class FrontPage {
   readonly handle = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
     const { method, url = '/', headers } = request;
     const isRead = method === 'GET' || method === 'HEAD';
-    // Whoever shows a token is a program.
+    // Only programs send a token.
     if (!isRead || headers.authorization !== undefined) {
       next();
       return;
@@ -126,7 +125,7 @@ export class FrontPage {
   }
 }
 
-/** At one address stands now this page and now another. */
+/** The same address serves different pages over time. */
 function setRootHeaders(response: ServerResponse): void {
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('Vary', 'Accept, Accept-Language');

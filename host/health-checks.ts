@@ -6,45 +6,45 @@ import type { Check } from '../nodes/lib/system/system.ts';
 export interface HealthSources {
   readonly data: DataFolder;
   readonly nas: () => NasState;
-  /** It answers and lists nothing at all any more. */
+  /** The NAS answers but lists nothing at all. */
   readonly isStorageMissing: () => boolean;
   readonly isClockUnsynced: () => boolean;
-  /** The disk of the data folder refuses what is written, or did a moment ago. */
+  /** The data folder's disk refuses writes, or did a moment ago. */
   readonly diskFault: () => DiskFault | null;
   readonly freeBytes: () => number;
-  /** CACHE_MIN_FREE_GB in bytes: below it uploads are refused. */
+  /** CACHE_MIN_FREE_GB in bytes; below it uploads are refused. */
   readonly minFreeBytes: number;
   /** Downloads and listings are refused for a while. */
   readonly isShortOfMemory: () => boolean;
   /** `lost`, `strangers`, `found` or `ok`. */
   readonly uploads: () => string;
-  /** How the nightly backups go, as `backupWord` says it. */
+  /** The state of the nightly backups, as `nightlyWord` gives it. */
   readonly backup: () => string;
-  /** This version is tried out by an update. */
+  /** This version is on trial after an update. */
   readonly isOnTrial: () => boolean;
-  /** The file of a newer version that an owner laid ready; null without one. */
+  /** The archive of a newer release in the drop folder; null without one. */
   readonly newerRelease: () => string | null;
-  /** The event loop waited for the disk for seconds, a moment ago. */
+  /** The event loop was blocked by the disk for seconds, a moment ago. */
   readonly isDiskSlow: () => boolean;
   readonly flows: () => FlowsState;
-  /** Packages of nodes that the owner added, with their versions. */
+  /** Node packages that the owner added, with their versions. */
   readonly palette: () => readonly string[];
-  /** Null where no name is to be kept; else why it is not as it should be, or null where it is. */
+  /** Null without a DNS name to maintain; else returns what is wrong with it, or null. */
   readonly dnsFault: (() => string | null) | null;
 }
 
-/** Words that are fine, by the check: an update is not taken back for a NAS that went to sleep. */
+/** Passing results, by check: an update is not rolled back because the NAS went to sleep. */
 export const PASSING_WORDS: Readonly<Record<string, readonly string[]>> = {
   nas: ['awake', 'asleep', 'unreachable'],
-  // What was found goes by itself or waits for its owner, whose page says so.
+  // Recovered uploads are delivered by themselves or wait for their owner, whose page says so.
   uploads: ['found'],
   backup: ['off', 'not_yet'],
-  // One tab of the tinkerer's, on an optional package: told, but nobody's API suffers.
+  // A tinkerer's tab on an optional package: reported, but the API does not suffer.
   flows: ['left_out'],
   update: ['trial', 'available'],
 };
 
-/** How the deployed flows are. */
+/** The state of the deployed flows. */
 export interface FlowsState {
   /** Labels of tabs left out because a node type of theirs is not installed. */
   readonly leftOut: readonly string[];
@@ -52,14 +52,14 @@ export interface FlowsState {
   readonly missing: readonly string[];
   /** Tabs in which this version and the owner changed the same nodes; the owner's run. */
   readonly changedByBoth: readonly string[];
-  /** Own tabs and changes of shipped ones do not run. */
+  /** Safe mode: own tabs and changes of shipped ones do not run. */
   readonly isSafe: boolean;
 }
 
-/** Named in health at most; a whole tab is a dozen. */
+/** Most names in health; a whole tab has a dozen. */
 const MOST_NAMED = 12;
 
-/** What `GET /api/health` looks at. A sleeping NAS is no fault; one never seen is. */
+/** The checks of `GET /api/health`. A sleeping NAS is no fault; one never seen is. */
 export function healthChecks(sources: HealthSources): readonly Check[] {
   const { data, nas } = sources;
   const checks: readonly Omit<Check, 'fine'>[] = [

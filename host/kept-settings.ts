@@ -15,22 +15,22 @@ import { join } from 'node:path';
 import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
 import { StartFault } from './start-fault.ts';
 
-/** Read beside the data, so that whoever moves the folder moves its settings too. */
+/** In the data folder, so that its settings move with it. */
 const FILE = 'settings.json';
 const KEY_FILE = 'secret.key';
 const KEY_BYTES = 32;
 const PREFIX = 'BALUPI_';
 
 /**
- * What decides who may do what, or where the data lie, is the machine's owner's to say, in the
- * environment: a page that could change it would be a way in (contract 0).
+ * Settings that decide who may do what, or where the data are, belong to the environment: a page that
+ * could change them would be a way in (contract 0).
  */
 const ENVIRONMENT_ONLY =
   /^(?:DATA_DIR|HOST|PORT|TRUSTED_PROXIES|SECRET_KEY|HANDSHAKE_SECRET|PALETTE|BACKUP.*|EDITOR.*)$/;
 
 type KeptValues = Readonly<Record<string, string>>;
 
-/** The settings that are kept in a data folder, and the key that is made there. */
+/** The settings stored in a data folder, and the key made there. */
 export class KeptSettings {
   readonly #folder: string;
 
@@ -45,8 +45,8 @@ export class KeptSettings {
   }
 
   /**
-   * @returns the kept values by their names with the prefix
-   * @throws StartFault when the file is there and is no such list
+   * @returns the stored values by names with the prefix
+   * @throws StartFault if the file exists and is malformed
    */
   read(): KeptValues {
     const text = keptText(this.#folder, FILE);
@@ -61,15 +61,15 @@ export class KeptSettings {
   }
 
   /**
-   * Keeps a setting, or forgets it. Survives a power cut once it returns.
+   * Stores a setting, or removes it. Durable once it returns.
    * @param name without its prefix; {@link KeptSettings.takes} it
-   * @param value null forgets it
+   * @param value null removes it
    */
   set(name: string, value: string | null): void {
     this.setAll({ [name]: value });
   }
 
-  /** As {@link set}, all of them or none. */
+  /** As {@link set}, all or nothing. */
   setAll(changes: Readonly<Record<string, string | null>>): void {
     const next = new Map(Object.entries(this.read()));
     for (const [name, value] of Object.entries(changes)) {
@@ -82,16 +82,16 @@ export class KeptSettings {
     keepFile(this.#folder, FILE, `${JSON.stringify(sorted, null, 2)}\n`);
   }
 
-  /** The key of this data folder where it has one; none is made. */
+  /** The key of this data folder, if it has one; makes none. */
   presentKey(): string | null {
     const text = keptText(this.#folder, KEY_FILE)?.trim() ?? '';
     return text === '' ? null : text;
   }
 
   /**
-   * The key of this data folder. It is made where the folder is new; where accounts and sealed
-   * credentials exist already a new key would make them unreadable in silence, so none is made.
-   * @returns null where there is none and none may be made
+   * The key of this data folder; made if the folder is new. With accounts and sealed credentials present
+   * a new key would silently make them unreadable, so none is made.
+   * @returns null if there is none and none may be made
    */
   secretKey(): string | null {
     const kept = this.presentKey();
@@ -116,13 +116,13 @@ function parsed(text: string): Record<string, string> | null {
 }
 
 /**
- * Writes a small file of the data folder whole or not at all, for its owner only. Survives a power
- * cut once it returns.
+ * Writes a small file of the data folder atomically, readable by its owner only. Durable once it
+ * returns.
  */
 export function keepFile(folder: string, name: string, text: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = join(folder, name);
-  // Root at the shell writes for the service, which must be able to read it.
+  // Written by root at the shell, it must be readable by the service.
   const { uid, gid } = statSync(folder);
   const handle = openSync(`${file}.next`, 'w', 0o600);
   try {
@@ -136,7 +136,7 @@ export function keepFile(folder: string, name: string, text: string): void {
   syncFolder(folder);
 }
 
-/** @returns null where there is no such file */
+/** @returns null if there is no such file */
 export function keptText(folder: string, name: string): string | null {
   try {
     return readFileSync(join(folder, name), 'utf8');
@@ -155,15 +155,15 @@ function syncFolder(folder: string): void {
   }
 }
 
-/** Kept settings that nobody may read from the file, nor from a backup of it. */
+/** Settings that must not be readable from the file or a backup of it. */
 export const SEALED: ReadonlySet<string> = new Set(['TAPO_PASSWORD', 'PIHOLE_PASSWORD']);
 
 const MARK = 'sealed:';
 
 /**
- * @param name without its prefix; bound to it, so that one secret cannot be read as another
+ * @param name without its prefix; the seal is bound to it, so that secrets cannot be swapped
  * @param key SECRET_KEY
- * @returns the value as it is kept, whatever of it is secret sealed
+ * @returns the value as stored, sealed if it is a secret
  */
 export function sealedValue(name: string, value: string, key: string): string {
   if (!SEALED.has(name)) return value;
@@ -172,8 +172,8 @@ export function sealedValue(name: string, value: string, key: string): string {
 }
 
 /**
- * Opens what is sealed. What another key sealed is left out, and with a password its account, as one
- * is nothing without the other: the start goes on (contract 0, SECRET_KEY).
+ * Opens sealed values. One sealed by another key is left out, a password together with its account, as
+ * neither works alone: the start goes on (contract 0, SECRET_KEY).
  * @param kept names with their prefix
  */
 export function openedValues(kept: KeptValues, key: string | null): KeptValues {
@@ -185,13 +185,13 @@ export function openedValues(kept: KeptValues, key: string | null): KeptValues {
   );
 }
 
-/** @returns names, without the prefix, of what that key does not open */
+/** @returns names, without the prefix, of values that the key cannot open */
 export function unreadableIn(kept: KeptValues, key: string | null): readonly string[] {
   const names = Object.keys(kept).map((name) => name.slice(PREFIX.length));
   return names.filter((name) => opened(name, kept[PREFIX + name] ?? '', key) === null);
 }
 
-/** Null where the key does not open it. What was kept open before stays as it is. */
+/** Null if the key cannot open it. Values stored unsealed by older versions are returned as they are. */
 function opened(name: string, text: string, key: string | null): string | null {
   if (!SEALED.has(name) || !text.startsWith(MARK)) return text;
   if (key === null) return null;

@@ -10,11 +10,11 @@ import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import { endWith, setCommonHeaders } from './common-headers.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 
-/** Headers must be here within 10 s; a slow-header attack holds nothing for long. */
+/** Limits what a slow-header attack can hold. */
 const HEADERS_TIMEOUT_MS = 10_000;
-/** The apps keep pooled connections for five minutes; Node's own 5 s made them fail on reuse. */
+/** The apps pool connections for five minutes; with Node's default of 5 s they failed on reuse. */
 const KEEP_ALIVE_MS = 305_000;
-/** How often Node looks for headers that are late. */
+/** How often Node checks for late headers. */
 const CHECK_MS = 2_000;
 const MAX_HEADERS = 100;
 
@@ -23,26 +23,25 @@ type Upgrade = (request: Parameters<RequestListener>[0], socket: Socket, head: B
 export interface ListenerDeps {
   readonly host: string;
   readonly ports: readonly number[];
-  /** Gets every request, also those that ask `Expect: 100-continue` first. */
+  /** Gets every request, including those with `Expect: 100-continue`. */
   readonly onRequest: RequestListener;
   /**
-   * Decides on an upgrade and closes what it does not take. Null where no socket is spoken: a
-   * client that offers one (Java's offers HTTP/2 each time) is answered as if it had not.
+   * Handles upgrades and closes those it does not take. Null for none: a client that offers one
+   * (Java's offers HTTP/2 each time) is answered as if it had not.
    */
   readonly onUpgrade: Upgrade | null;
   /**
-   * Which upgrades {@link onUpgrade} gets, by whose share they count in; null stays a request. Where
-   * Node cannot ask (before 24.9) nothing is upgraded then, and the Dashboard's socket goes on by
-   * polling.
+   * The share an upgrade for {@link onUpgrade} counts in; null to treat it as a request. Node before
+   * 24.9 cannot ask; nothing is upgraded then, and the Dashboard's socket keeps polling.
    */
   readonly takesUpgrade?: (request: IncomingMessage) => string | null;
-  /** Shares out the places for connections, on all ports together. */
+  /** Shared by all ports. */
   readonly connections: ConnectionLimit;
-  /** Whose share a request counts in before it is known who sends it. */
+  /** Whose share a request counts in before it is authenticated. */
   readonly ownerOf: (request: IncomingMessage) => string;
 }
 
-/** A port that could not be opened; the message is for the person who starts BaluPi. */
+/** A port could not be opened; the message is for whoever starts BaluPi. */
 export class PortError extends Error {
   override readonly name = 'PortError';
 }
@@ -59,12 +58,12 @@ export class Listeners {
     this.#connections = deps.connections;
   }
 
-  /** The first port that was opened, as the system gave it. */
+  /** The first open port, as the system assigned it. */
   get firstPort(): number {
     return (this.#servers[0]?.address() as AddressInfo | null)?.port ?? 0;
   }
 
-  /** @throws PortError naming the port that could not be opened; none stays open then */
+  /** @throws PortError naming the port that could not be opened; the others are closed again then */
   async open(): Promise<void> {
     for (const port of this.#deps.ports) {
       const server = this.#server();
@@ -80,7 +79,7 @@ export class Listeners {
     }
   }
 
-  /** Takes no new connections; idle ones are closed, running ones finish or are cut by the caller. */
+  /** Accepts no new connections and closes idle ones; running ones finish, or the caller cuts them. */
   async close(): Promise<void> {
     const closed = this.#servers.map((server) => {
       const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -93,7 +92,7 @@ export class Listeners {
     await Promise.all(closed);
   }
 
-  /** Cuts what still runs, so that {@link close} comes to its end. */
+  /** Cuts what still runs, so that {@link close} can finish. */
   cut(): void {
     this.#connections.cut();
   }
@@ -103,11 +102,11 @@ export class Listeners {
     const server = createServer({
       ...this.#asking(),
       headersTimeout: HEADERS_TIMEOUT_MS,
-      // Node's 300 s would end any longer upload; the request watch has limits that fit.
+      // Node's 300 s would cut any longer upload; the request watch has better limits.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: CHECK_MS,
-      // Node would refuse one without a Host by an empty 400; see {@link headerFault}.
+      // Node would answer an empty 400 for a missing Host; see {@link headerFault}.
       requireHostHeader: false,
     });
     server.maxHeadersCount = MAX_HEADERS;
@@ -118,10 +117,10 @@ export class Listeners {
       this.#serve(request, response);
     };
     server.on('request', serve);
-    // Node would answer 100 by itself; ours says no before a body is sent.
+    // Node would answer 100 by itself; ours can refuse before a body is sent.
     server.on('checkContinue', serve);
     server.on('checkExpectation', serve);
-    // Node would close without a word.
+    // Node would close without an answer.
     server.on('connect', (_request, socket) => {
       socket.on('error', () => socket.destroy());
       endWith(socket as Socket, refuse('method_not_allowed'));
@@ -181,8 +180,8 @@ const TWO_CALLERS = refuse('malformed', {
 });
 
 /**
- * Two hosts, or two callers, are read in two ways by two programs; no host at all only HTTP/1.0 may
- * send (RFC 9112, 3.2).
+ * Programs disagree on which of two Host or Authorization headers counts, so two are refused; only
+ * HTTP/1.0 may omit Host (RFC 9112, 3.2).
  */
 function headerFault({ rawHeaders, httpVersion }: IncomingMessage): Answer | null {
   let hosts = 0;
@@ -196,7 +195,7 @@ function headerFault({ rawHeaders, httpVersion }: IncomingMessage): Answer | nul
   return callers > 1 ? TWO_CALLERS : null;
 }
 
-/** Since Node 24.9, and not in its published types yet. */
+/** Since Node 24.9, not in its published types yet. */
 interface AskingOptions {
   readonly shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
 }
@@ -222,13 +221,13 @@ const PORT_WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the address it is to be opened at is not known',
 };
 
-/** Node answers an unreadable request with an empty 400; ours is JSON like every other refusal. */
+/** Node answers an unreadable request with an empty 400; ours is JSON like all refusals. */
 function answerMalformed(
   error: NodeJS.ErrnoException,
   socket: Socket,
   running: ServerResponse | undefined,
 ): void {
-  // Half an answer is out already, or nobody reads it any more: cutting is honest.
+  // Half an answer is out already, or nobody reads it any more: just cut.
   if (!socket.writable || running?.headersSent === true || error.code === 'ECONNRESET') {
     socket.destroy();
     return;

@@ -9,7 +9,7 @@ import { commonHeaders, endWith } from './common-headers.ts';
 type Opened = Extract<LiveOutcome, { kind: 'open' }>;
 
 export interface LiveHooks {
-  /** Asks the NAS. An answer says no. */
+  /** Opens the NAS's socket. An answer is a refusal. */
   open(
     token: string | null,
     headers: IncomingMessage['headers'],
@@ -26,7 +26,7 @@ interface Deps {
 
 const ADDRESS = '/api/notifications/ws';
 
-/** Lets the websocket of the NAS's notifications through, in every spelling of its address. */
+/** Auth for the websocket of the NAS's notifications, in every spelling of its address. */
 export class LiveAuth {
   readonly #deps: Deps;
 
@@ -34,16 +34,16 @@ export class LiveAuth {
     this.#deps = deps;
   }
 
-  /** Whose request may leave HTTP for that socket; null for one that stays a request. */
+  /** Whose share an upgrade to that socket counts in; null if it is not upgraded here. */
   readonly takesUpgrade = (request: IncomingMessage): string | null => {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket' || !isOurs(request)) return null;
     return this.#deps.ownerOf(request);
   };
 
-  /** @returns whether it was the one for here */
+  /** @returns whether the address was this socket's */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): boolean {
     if (!isOurs(request)) return false;
-    // A client that breaks off is no surprise.
+    // Clients may disconnect at any time.
     socket.on('error', () => socket.destroy());
     this.#open(request, socket, head).catch((problem: unknown) => {
       this.#deps.log.error(`A websocket could not be opened: ${String(problem)}`);

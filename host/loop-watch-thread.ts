@@ -2,17 +2,17 @@ import { readFileSync, writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LoopWatchOrder } from './loop-watch.ts';
 
-/** Linux tells times in hundredths of a second on every machine BaluPi runs on (proc(5)). */
+/** Linux counts in hundredths of a second on every machine BaluPi runs on (proc(5)). */
 const MS_A_TICK = 10;
 const STANDARD_ERROR = 2;
 
 const order = workerData as LoopWatchOrder;
 let [sinceMs, sinceCpuMs, isTold] = [performance.now(), mainThread().cpuMs, false];
 
-/** The main thread, whose number is the process's: its CPU time, and whether it wants any (R). */
+/** The main thread, whose id is the process's: its CPU time, and whether it is runnable (R). */
 function mainThread(): { readonly cpuMs: number; readonly isRunning: boolean } {
   const stat = readFileSync(`/proc/self/task/${order.pid}/stat`, 'latin1');
-  // The name in brackets may hold spaces; what counts comes behind it, beginning with the state.
+  // The name in brackets may contain spaces; the fields after it begin with the state.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);
   return { cpuMs: ticks * MS_A_TICK, isRunning: fields[0] === 'R' };
@@ -20,7 +20,7 @@ function mainThread(): { readonly cpuMs: number; readonly isRunning: boolean } {
 
 function end(sentence: string): void {
   writeSync(STANDARD_ERROR, `${order.errorMark}${sentence}\n`);
-  // Nothing gentler reaches a loop that is held; what was accepted is on the disk.
+  // A blocked loop handles no gentler signal; whatever was accepted is on disk.
   process.kill(order.pid, 'SIGKILL');
 }
 

@@ -6,22 +6,22 @@ import { Worker } from 'node:worker_threads';
 import type { Log } from '../nodes/lib/log/log.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 
-/** See {@link LoopWatchOrder}. systemd's own watch ends a service that stays silent for a minute. */
+/** See {@link LoopWatchOrder}. systemd's watchdog ends a service that is silent for a minute. */
 const LIMITS_MS = { lookEveryMs: 1_000, slowMs: 5_000, burnedMs: 15_000, stalledMs: 60_000 };
-/** How long health tells of a slow disk. */
+/** How long health reports a slow disk. */
 const TOLD_MS = 60_000;
 
 const PERL = '/usr/bin/perl';
 const THREAD = new URL(`./loop-watch-thread${extname(import.meta.url)}`, import.meta.url);
 const THREAD_LIMITS = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSizeMb: 1 };
 
-/** What a watcher is told at its start. */
+/** A watcher's parameters. */
 export interface LoopWatchOrder {
   readonly pid: number;
-  /** How an error begins in this log. */
+  /** Prefix of error lines in this log. */
   readonly errorMark: string;
   readonly lookEveryMs: number;
-  /** A wait for the disk of this length is told. */
+  /** A wait for the disk of this length is logged. */
   readonly slowMs: number;
   /** CPU time of the main thread without a beat, after which the process is ended. */
   readonly burnedMs: number;
@@ -40,16 +40,16 @@ interface Deps {
 }
 
 interface Watcher {
-  /** The loop has come round. */
+  /** The loop completed a turn. */
   readonly beat: () => void;
   readonly stop: () => Promise<unknown>;
 }
 
 /**
- * Watches the event loop from outside. A flow may hold the loop for good (`while (true)`), and then
- * nobody answers, not even a signal: the watcher ends the process with a line that says so, and the
- * service starts it anew. A loop that waits for a slow disk is let wait for a minute. The watcher is a
- * small process, or a thread, which takes three times the memory, where that does not run (ADR 0045).
+ * Watches the event loop from outside. A flow may block the loop for good (`while (true)`); then nobody
+ * handles even a signal, so the watcher logs it and kills the process, which the service manager
+ * restarts. A loop that waits for a slow disk gets a minute. The watcher is a small process; where that
+ * does not run, a thread, which takes three times the memory (ADR 0045).
  */
 export class LoopWatch {
   readonly #deps: Deps;
@@ -74,7 +74,7 @@ export class LoopWatch {
     await watcher?.stop();
   }
 
-  /** The loop waited for the disk for seconds, within the last minute. */
+  /** The loop was blocked by the disk for seconds, within the last minute. */
   get isDiskSlow(): boolean {
     return this.#deps.clock.monotonicMs() < this.#slowUntilMs;
   }
@@ -88,7 +88,7 @@ export class LoopWatch {
     const { log, program, perl = PERL } = this.#deps;
     const { pid, lookEveryMs, slowMs, burnedMs, stalledMs, errorMark } = this.#order;
     const args = [pid, lookEveryMs, slowMs, burnedMs, stalledMs, errorMark].map(String);
-    // The secrets of the settings are none of its business.
+    // Without our environment: the watcher needs no secrets.
     const child = spawn(perl, [program, ...args], {
       ...{ cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'inherit'] },
     });
@@ -108,7 +108,7 @@ export class LoopWatch {
     };
     child.on('error', instead);
     child.on('exit', instead);
-    // It ended; that is told above.
+    // It ended, which is logged above.
     child.stdin.on('error', () => undefined);
     child.stdout.on('data', () => {
       this.#sayWait();

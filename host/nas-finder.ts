@@ -9,20 +9,20 @@ import { readNeighbourFile } from '../nodes/lib/nas/nas.ts';
 export interface FoundNas {
   readonly url: string;
   readonly version: string;
-  /** As the neighbour table has it; null behind a router and on this very machine. */
+  /** From the neighbour table; null behind a router and on this machine. */
   readonly macAddress: string | null;
-  /** SHA-256 of the certificate that an https address showed, hexadecimal; null over http. */
+  /** SHA-256 of the certificate, hexadecimal; null over http. */
   readonly fingerprint: string | null;
 }
 
-/** What came of asking an address that somebody entered. */
+/** The outcome of asking an address that somebody entered. */
 export type AskedNas =
   | { readonly kind: 'found'; readonly nas: FoundNas }
-  /** No address at all, or one with more than a host and a port. */
+  /** Not an address, or one with more than a host and a port. */
   | { readonly kind: 'bad_address' }
-  /** It is nowhere in the networks of a home, so it was not asked. */
+  /** Outside of home networks, so it was not asked. */
   | { readonly kind: 'far' }
-  /** Nothing there speaks as a BaluHost; what it was instead is told to nobody. */
+  /** Nothing there answers as a BaluHost; what does is not disclosed. */
   | { readonly kind: 'silent'; readonly url: string; readonly macAddress: string | null };
 
 const PORTS = [80, 8000];
@@ -33,8 +33,8 @@ const AT_ONCE = 32;
 const LONGEST_VERSION = 40;
 
 /**
- * Private ranges (RFC 1918, 4193), what carriers and overlay networks share (RFC 6598), this machine.
- * Link-local ones are left out: behind 169.254.169.254 clouds keep secrets, and no NAS lives there.
+ * Private ranges (RFC 1918, 4193), shared ones of carriers and overlay networks (RFC 6598), this
+ * machine. Not link-local: clouds serve secrets at 169.254.169.254, and no NAS lives there.
  */
 const HOME = new BlockList();
 HOME.addSubnet('10.0.0.0', 8);
@@ -46,8 +46,8 @@ HOME.addSubnet('fc00::', 7, 'ipv6');
 HOME.addAddress('::1', 'ipv6');
 
 /**
- * Asks one address whether a BaluHost is there. `GET /api/health` answers anybody and tells its
- * version (BaluHost 1.38); it also wakes a NAS whose disks rest, which a set-up may.
+ * Asks one address whether a BaluHost is there. `GET /api/health` needs no sign-in and gives its
+ * version (BaluHost 1.38); it also wakes a NAS whose disks rest, which the setup may do.
  * @param url without a path
  */
 export async function askNas(url: string): Promise<FoundNas | null> {
@@ -56,9 +56,9 @@ export async function askNas(url: string): Promise<FoundNas | null> {
 }
 
 /**
- * As {@link askNas}, for an address that a browser sent: nothing but a host and a port is taken of
- * it, only a home's own networks are asked, at the very address that was looked at, no redirect is
- * followed, and nothing but a BaluHost's own answer is told.
+ * As {@link askNas}, for an address that a browser sent: uses only its host and port, asks only home
+ * networks, at the very address that was checked, follows no redirect, and discloses only a BaluHost's
+ * answer.
  * @param typed `192.168.178.53`, `nas.local:8000`, with or without a scheme
  */
 export async function askNearNas(typed: string): Promise<AskedNas> {
@@ -77,7 +77,7 @@ export async function askNearNas(typed: string): Promise<AskedNas> {
   return { kind: 'found', nas: { ...nas, macAddress } };
 }
 
-/** Looks at the names a BaluHost announces and at every machine this one has spoken to lately. */
+/** Asks the names a BaluHost announces and every machine this one has recently spoken to. */
 export async function findNas(): Promise<readonly FoundNas[]> {
   const hosts = [...NAMES, ...neighbours().map(([address]) => address)];
   const urls = hosts.flatMap((host) =>
@@ -95,9 +95,9 @@ async function askAt(url: URL, by: LookupFunction): Promise<FoundNas | null> {
   const told = await healthAt(url, by);
   if (told === null) return null;
   const { version, api_version: apiVersion, service } = told.body;
-  // Another BaluPi answers here as well, and says so.
+  // Another BaluPi answers here too, and says so.
   if (typeof version !== 'string' || apiVersion === undefined || service === 'balupi') return null;
-  // It is shown on a page and kept nowhere; a version is no place for a novel.
+  // Shown on a page, so only short and harmless text.
   const shown = version.replace(/[^\w .+-]/g, '').slice(0, LONGEST_VERSION);
   const { fingerprint } = told;
   return { url: url.origin, version: shown, macAddress: macOf(bareHost(url)), fingerprint };
@@ -108,12 +108,12 @@ interface Health {
   readonly fingerprint: string | null;
 }
 
-/** Null where nobody answers, or not as a BaluHost does: refused, silent, too much, not JSON. */
+/** Null if nobody answers, or not as a BaluHost does: refused, silent, too long, not JSON. */
 async function healthAt(url: URL, by: LookupFunction): Promise<Health | null> {
   const { promise, resolve } = Promise.withResolvers<Health | null>();
   const isSecure = url.protocol === 'https:';
   const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  // A NAS signs its own certificate; which one it was is told, to be kept.
+  // A NAS has a self-signed certificate; its fingerprint is returned, to be pinned.
   const secure = isSecure ? { rejectUnauthorized: false } : {};
   const options = { lookup: by, signal, agent: false, ...secure } as const;
   const take = (response: IncomingMessage): void => {
@@ -169,7 +169,7 @@ async function addressesOf(host: string): Promise<readonly string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);
   } catch (error) {
-    // Nobody knows that name, which is an answer too.
+    // An unknown name is an answer too.
     if (error instanceof Error && 'code' in error) return [];
     throw error;
   }
@@ -179,7 +179,7 @@ function isHome(address: string): boolean {
   return HOME.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Always that one, whatever a name server says the second time it is asked. */
+/** Always that address, whatever a name server answers the second time (DNS rebinding). */
 function lookupTo(address: string): LookupFunction {
   const family = isIP(address);
   return (_host, options, told) => {
@@ -205,7 +205,7 @@ function macOf(host: string): string | null {
   return neighbours().find(([address]) => address === host)?.[1] ?? null;
 }
 
-/** Address and MAC of every line of /proc/net/arp whose neighbour has answered. */
+/** Address and MAC of every neighbour in /proc/net/arp that has answered. */
 function neighbours(): readonly (readonly [address: string, mac: string])[] {
   return readNeighbourFile()
     .split('\n')

@@ -4,7 +4,7 @@ import RED from 'node-red';
 import type { FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import type { NodeSet } from '../flows/node-types.ts';
 
-/** Settings as Node-RED takes them; its published types lag behind 5.0, so the host names its own. */
+/** Node-RED's settings; its published types lag behind 5.0. */
 export type NodeRedSettings = Readonly<Record<string, unknown>>;
 
 interface Deployed {
@@ -15,7 +15,7 @@ interface Runtime {
   readonly runtime: { readonly flows: { setFlows(options: object): Promise<unknown> } };
 }
 
-/** What Node-RED tells the editor of its state (runtime/lib/flows, 5.0.7). */
+/** Node-RED's runtime-state event for the editor (runtime/lib/flows, 5.0.7). */
 interface RuntimeTold {
   readonly id?: string;
   readonly payload?: { readonly error?: string };
@@ -26,18 +26,18 @@ interface RuntimeEvents {
 }
 
 /**
- * The one place that touches Node-RED's own life cycle. Node-RED is a singleton of its process, so
- * there is one of these at a time.
+ * The only place that controls Node-RED's life cycle. Node-RED is a singleton of its process, so there
+ * is one of these at a time.
  */
 export class NodeRedHost {
   /**
-   * Node-RED attaches its sockets to the server it is given, past every Express guard (measured on
-   * 5.0.7). It gets one that never listens; the real listeners pass on what they let through.
+   * Node-RED attaches its sockets to the server it is given, bypassing all Express middleware
+   * (measured on 5.0.7). So it gets one that never listens; the real listeners pass on what they admit.
    */
   readonly #inner: Server = createServer();
   readonly #firstStart = Promise.withResolvers<undefined>();
   #flowsRun = false;
-  /** Who waits until the flows run again, or cannot. */
+  /** Resolvers of calls that wait until the flows run again, or cannot. */
   readonly #waiting: (() => void)[] = [];
   #isLeavingOut = false;
   #flowNodes: readonly FlowNode[] = [];
@@ -62,7 +62,7 @@ export class NodeRedHost {
       this.#tellWaiting();
       this.#leaveOut();
     });
-    // Express would answer `?callback=` with a script; no request can carry this name.
+    // Disables JSONP: Express would answer `?callback=` with a script, and no request can carry this name.
     this.api.set('jsonp callback name', '\0');
     this.api.set('etag', false);
     this.api.disable('x-powered-by');
@@ -73,12 +73,12 @@ export class NodeRedHost {
     return this.#flowsRun;
   }
 
-  /** All nodes of the flows that were started last. */
+  /** All nodes of the running flows. */
   get flowNodes(): readonly FlowNode[] {
     return this.#flowNodes;
   }
 
-  /** Calls back with all nodes each time flows have started, at first and after each deploy. */
+  /** Calls back with all nodes after each start of the flows, the first and every deploy. */
   onFlowsStarted(listener: (nodes: readonly FlowNode[]) => void): void {
     this.#onStarted = listener;
   }
@@ -107,8 +107,8 @@ export class NodeRedHost {
   }
 
   /**
-   * Reads the flows anew and starts them, behind a deploy that is under way. Resolves once they run,
-   * or cannot: Node-RED's own word comes while they still start.
+   * Reloads and starts the flows, after a running deploy. Resolves once they run, or cannot:
+   * Node-RED's own promise resolves while they still start.
    */
   async reload(): Promise<void> {
     await (RED as unknown as Runtime).runtime.flows.setFlows({ deploymentType: 'reload' });
@@ -123,8 +123,8 @@ export class NodeRedHost {
   }
 
   /**
-   * A deploy brought a node of a type that is not installed, and Node-RED starts no flow at all then.
-   * The storage has the deploy by now, and gives what can run.
+   * With a node of a type that is not installed, Node-RED starts no flow at all. By now the storage has
+   * the deploy, and returns the part that can run.
    */
   #leaveOut(): void {
     if (this.#isLeavingOut) return;
@@ -142,7 +142,7 @@ export class NodeRedHost {
   }
 }
 
-/** Node-RED's registry: what it found, and what of it could be loaded. */
+/** Node-RED's registry: what it found, and what could be loaded. */
 export function installedNodeSets(): readonly NodeSet[] {
   return (RED.nodes as unknown as { getNodeList(): readonly NodeSet[] }).getNodeList();
 }

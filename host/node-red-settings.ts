@@ -9,8 +9,8 @@ import type { NodeRedSettings } from './node-red-host.ts';
 const FUNCTION_TIMEOUT_SECONDS = 5;
 
 /**
- * Ours for the Node-RED of others. In a working tree npm links them where Node-RED looks for nodes; a
- * release has them not, and BaluPi's own nodes do the same by the same code.
+ * Our packages for other Node-REDs. In a working tree npm links them where Node-RED looks for nodes;
+ * BaluPi's own nodes do the same with the same code.
  */
 export const NOT_FOR_BALUPI = [
   'node-red-flow-files',
@@ -19,19 +19,19 @@ export const NOT_FOR_BALUPI = [
 ] as const;
 
 interface Parts {
-  /** The folder with package.json, from where nodes, locales and examples are found. */
+  /** The folder of package.json, where nodes, locales and examples are found. */
   readonly packageFolder: string;
   /** Node-RED's own small files: sessions, encrypted credentials of a tinkerer's own nodes. */
   readonly userFolder: string;
   readonly storage: unknown;
   readonly logLevel: string;
   readonly log: Log;
-  /** BALUPI_PALETTE: whether the editor may install nodes of others. */
+  /** BALUPI_PALETTE: whether the editor may install third-party nodes. */
   readonly palette: boolean;
   /** Null keeps the editor shut. */
   readonly editor: EditorAuth | null;
   readonly services: unknown;
-  /** In front of each `http in` node. */
+  /** Middleware in front of each `http in` node. */
   readonly inRoute: unknown;
   /** What the owner deployed over the shipped flows, for the editor. */
   readonly ownersFlows: unknown;
@@ -40,9 +40,8 @@ interface Parts {
 }
 
 /**
- * Node-RED's settings. Nothing is installed, fetched or reported from inside it: no palette
- * installs unless the owner set that, no modules of function nodes, no telemetry, no update check
- * (contract 7).
+ * Node-RED's settings. It installs, fetches and reports nothing: no palette unless the owner set that,
+ * no modules of function nodes, no telemetry, no update check (contract 7).
  */
 export function nodeRedSettings(parts: Parts): NodeRedSettings {
   return {
@@ -51,8 +50,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     nodesDir: [parts.packageFolder],
     nodesExcludes: NOT_FOR_BALUPI,
     storageModule: parts.storage,
-    // Names the file of the credentials too, which would else carry the name of the machine and be
-    // lost with it.
+    // Also decides the name of the credentials file, which would otherwise contain the host name.
     flowFile: 'flows.json',
     credentialSecret: credentialKey(parts.userFolder),
     httpNodeRoot: '/',
@@ -67,7 +65,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     functionExternalModules: false,
     functionGlobalContext: {},
     exportGlobalContextKeys: false,
-    // A function that does not come to its end, in s: what holds the loop holds everybody up.
+    // Seconds after which a function node is stopped: while it blocks the loop, everybody waits.
     globalFunctionTimeout: FUNCTION_TIMEOUT_SECONDS,
     contextStorage: contextStores(parts.userFolder),
     telemetry: { enabled: false, updateNotification: false },
@@ -83,7 +81,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     },
     logging: { balupi: logging(parts) },
     dashboard: parts.dashboard,
-    // What the config nodes `balupi-store` and `balupi-nas` hand to the nodes.
+    // The config nodes `balupi-store` and `balupi-nas` hand these to the nodes.
     balupi: parts.services,
     balupiFlows: parts.ownersFlows,
   };
@@ -93,7 +91,7 @@ function installing({ palette }: Parts): NodeRedSettings {
   return { allowInstall: palette, allowUpdate: palette, allowUpload: false };
 }
 
-/** What a flow remembers is gone with the process, unless it asks for the disk by name. */
+/** Context is in memory, unless a flow names the store on disk. */
 function contextStores(dir: string): NodeRedSettings {
   return {
     default: { module: 'memory' },
@@ -101,12 +99,12 @@ function contextStores(dir: string): NodeRedSettings {
   };
 }
 
-/** Instead of Node-RED's own console, which prints what a caller sent as it came. */
+/** Replaces Node-RED's console log, which prints callers' text unescaped. */
 function logging({ log, logLevel }: Parts): NodeRedSettings {
   return { level: logLevel, metrics: false, audit: false, handler: nodeRedLogHandler(log) };
 }
 
-/** Where Node-RED keeps what is its own, inside the data folder. */
+/** Node-RED's folder inside the data folder. */
 export function nodeRedFolder(dataFolder: string): string {
   return join(dataFolder, 'node-red');
 }
@@ -114,8 +112,8 @@ export function nodeRedFolder(dataFolder: string): string {
 const KEY_BYTES = 32;
 
 /**
- * The key Node-RED encrypts the credentials of a tinkerer's own nodes with. It is a file of its own
- * and not SECRET_KEY: with another key Node-RED starts no flow at all, and SECRET_KEY may change.
+ * The key for the credentials of a tinkerer's nodes. Not SECRET_KEY, which may change: with another
+ * key Node-RED starts no flow at all.
  * @param userFolder Node-RED's folder inside the data folder
  */
 function credentialKey(userFolder: string): string {

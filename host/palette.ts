@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NodeSet } from '../flows/node-types.ts';
 
-/** For the npm that Node-RED calls in its folder, or an owner by hand. */
+/** For npm in that folder, run by Node-RED or by hand. */
 const PINNED = 'save-exact=true\n';
 
 /**
- * Makes Node-RED's folder. In it npm notes exact versions of what an owner adds: another version
- * comes by somebody's will, and not with the next installation.
+ * Makes Node-RED's folder, where npm pins exact versions of what an owner adds, so that no later
+ * install changes them.
  */
 export function makeNodeRedFolder(userFolder: string): void {
   mkdirSync(userFolder, { recursive: true, mode: 0o700 });
@@ -15,7 +15,7 @@ export function makeNodeRedFolder(userFolder: string): void {
   if (!existsSync(file)) writeFileSync(file, PINNED);
 }
 
-/** Packages of nodes that an owner added, as `name@version`, with what became of those that do not load. */
+/** Node packages that an owner added, as `name@version`, with the state of those that do not load. */
 export function ownersPalette(sets: readonly NodeSet[]): readonly string[] {
   const packages = new Map<string, string>();
   for (const { module, version, local, err } of sets) {

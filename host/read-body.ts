@@ -51,7 +51,7 @@ type JsonRead =
   | {
       readonly kind: 'json';
       readonly value: unknown;
-      /** The way to a field that is given twice, of which nobody knows which is meant. */
+      /** Path of a field given twice, so that its value is ambiguous; null for none. */
       readonly twice: readonly (string | number)[] | null;
     }
   | { readonly kind: 'wrong_type'; readonly got: string }
@@ -59,7 +59,7 @@ type JsonRead =
 
 const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 
-/** Reads a body as the JSON it says it is. An empty body is an empty object. */
+/** Parses a body by its Content-Type. An empty body is an empty object. */
 function readJson(bytes: Buffer, contentType: string | undefined): JsonRead {
   if (bytes.length === 0) return { kind: 'json', value: {}, twice: null };
   if (contentType === undefined || !JSON_TYPE.test(contentType)) {
@@ -76,19 +76,19 @@ function readJson(bytes: Buffer, contentType: string | undefined): JsonRead {
   }
 }
 
-/** Lists of many thousand entries are not looked through. */
+/** Larger bodies are not checked for duplicate fields. */
 const MOST_LOOKED_AT_CHARS = 1024 * 1024;
 const LONGEST_NAME = 100;
 const MOST_STEPS = 20;
 
 interface Open {
-  /** Of an object; null for a list. */
+  /** Field names of an object; null for a list. */
   readonly names: Set<string> | null;
-  /** The field or entry that is being read. */
+  /** The field or index being read. */
   step: string | number;
 }
 
-/** @param text JSON that was read before, so that it is well formed */
+/** @param text well-formed JSON: it was parsed before */
 function givenTwice(text: string): readonly (string | number)[] | null {
   if (text.length > MOST_LOOKED_AT_CHARS) return null;
   const open: Open[] = [];
@@ -110,7 +110,7 @@ function givenTwice(text: string): readonly (string | number)[] | null {
   return null;
 }
 
-/** Follows a character outside of texts. @returns whether the next text is the name of a field */
+/** Handles a character outside of strings. @returns whether the next string is a field name */
 function isNameBehind(mark: string | undefined, open: Open[], isName: boolean): boolean {
   switch (mark) {
     case '{':
@@ -134,7 +134,7 @@ function isNameBehind(mark: string | undefined, open: Open[], isName: boolean): 
   }
 }
 
-/** Takes the name of a field. @returns whether it was there before */
+/** Adds a field name. @returns whether it was there before */
 function isKnown(here: Open, quoted: string): boolean {
   const name = JSON.parse(quoted) as string;
   here.step = name.slice(0, LONGEST_NAME);
@@ -143,7 +143,7 @@ function isKnown(here: Open, quoted: string): boolean {
   return isThere;
 }
 
-/** Behind the quotation mark that ends a text. */
+/** @returns the index after a string's closing quote */
 function endOfText(text: string, at: number): number {
   for (let end = at + 1; end < text.length; end += 1) {
     if (text[end] === '\\') end += 1;
@@ -157,19 +157,19 @@ type BodyOutcome =
   | { readonly kind: 'refused'; readonly answer: Answer }
   | { readonly kind: 'cut' };
 
-/** What a request's address says of a path. */
+/** The path in a request's query. */
 interface AskedPath {
   readonly query: unknown;
   /** Its other reading, where it has one. */
   readonly literalPath?: string | undefined;
 }
 
-/** What a tinkerer's own route may be sent. */
+/** Body limit of a tinkerer's own route. */
 const UNDESCRIBED_BODY_BYTES = 1024 * 1024;
 
 /**
- * Nothing here unpacks a body, so one that is packed is refused before it is read: its bytes would
- * be taken for the content.
+ * Refuses a body with a Content-Encoding before it is read: nothing here decompresses it, so the
+ * compressed bytes would be taken for the content.
  */
 export function codingFault(request: IncomingMessage, endpoint: Endpoint | null): Answer | null {
   if (endpoint === null || endpoint.body === 'none') return null;
@@ -180,8 +180,8 @@ export function codingFault(request: IncomingMessage, endpoint: Endpoint | null)
 }
 
 /**
- * Reads and checks a body, unless the endpoint's node streams it. A body too large by its own
- * announcement is refused unread. What nobody described is left unread: it may be the NAS's.
+ * Reads and checks a body, unless the endpoint's node streams it. A body whose Content-Length is too
+ * large is refused unread. One without a description is left unread: it may be for the NAS.
  */
 export async function takeBody(
   request: IncomingMessage,
@@ -199,7 +199,7 @@ export async function takeBody(
   return read.kind === 'bytes' ? readAs(endpoint, read.bytes, request, asked) : read;
 }
 
-/** The body of a tinkerer's own route: JSON where it says so and is, else the bytes. */
+/** The body of a tinkerer's own route: parsed if it is valid JSON by its type, else the bytes. */
 export async function takeOwnBody(
   request: IncomingMessage,
   response: ServerResponse,
@@ -244,7 +244,7 @@ const TWO_PATHS: BodyOutcome = {
   }),
 };
 
-/** Whether query and body name two paths; which is meant nobody can know. */
+/** Whether query and body name different paths, so that neither can be trusted. */
 function differs(body: unknown, { query, literalPath }: AskedPath): boolean {
   const inBody = pathIn(body);
   const inQuery = pathIn(query);
@@ -262,7 +262,7 @@ function isTakenByItsNode({ body }: Endpoint): boolean {
   return body === 'stream' || body === 'relay';
 }
 
-/** `Expect: 100-continue` is answered only once nothing speaks against the body. */
+/** Answers `Expect: 100-continue` once the body is accepted. */
 function continueIfAsked(request: IncomingMessage, response: ServerResponse): void {
   if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
 }

@@ -3,27 +3,26 @@ import { BlockList, isIPv6 } from 'node:net';
 
 interface RemoteAddress {
   readonly address: string;
-  /** From this very machine, and not through anybody's proxy. */
+  /** From this machine, and not through a proxy. */
   readonly loopback: boolean;
 }
 
 const MAPPED_PREFIX = '::ffff:';
-/** Each of them says that somebody passed the request on. */
+/** Each of these headers shows that a proxy forwarded the request. */
 const PASSED_ON = ['forwarded', 'x-real-ip', 'via'] as const;
-/** Somebody who forges the header fills no log with it. */
+/** So that forged headers cannot fill the log. */
 const MOST_TOLD = 20;
 
 /**
- * Who is at the other end. `X-Forwarded-For` is believed from the configured proxies only, and a
- * request that carries it is never loopback (contract 0, TRUSTED_PROXIES); nor is one that says in
- * another way that it was passed on.
+ * The client's address. `X-Forwarded-For` is trusted from the configured proxies only; a request with
+ * it, or with another sign of a proxy, is never loopback (contract 0, TRUSTED_PROXIES).
  */
 export class RemoteAddresses {
   readonly #trusted = new BlockList();
   readonly #onUnlisted: (peer: string) => void;
   readonly #told = new Set<string>();
 
-  /** @param onUnlisted told once of each address that speaks for others and is not trusted to */
+  /** @param onUnlisted called once for each untrusted address that forwards for others */
   constructor(
     trustedProxies: readonly string[],
     onUnlisted: (peer: string) => void = () => undefined,
@@ -51,17 +50,17 @@ export class RemoteAddresses {
     const hops = String(forwarded)
       .split(',')
       .map((hop) => plain(hop.trim()));
-    // From the right, the first hop that is no proxy of ours is the client.
+    // From the right, the first hop that is not a trusted proxy is the client.
     const client = hops.reverse().find((hop) => !this.#trusts(hop));
     return { address: client ?? peer, loopback: false };
   }
 
-  /** Whether a proxy we trust sent this. */
+  /** Whether a trusted proxy sent this. */
   isFromProxy(request: IncomingMessage): boolean {
     return this.#trusts(plain(request.socket.remoteAddress ?? ''));
   }
 
-  /** Whether it came to a proxy of ours by https, as that proxy says. */
+  /** Whether a trusted proxy received it over https. */
   isSecure(request: IncomingMessage): boolean {
     return request.headers['x-forwarded-proto'] === 'https' && this.isFromProxy(request);
   }
@@ -78,8 +77,8 @@ export class RemoteAddresses {
 }
 
 /**
- * What counts as one address where things are shared out: all of a /64 for IPv6, as any machine may
- * take as many addresses of its own /64 as it likes.
+ * The key of an address for limits: the whole /64 for IPv6, as a machine can use any address of its
+ * own /64.
  */
 export function shareOf(address: string): string {
   const one = plain(address);
@@ -102,9 +101,8 @@ function isLoopback(address: string): boolean {
 }
 
 /**
- * Whether the nginx a request came through may send a file's bytes for us (deploy/nginx.conf). It
- * says so by a header, which counts from a trusted proxy alone: anybody else would be given the
- * name of a blob where they asked for a file.
+ * Whether the nginx in front may send a file's bytes for us (deploy/nginx.conf). It asks by a header,
+ * which counts from a trusted proxy only: anybody else would get the name of a blob instead of a file.
  */
 export class Accel {
   readonly #isOn: boolean;

@@ -5,26 +5,26 @@ import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 import { type ConnectionLimit, movedBytes } from './connection-limit.ts';
 import { shareOf } from './remote-address.ts';
 
-/** How often the running requests are looked at, in ms. */
+/** How often running requests are checked. */
 const SWEEP_MS = 1_000;
-/** Who sends a body without having signed in has so long for all of it (contract 1, Fair shares). */
+/** Time for the whole body of a request without a sign-in (contract 1, Fair shares). */
 const OPEN_BODY_MS = 3_000;
-/** Who reads without having signed in may stand still for so long. */
+/** How long a reader without a sign-in may pause. */
 const OPEN_READ_MS = 10_000;
-/** A body that brings nothing at all for so long is ended (a phone in a lift needs some). */
+/** How long a body may pause (a phone in a lift needs some time). */
 const BODY_IDLE_MS = 60_000;
 /**
- * Who is signed in may pause a film. While the places for connections last only a reader that is
- * surely gone is cut; where they do not, the limit takes the slowest.
+ * A signed-in reader may pause a film. While there are places for connections, only a reader that is
+ * certainly gone is cut; else the connection limit takes the slowest.
  */
 const READ_IDLE_MS = 3_600_000;
-/** Below this mean over the window a body is not worth a place: 1 KB/s (as BaluDesk sees it, too). */
+/** A body below this mean rate over the window is cut: 1 KB/s (BaluDesk's limit, too). */
 const RATE_WINDOW_MS = 30_000;
 const MIN_BYTES_PER_WINDOW = 30 * 1_024;
-/** What may wait in memory for readers who do not read, all together. */
+/** Most bytes in memory for readers that do not read, in total. */
 const MOST_UNREAD_BYTES = 24 * 1024 * 1024;
 
-/** The answers that one share leaves unread, by connection, the longest still first. */
+/** One share's unread answers, by connection, the longest idle first. */
 interface Unread {
   bytes: number;
   readonly lines: (readonly [Socket, readonly Watched[]])[];
@@ -37,7 +37,7 @@ interface Watched {
   readonly response: ServerResponse;
   readonly socket: Socket;
   readonly life: RequestLife;
-  /** Null until it is known; then a user, or nobody: the address is open to all. */
+  /** Null until authenticated; then a user, or a null id on an address open to all. */
   owner: { readonly userId: number | null } | null;
   /** Monotonic times. */
   readonly startedAtMs: number;
@@ -46,30 +46,30 @@ interface Watched {
   windowFromMs: number;
   windowBytes: number;
   lastBytes: number;
-  /** Ends a body that nobody signed in for, to the moment. */
+  /** Cancels the exact timer for a body without a sign-in. */
   cancelOpenBody: Cancel;
 }
 
 /**
- * Whether a request still lives. Its signal is made when somebody wants it: one for each request
- * is what few of them need, and costs more than looking one up.
+ * Whether a request is still alive. The signal is made on demand: few requests need one, and making
+ * one for each costs more.
  */
 export class RequestLife {
   readonly #onOwner: (userId: number | null) => void;
   #controller: AbortController | null = null;
   #ended: Error | null = null;
 
-  /** @param onOwner told who it is that asks */
+  /** @param onOwner called with the owner once known */
   constructor(onOwner: (userId: number | null) => void) {
     this.#onOwner = onOwner;
   }
 
-  /** Who asks is known by now: a user, or null where nobody has to sign in. */
+  /** Sets the owner: a user, or null where no sign-in is needed. */
   belongsTo(userId: number | null): void {
     this.#onOwner(userId);
   }
 
-  /** Aborts when the request was ended early. */
+  /** Aborts when the request ends early. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#ended !== null) this.#controller.abort(this.#ended);
@@ -91,8 +91,8 @@ interface Deps {
 }
 
 /**
- * Gives each request a deadline without capping how long a slow but living transfer may take:
- * Node's own `requestTimeout` would end any upload after five minutes.
+ * Gives each request a deadline without capping slow but active transfers: Node's own
+ * `requestTimeout` would end any upload after five minutes.
  */
 export class RequestWatch {
   readonly #clock: Clock;
@@ -153,7 +153,7 @@ export class RequestWatch {
     else if (!watched.request.complete) this.#boundOpenBody(watched);
   }
 
-  /** The look around comes up to a second late, which an open address does not give. */
+  /** An exact timer, as the sweep comes up to a second late. */
   #boundOpenBody(watched: Watched): void {
     const leftMs = watched.startedAtMs + OPEN_BODY_MS - this.#clock.monotonicMs();
     watched.cancelOpenBody = this.#clock.after(Math.max(0, leftMs), () => {
@@ -194,12 +194,12 @@ export class RequestWatch {
     if (typeof owner?.userId === 'number') {
       if (stillMs >= READ_IDLE_MS) socket.destroy();
     } else if (response.writableLength > 0) {
-      // Where nothing waits to be read, it is for us to go on.
+      // If nothing waits to be read, the delay is ours.
       if (stillMs >= OPEN_READ_MS || this.#tooSlow(watched, nowMs)) socket.destroy();
     }
   }
 
-  /** Whoever leaves the most unread loses the one that stood still for the longest, and so on. */
+  /** Above the limit, cuts the longest idle answer of whoever leaves the most unread, repeatedly. */
   #boundUnread(nowMs: number): void {
     const unread = [...this.#watched].filter(({ response }) => response.writableLength > 0);
     let unreadBytes = sumOf(unread);
@@ -207,7 +207,7 @@ export class RequestWatch {
     const still = unread
       .filter(({ movedAtMs }) => nowMs - movedAtMs >= SWEEP_MS)
       .toSorted((left, right) => left.movedAtMs - right.movedAtMs);
-    // A client may ask many times before it reads: all of that goes with its connection.
+    // A client may pipeline many requests before it reads: all of them go with its connection.
     const owners: readonly Unread[] = [...Map.groupBy(still, ownerOf).values()].map((theirs) => ({
       bytes: sumOf(theirs),
       lines: [...Map.groupBy(theirs, ({ socket }) => socket)],

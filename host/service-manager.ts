@@ -10,18 +10,17 @@ interface Deps {
   readonly send: (fileDescriptor: number, text: string) => void;
 }
 
-/** A third of the time after which systemd ends a silent service: two signs may be lost. */
+/** Per watchdog period, so that two may be lost. */
 const SIGNS_A_PERIOD = 3;
 
 /**
- * Tells systemd that the service is ready, lives and stops, as sd_notify(3) has it: one datagram for
- * each word. The signs of life come from a timer of the event loop, so a loop that is held for
- * longer than `WatchdogSec` stays silent and the service is started anew. Without systemd it does
- * nothing.
+ * Tells systemd that the service is ready, alive or stopping, one datagram each (sd_notify(3)). The
+ * watchdog signs come from a timer of the event loop, so a loop blocked for longer than `WatchdogSec`
+ * stays silent and systemd restarts the service. Does nothing without systemd.
  */
 export class ServiceManager {
   readonly #deps: Deps;
-  /** Opened by deploy/with-notify.pl before it became Node.js; null without systemd. */
+  /** Opened by deploy/with-notify.pl before it exec'ed Node.js; null without systemd. */
   readonly #fileDescriptor: number | null;
   #cancel: Cancel | null = null;
 
@@ -56,7 +55,7 @@ export class ServiceManager {
     try {
       this.#deps.send(this.#fileDescriptor, text);
     } catch (error) {
-      // systemd starts the service anew where the signs stay away; the reason is for the log.
+      // systemd will restart the service when the signs stop; this logs why.
       this.#deps.log.warn(`systemd could not be told ${text}: ${(error as Error).message}`);
     }
   }

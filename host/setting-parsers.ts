@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 
-/** Reads one setting's text. Throws {@link SettingFault} with what was wanted. */
+/** Parses one setting. Throws {@link SettingFault} saying what is expected. */
 export type Parser<T> = (text: string) => T;
 
-/** A value that is not what its setting takes. The sentence says what was wanted. */
+/** An invalid value; the message says what is expected. */
 export class SettingFault extends Error {
   override readonly name = 'SettingFault';
 }
@@ -67,7 +67,7 @@ export const httpUrl: Parser<string> = (value) => {
   return value.replace(/\/+$/, '');
 };
 
-/** `.local` names are announced by mDNS and asked of no name server (RFC 6762). */
+/** Not `.local`: such names are resolved by mDNS, never by a name server (RFC 6762). */
 export const dnsName: Parser<string> = (value) => {
   const name = value.toLowerCase();
   const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
@@ -78,7 +78,7 @@ export const dnsName: Parser<string> = (value) => {
   return name;
 };
 
-/** Of the owner, for the makers of browsers (RFC 8292, `sub`). */
+/** The owner's contact, for push services (RFC 8292, `sub`). */
 export const contact: Parser<string> = (value) => {
   const isMail = /^mailto:[^\s@]+@[^\s@]+\.[^\s@]+$/.test(value);
   if (!isMail && URL.parse(value)?.protocol !== 'https:') {
@@ -95,7 +95,7 @@ export const origin: Parser<string> = (value) => {
   return parsed.origin;
 };
 
-/** `aa:bb:cc:dd:ee:ff`, also with dashes; kept in upper case with colons. */
+/** `aa:bb:cc:dd:ee:ff`, also with dashes; normalised to upper case with colons. */
 export const macAddress: Parser<string> = (value) => {
   const digits = value.replace(/[:-]/g, '').toUpperCase();
   if (!/^[0-9A-F]{12}$/.test(digits) || !/^[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){5}$/.test(value)) {
@@ -112,7 +112,7 @@ export const hostAndPort: Parser<string> = (value) => {
   return value;
 };
 
-/** SHA-256 of a certificate, hex with or without colons; kept in lower case without them. */
+/** SHA-256 of a certificate, hex with or without colons; normalised to lower case without. */
 export const fingerprint: Parser<string> = (value) => {
   const digits = value.replace(/:/g, '').toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(digits))
@@ -130,7 +130,7 @@ export const timeZone: Parser<string> = (value) => {
   }
 };
 
-/** When the queue may wake the NAS: daily at a time, or once its oldest upload is that old. */
+/** When the queue may wake the NAS: daily at a time, or once its oldest upload reaches an age. */
 export type FlushWake =
   | { readonly kind: 'never' }
   | { readonly kind: 'daily'; readonly hour: number; readonly minute: number }
@@ -144,11 +144,11 @@ export const flushWake: Parser<FlushWake> = (value) => {
   throw new SettingFault('a time HH:MM or an age such as 6h');
 };
 
-/** What people leave standing when they copy an example. */
+/** Placeholders that people leave in when they copy an example. */
 const PLACEHOLDER =
   /change[-_ ]?(me|it|this|in)|placeholder|your[-_ ]|replace[-_ ]?(me|this|with)|example|<[^>]*>/i;
 const SECRET_MIN_CHARACTERS = 32;
-/** Fewer different characters than this is a run or a repeated word, not a random key. */
+/** A key with fewer different characters is a run or a repeated word, not random. */
 const SECRET_MIN_DIFFERENT = 8;
 
 export const secretKey: Parser<string> = (value) => {
@@ -159,7 +159,7 @@ export const secretKey: Parser<string> = (value) => {
   return value;
 };
 
-/** An address or an address range of a proxy, kept as text for the matcher. */
+/** A proxy's address or address range, as text for the matcher. */
 export const addressRange: Parser<string> = (value) => {
   const [, address = '', bits = '0'] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
   const family = isIP(address);

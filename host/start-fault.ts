@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
 
-/** A start that cannot go on, in words for the person who starts it. */
+/** A start failed, with a message for the person who started it. */
 export class StartFault extends Error {
   override readonly name = 'StartFault';
 }
 
-/** Faults whose own message is meant for that person already, by their name. */
+/** Errors whose message is already meant for that person, by name. */
 const SAID_WELL = new Set([
   'StartFault',
   'FlowFileError',
@@ -17,12 +17,12 @@ const SAID_WELL = new Set([
 ]);
 
 /**
- * Exit codes of a start, by what a retry can do about it (sysexits.h; contract 0). `again` is no
- * fault: whoever started it is to start it again, with settings that a page changed.
+ * Exit codes of a start, by what a retry can achieve (sysexits.h; contract 0). `again` is no fault: the
+ * service manager is to start it again, with settings that a page changed.
  */
 export const EXIT = { retry: 1, data: 65, again: 75, configuration: 78 } as const;
 
-/** Faults that stay until somebody changes a setting, a flow or the program. */
+/** Faults that last until somebody changes a setting, a flow or the program. */
 const CONFIGURATION = new Set(['StartFault', 'FlowFileError', 'DataElsewhereError']);
 
 /** SQLite's own numbers: SQLITE_CORRUPT and SQLITE_NOTADB (sqlite.org/rescode.html). */
@@ -36,7 +36,7 @@ export function exitCodeOf(error: unknown): number {
   return damaged || name === 'SchemaVersionError' ? EXIT.data : EXIT.retry;
 }
 
-/** What is the matter, and what to look at. */
+/** The problem, and what to look at. */
 const DISK_WORDS: Readonly<Record<string, string>> = {
   EACCES: 'this user may not write there (see: ls -ld, id)',
   EPERM: 'this user may not write there (see: ls -ld, id)',
@@ -47,7 +47,7 @@ const DISK_WORDS: Readonly<Record<string, string>> = {
   EEXIST: 'there is a file in its place (see: ls -ld)',
 };
 
-/** What is printed about a start that failed: one clear line where the reason is known. */
+/** The text for a failed start: one clear line if the reason is known. */
 export function wordsOfFault(error: unknown): string {
   const { name, message, code, path, stack } = error as NodeJS.ErrnoException;
   if (SAID_WELL.has(name)) return message;

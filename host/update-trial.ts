@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { errorKind, type Log } from '../nodes/lib/log/log.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 
-/** Laid by deploy/turn.sh with the databases of before; in it stands which file decides. */
+/** Written by deploy/turn.sh next to the previous databases; names the file that decides. */
 const MARK = join('before-update', 'undecided');
-/** Of an update before this one, which is of no use once this one is kept. */
+/** Of the update before, useless once this one is kept. */
 const OLDER = 'before-update.last';
 const LOOK_MS = 1_000;
-/** Whoever watches over the update decides within a minute. */
+/** The updater decides within a minute. */
 const LONGEST_MS = 120_000;
 
 interface Deps {
@@ -19,21 +19,21 @@ interface Deps {
 }
 
 interface Outcome {
-  /** This version stays: begins what it has held back. */
+  /** This version is kept: begins what it held back. */
   readonly onKept: () => Promise<void>;
-  /** Ends the process. Where nobody decided in time, the version of before starts then. */
+  /** Ends the process, as nobody decided in time; the previous version starts then. */
   readonly onGivenUp: () => void;
 }
 
-/** Whether what starts on that data folder is on trial after an update. */
+/** Whether a version started on that data folder is on trial after an update. */
 export function isOnTrial(dataFolder: string): boolean {
   return existsSync(join(dataFolder, MARK));
 }
 
 /**
- * A version on trial after an update (ADR 0030). Until it is kept nothing may happen that going back
- * to the databases of before would lose: no upload, no change, no sign-in is taken, nothing is
- * delivered, and what the plugs tell is kept aside.
+ * A version on trial after an update (ADR 0030). Until it is kept, nothing may happen that going back
+ * to the previous databases would lose: uploads, changes and sign-ins are refused, nothing is
+ * delivered, and the plugs' samples are kept aside.
  */
 export class UpdateTrial {
   readonly #deps: Deps;
@@ -47,17 +47,17 @@ export class UpdateTrial {
     this.#phase = isOnTrial(deps.dataFolder) ? 'undecided' : 'over';
   }
 
-  /** Until it is kept: nothing is begun that going back would lose. */
+  /** Until it is kept; nothing may begin that going back would lose. */
   get isUndecided(): boolean {
     return this.#phase === 'undecided';
   }
 
-  /** Until what was held back has begun: nothing is taken in from outside before that. */
+  /** Until what was held back has begun; nothing is accepted from outside before that. */
   get isOn(): boolean {
     return this.#phase !== 'over';
   }
 
-  /** Waits for the end of the trial. Does nothing where there is none. */
+  /** Waits for the end of the trial, if there is one. */
   watch(outcome: Outcome): void {
     if (!this.isUndecided) return;
     const { clock, log } = this.#deps;
@@ -75,7 +75,7 @@ export class UpdateTrial {
     this.#cancel = clock.after(LOOK_MS, () => {
       if (this.#isKept()) {
         this.#keep(outcome).catch((error: unknown) => {
-          // What a start would have ended with: the next one begins with it.
+          // A failure that ends a start: the next start faces it from the beginning.
           log.error(`What this version held back on trial did not begin: ${errorKind(error)}.`);
           outcome.onGivenUp();
         });
@@ -86,9 +86,9 @@ export class UpdateTrial {
     });
   }
 
-  /** Its file is removed by whoever watches over the update, which is root's to do. */
+  /** The updater, which runs as root, removes the file. */
   #isKept(): boolean {
-    // Without its mark the next start would not go back either.
+    // Without the mark the next start would not go back either.
     if (!existsSync(this.#mark)) return true;
     const file = readFileSync(this.#mark, 'utf8').trim();
     return file !== '' && !existsSync(file);

@@ -4,14 +4,14 @@
  */
 import 'vue';
 
-/** How every page writes numbers, money and times, and which words its reader reads. */
+/** How every page formats numbers, money and times, and its reader's language. */
 interface BalupiPage {
   /** As in the catalogues: `en`, `de`. */
   readonly language: string;
   readonly languages: readonly { readonly id: string; readonly name: string }[];
   /** With a region, for `Intl`. */
   readonly locale: string;
-  /** IANA name of the house's zone. */
+  /** IANA name of BaluPi's time zone. */
   readonly timeZone: string;
   number(value: number, digits: number): string;
   atMost(value: number, digits: number): string;
@@ -21,10 +21,10 @@ interface BalupiPage {
   date(moment: Date | string | number, options: Intl.DateTimeFormatOptions): string;
   when(moment: Date | string | number): string;
   time(moment: Date | string | number): string;
-  /** A number as somebody writes it; NaN where it is none. */
+  /** Parses a number in the reader's format; NaN if it is none. */
   read(text: string): number;
   written(value: number): string;
-  /** YYYY-MM-DD in the zone of the house. */
+  /** YYYY-MM-DD in BaluPi's time zone. */
   dayOf(moment: Date | string | number): string;
   /** HH:MM, likewise. */
   clockOf(moment: Date | string | number): string;
@@ -33,7 +33,7 @@ interface BalupiPage {
   addDays(day: string, days: number): string;
   addMonths(day: string, months: number): string;
   dayText(day: string, options: Intl.DateTimeFormatOptions): string;
-  /** A plain value with the changes of a message; the value itself stays as it is. */
+  /** A copy of a plain value with a message's changes applied. */
   changed(value: any, changes: readonly object[]): any;
 }
 
@@ -54,7 +54,7 @@ interface PartMessage {
   readonly action?: string;
   readonly ok?: boolean;
   readonly text?: string;
-  /** In place of the payload, where the question said that it knows the answer before. */
+  /** Instead of the payload, if the request said that it has the previous answer. */
   readonly changes?: readonly object[];
 }
 

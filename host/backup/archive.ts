@@ -3,45 +3,45 @@ import { createHash } from 'node:crypto';
 const FORMAT = 'BALUPI-BACKUP 1';
 const HASH_BYTES = 32;
 
-/** Whether a file that begins like this may be a backup that was not sealed. */
+/** Whether a file with this beginning may be an unsealed backup. */
 export function isArchive(beginning: Buffer): boolean {
   return beginning.toString('latin1').startsWith(`${FORMAT} `);
 }
 
-/** What the first line of a backup tells. */
+/** The first line of a backup. */
 export interface About {
   /** Of the BaluPi that made it. */
   readonly version: string;
   readonly madeAt: string;
   /** Keys, credentials and queued files are in it. */
   readonly isWhole: boolean;
-  /** Only this user's queued files are in it; left out where everybody's are. */
+  /** The only user whose queued files are in it; absent for everybody's. */
   readonly uploadsOf?: string;
 }
 
 interface EntryHead {
-  /** Where it lies below the data folder, with `/` between folders. */
+  /** Path below the data folder, with `/`. */
   readonly name: string;
   readonly sizeBytes: number;
 }
 
 export interface OutgoingEntry extends EntryHead {
   readonly content: AsyncIterable<Buffer>;
-  /** Null where nobody knows it beforehand. */
+  /** Null if not known beforehand. */
   readonly sha256: string | null;
 }
 
-/** What the last line of a backup tells: without it the backup is not whole. */
+/** The last line of a backup; without it the backup is incomplete. */
 export interface Summary {
   readonly entries: number;
-  /** Names of files that the disk of the data did not give as they once were. */
+  /** Names of files that could not be read as they once were. */
   readonly faults: readonly string[];
 }
 
 /**
- * A backup as one stream: a line that says what it is, then each file with its name and size before
- * it and its SHA-256 behind it, then a line that says how many there were.
- * @param faults what the maker of the entries found wrong, asked once all are written
+ * A backup as one stream: a header line, then each file between a line with its name and size and one
+ * with its SHA-256, then a line with the number of files.
+ * @param faults names of faulty files, called once all entries are written
  */
 export async function* archiveOf(
   about: About,
@@ -70,13 +70,12 @@ export async function* archiveOf(
   yield lineOf('end', summary);
 }
 
-/** Whoever takes the files of a backup. What it does not read of one is passed over. */
+/** Consumes a backup's files; what it leaves unread is skipped. */
 type Visit = (head: EntryHead, content: AsyncIterable<Buffer>, about: About) => Promise<void>;
 
 /**
- * Reads a whole backup. Every hash is compared; what was given to `visit` counts only once this
- * has returned.
- * @throws BackupFault where it is not what {@link archiveOf} wrote
+ * Reads a whole backup and checks every hash; what `visit` got is valid only once this has returned.
+ * @throws BackupFault if it is not what {@link archiveOf} wrote
  */
 export async function readArchive(
   bytes: AsyncIterable<Buffer>,
@@ -108,7 +107,7 @@ async function oneEntry(
   const hash = createHash('sha256');
   const taken = reader.take(head.sizeBytes);
   async function* content(): AsyncGenerator<Buffer> {
-    // By hand, as `for await` would end the source with a visitor that stops early.
+    // Not `for await`, which would close the source if a visitor stops early.
     for (let next = await taken.next(); next.done !== true; next = await taken.next()) {
       hash.update(next.value);
       yield next.value;
@@ -119,7 +118,7 @@ async function oneEntry(
   if (!hash.digest().equals(await reader.exactly(HASH_BYTES))) throw new BackupFault('damaged');
 }
 
-/** A name leads to no place but one below the folder it is put into. */
+/** Whether a name stays inside the target folder. */
 function isInside(name: unknown): name is string {
   if (typeof name !== 'string' || name.includes('\0')) return false;
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
@@ -138,11 +137,11 @@ function valueOf<T>(line: string, word: string, otherwise: 'strange' | 'damaged'
   }
 }
 
-/** Far above any line that is written here. */
+/** Far above any line written here. */
 const LONGEST_LINE_BYTES = 64 * 1024;
 const LINE_FEED = 0x0a;
 
-/** Takes lines and counted bytes out of a stream that comes in whatever pieces it likes. */
+/** Reads lines and counted bytes from a stream of arbitrary chunks. */
 export class ByteReader {
   readonly #pieces: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
@@ -151,7 +150,7 @@ export class ByteReader {
     this.#pieces = bytes[Symbol.asyncIterator]();
   }
 
-  /** @returns the next line, without its end */
+  /** @returns the next line, without its line feed */
   async line(): Promise<string> {
     for (;;) {
       const at = this.#rest.indexOf(LINE_FEED);
@@ -166,7 +165,7 @@ export class ByteReader {
     return this.#cut(count);
   }
 
-  /** The next bytes, as they come. */
+  /** The next `count` bytes, in chunks. */
   async *take(count: number): AsyncGenerator<Buffer> {
     for (let left = count; left > 0;) {
       if (this.#rest.length === 0) await this.#need();
@@ -176,7 +175,7 @@ export class ByteReader {
     }
   }
 
-  /** All that is left, as it comes. */
+  /** All remaining bytes, in chunks. */
   async *rest(): AsyncGenerator<Buffer> {
     while (!(await this.isAtEnd())) yield this.#cut(this.#rest.length);
   }
@@ -214,7 +213,7 @@ const WORDS = {
   passphrase: 'The passphrase is another one, or the backup is damaged.',
 } as const;
 
-/** What is wrong with a backup, in words for whoever makes it or puts it back. */
+/** A faulty backup, with a message for whoever makes or restores it. */
 export class BackupFault extends Error {
   override readonly name = 'BackupFault';
 

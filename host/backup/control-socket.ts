@@ -4,24 +4,24 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorKind, type Log } from '../../nodes/lib/log/log.ts';
-import { CannotBackUp, type Extent, type HouseBackup } from './house-backup.ts';
+import { type Backup, type BackupScope, CannotBackUp } from './backup.ts';
 
 const FILE = 'control.sock';
-/** Nothing goes either way for so long; checking a database of years takes minutes. */
+/** Longest silence in either direction; checking a database of years takes minutes. */
 const IDLE_MS = 600_000;
 const LONGEST_REQUEST_BYTES = 64;
-/** How a request is answered before the bytes, each on a line. */
+/** First line of an answer, ahead of the bytes. */
 export const ANSWERS = {
   ok: 'ok',
   busy: 'A backup is being made already.',
   strange: 'strange',
 } as const;
-/** What may be asked, and how much of the house that is. */
+/** The requests, and the scope of each. */
 export const REQUESTS = {
   'backup whole': 'whole',
   'backup own': 'own',
   'backup open': 'open',
-} as const satisfies Readonly<Record<string, Extent>>;
+} as const satisfies Readonly<Record<string, BackupScope>>;
 
 export type BackupRequest = keyof typeof REQUESTS;
 
@@ -30,16 +30,16 @@ export function controlSocketIn(dataFolder: string): string {
 }
 
 export interface Deps {
-  readonly backup: HouseBackup;
+  readonly backup: Backup;
   readonly log: Log;
   readonly dataFolder: string;
 }
 
 /**
- * Where `balupi backup` asks the running house, as the databases have one reader. A Unix socket in
- * the data folder: no page and no other machine reaches one, and the kernel lets in nobody but the
- * service's own user and root. Nothing can be changed through it. It answers one exact line, so that
- * whatever speaks HTTP, such as a node of a flow that was talked into it, is shut out.
+ * Serves `balupi backup`, as only the running process may read the databases. A Unix socket in the data
+ * folder: no page or other machine can reach it, and the kernel admits only the service's user and
+ * root. Nothing can be changed through it. It accepts one exact line, which shuts out HTTP clients,
+ * such as a flow's node that was tricked into connecting.
  */
 export class ControlSocket {
   readonly #deps: Deps;
@@ -54,11 +54,11 @@ export class ControlSocket {
     this.#file = controlSocketIn(deps.dataFolder);
   }
 
-  /** Without it BaluPi runs on: only a backup cannot be made then. */
+  /** If it fails BaluPi runs on: only backups cannot be made then. */
   async start(): Promise<void> {
     const { log, backup } = this.#deps;
     await backup.clear();
-    // Held by nobody: the lock of the data folder is ours.
+    // A stale one: we hold the data folder's lock.
     rmSync(this.#file, { force: true });
     const server = createServer((socket) => {
       this.#take(socket);
@@ -88,7 +88,7 @@ export class ControlSocket {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     socket.setTimeout(IDLE_MS, () => socket.destroy());
-    // Whoever goes away is done; what was under way for it ends by its own error.
+    // The client is gone; a running backup ends by its own write error.
     socket.on('error', () => socket.destroy());
     let asked = '';
     const read = (piece: Buffer): void => {

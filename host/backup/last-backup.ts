@@ -13,22 +13,22 @@ import { join } from 'node:path';
 
 const FILE = 'last-backup.json';
 const HOUR_MS = 3_600_000;
-/** A night and a half: one that came late is no fault yet. */
+/** A night and a half: a late backup is no fault yet. */
 const LONGEST_AGE_MS = 36 * HOUR_MS;
 
-/** Why a nightly backup was not made; `not_mounted` and `no_room` are of the disk it goes to. */
+/** Why a nightly backup was not made; `not_mounted` and `no_room` concern its target disk. */
 export type BackupProblem = 'not_mounted' | 'no_room' | 'not_running' | 'failed';
 
-/** A nightly backup that was written, read again and found right. */
+/** A nightly backup that was written and verified. */
 interface MadeBackup {
   /** ISO 8601. */
   readonly at: string;
-  /** The folder; for the NAS its path there. */
+  /** The folder, here or on the NAS. */
   readonly where: string;
   readonly sizeBytes: number;
 }
 
-/** How the last nightly backup went. Each part is null where there is nothing to tell. */
+/** The state of the nightly backup; fields are null if there is nothing to report. */
 interface LastBackup {
   readonly problem: BackupProblem | null;
   readonly made: MadeBackup | null;
@@ -36,14 +36,14 @@ interface LastBackup {
 
 const NONE: LastBackup = { problem: null, made: null };
 
-/** What is kept of the nightly backups, each in a file of its own: they have different writers. */
+/** Each destination's state has its own file, as they have different writers. */
 export type Destination = 'disk' | 'nas';
 
 function fileOf(dataFolder: string, destination: Destination): string {
   return join(dataFolder, destination === 'disk' ? FILE : `nas-${FILE}`);
 }
 
-/** @returns nothing known where the file is not there or was spoilt: the next night writes it anew */
+/** @returns nothing known if the file is missing or damaged: the next night rewrites it */
 export function readLastBackup(dataFolder: string, destination: Destination): LastBackup {
   try {
     const told = JSON.parse(
@@ -57,7 +57,7 @@ export function readLastBackup(dataFolder: string, destination: Destination): La
   }
 }
 
-/** What is told stands in the place of what was; a failure leaves the last good one standing. */
+/** Replaces the given fields; a failure keeps the last good backup. */
 export function tellLastBackup(
   dataFolder: string,
   destination: Destination,
@@ -67,7 +67,7 @@ export function tellLastBackup(
   const file = fileOf(dataFolder, destination);
   const staged = `${file}.next`;
   rmSync(staged, { force: true });
-  // Made anew and never followed: root writes here into a folder of somebody else's.
+  // Exclusive, so that no link is followed: root writes here into another user's folder.
   const handle = openSync(staged, 'wx', 0o600);
   try {
     const { uid, gid } = statSync(dataFolder);
@@ -80,26 +80,26 @@ export function tellLastBackup(
   renameSync(staged, file);
 }
 
-/** From the best to the worst. */
+/** Best to worst. */
 const WORDS = ['off', 'ok', 'not_yet', 'old', 'not_mounted', 'failed'] as const;
 type Word = (typeof WORDS)[number];
 
-/** Where nightly backups are wished for. */
+/** Which destinations are configured. */
 export interface BackupWish {
   readonly toDisk: boolean;
   readonly toNas: boolean;
 }
 
-/** @param runningMs since when somebody could have made one; Infinity for always */
+/** @param runningMs how long a backup has been possible; Infinity for always */
 interface BackupLook {
   readonly nowMs: number;
   readonly runningMs: number;
 }
 
 /**
- * A word for how the nightly backups go, of whichever goes worst. `off`: nobody asked for any.
- * `not_yet`: the first night is still to come. `old`: a night and a half without one on the disk; to
- * the NAS it goes when that is awake, whenever that is.
+ * The state of the nightly backups, the worst of all destinations. `off`: none is configured.
+ * `not_yet`: before the first night. `old`: a night and a half without one on the disk; for the NAS,
+ * whose sleep may last, there is no such limit.
  */
 export function nightlyWord(dataFolder: string, wish: BackupWish, look: BackupLook): Word {
   const words: Word[] = ['off'];
@@ -115,7 +115,7 @@ export function wordOfLast(
 ): Exclude<Word, 'off'> {
   if (problem !== null) return problem === 'not_mounted' ? 'not_mounted' : 'failed';
   const ageMs = made === null ? Infinity : nowMs - Date.parse(made.at);
-  // A Pi that was off for a week is no fault of its backups: the timer makes up for it at once.
+  // A Pi that was off for a week is no fault: the timer catches up at once.
   if (Math.min(ageMs, runningMs) > LONGEST_AGE_MS) return 'old';
   return made === null ? 'not_yet' : 'ok';
 }
@@ -123,10 +123,10 @@ export function wordOfLast(
 const DAY_MS = 86_400_000;
 const DAYS = 7;
 const WEEKS = 4;
-/** As {@link nightName} gives them. Nothing else is ever taken away. */
+/** Names by {@link nightName}. Nothing else is ever deleted. */
 const NIGHT = /^balupi-night-(\d{4}-\d{2}-\d{2})T\d{2}-\d{2}-\d{2}Z\.backup$/;
 
-/** The name of a nightly backup: a name of its own, so that none made by hand is counted among them. */
+/** The name of a nightly backup, distinct from those made by hand. */
 export function nightName(atMs: number): string {
   const time = new Date(atMs).toISOString().slice(0, 19).replaceAll(':', '-');
   return `balupi-night-${time}Z.backup`;
@@ -137,10 +137,10 @@ export function isNightName(name: string): boolean {
 }
 
 /**
- * Which nightly backups are not needed any more: the newest of each of the last seven days that have
- * one stay, and the newest of each of the last four weeks (from Monday) that have one.
- * @param names of all that lies there; others than nightly backups are passed over
- * @param newest stays in any case, though the clock may have been wrong when it was named
+ * The nightly backups to delete. Kept are the newest of each of the last seven days that have one, and
+ * of each of the last four weeks (from Monday) that have one.
+ * @param names all names in the folder; only nightly backups are considered
+ * @param newest kept in any case, as the clock may have been wrong when it was named
  */
 export function outlived(names: readonly string[], newest: string): readonly string[] {
   const nights = names.filter(isNightName).sort().reverse();
@@ -158,23 +158,23 @@ export function outlived(names: readonly string[], newest: string): readonly str
   return nights.filter((name) => !kept.has(name));
 }
 
-/** Days since 1970-01-01, a Thursday, of the Monday before or on a day. */
+/** The Monday of a day's week, in days since 1970-01-01, a Thursday. */
 function mondayOf(day: string): number {
   const days = Math.floor(Date.parse(`${day}T00:00:00Z`) / DAY_MS);
   return days - ((days + 3) % 7);
 }
 
-/** Where in a backup things lie: as in the data folder. */
+/** Places in a backup, as in the data folder. */
 export const QUEUE = 'queue';
 export const FLOWS = 'flows';
 export const NODE_RED = 'node-red';
 export const SETTINGS = 'settings.json';
 export const KEY = 'secret.key';
-/** Sealed under the first, the second; the one is nothing without the other. */
+/** The second is encrypted with the first, so neither works alone. */
 export const NODE_RED_FILES = ['credential.key', 'flows_cred.json'] as const;
-/** Settings that a backup without a passphrase leaves out. */
+/** Settings that a backup without a passphrase omits. */
 export const SECRET_SETTING = /KEY|PASSWORD|SECRET|USERNAME/;
-/** Inside the data folder: what waits to be taken to the NAS. No part of any backup. */
+/** In the data folder: the backup that waits for the NAS. Part of no backup. */
 export const NAS_STAGING = 'backup-for-nas';
-/** Its folder in the home of BACKUP_USER. */
+/** Its folder in BACKUP_USER's home. */
 export const NAS_FOLDER = 'BaluPi backups';

@@ -15,7 +15,7 @@ import { HashThread } from '../../nodes/lib/upload/spool/hashing.ts';
 import { isNightName, NAS_FOLDER, NAS_STAGING, outlived, tellLastBackup } from './last-backup.ts';
 
 const LOOK_EVERY_MS = 60_000;
-/** After a refusal; what was done up to there is done again then. */
+/** Pause after a refusal; then it begins again. */
 const LONGEST_PAUSE_MS = 3_600_000;
 
 export interface Deps {
@@ -26,20 +26,19 @@ export interface Deps {
   readonly username: string;
   readonly nas: NasClient & Pick<NasApi, 'call'> & MultipartSender;
   readonly presence: Pick<NasPresence, 'state' | 'onChange'>;
-  /** The NAS answers, and the disk behind it is not mounted. */
+  /** The NAS answers, but its disk is not mounted. */
   readonly isStorageMissing: () => boolean;
   readonly userNamed: (username: string) => { readonly id: number } | null;
-  /** A token that may act for that user now; null where there is none. */
+  /** A token to act for that user now; null if there is none. */
   readonly credentialFor: (userId: number) => Promise<string | null>;
 }
 
 type Outcome = 'done' | 'later' | 'refused';
 
 /**
- * Takes the newest nightly backup that waits into the home of BACKUP_USER, as that user, while the
- * NAS is awake for somebody; it never wakes it. What lies here is sealed already: neither the
- * passphrase nor what is in it is known to this process. Older ones go from the NAS once the new one
- * is there and read back the same.
+ * Uploads the newest waiting nightly backup to BACKUP_USER's home, as that user, while the NAS is awake
+ * anyway; never wakes it. The backup is already sealed: this process knows neither passphrase nor
+ * content. Older ones are deleted on the NAS once the new one was read back unchanged.
  */
 export class NasCopy {
   readonly #deps: Deps;
@@ -69,7 +68,7 @@ export class NasCopy {
     this.#lookIn(LOOK_EVERY_MS);
   }
 
-  /** Cuts what is being sent; it is sent anew in the next run. */
+  /** Aborts a running upload; the next run starts it again. */
   async stop(): Promise<void> {
     this.#unlisten();
     this.#cancel?.();
@@ -94,7 +93,7 @@ export class NasCopy {
     });
   }
 
-  /** @returns when to look again, ms */
+  /** @returns ms until the next look */
   async #look(): Promise<number> {
     const { log, presence, isStorageMissing } = this.#deps;
     let outcome: Outcome = 'later';
@@ -122,7 +121,7 @@ export class NasCopy {
     if (token === null) return 'later';
     const target = `${username}/${NAS_FOLDER}`;
     const made = interruptionOf(await nas.mkdir(token, target));
-    // One that is there already is refused by some versions; the upload tells.
+    // Some NAS versions refuse an existing folder; the upload will tell.
     if (made !== null && made.kind !== 'refused') return 'later';
     const file = join(this.#folder, name);
     const sizeBytes = statSync(file).size;
@@ -165,7 +164,7 @@ export class NasCopy {
     }
   }
 
-  /** It counts once the NAS gives back what was sent; then what it makes needless goes. */
+  /** Verifies the upload by reading it back, then deletes the backups it makes obsolete. */
   async #settle(
     token: string,
     sent: Readonly<{ file: string; sizeBytes: number; target: string; name: string }>,

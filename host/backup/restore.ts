@@ -29,11 +29,11 @@ import { RESTORED_MARK } from '../../nodes/lib/upload/delivery/recovery.ts';
 import { type About, BackupFault, readArchive, type Summary } from './archive.ts';
 import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SETTINGS } from './last-backup.ts';
 
-/** Where all of a backup lies until it was checked. */
+/** Holds the whole backup until it is checked. */
 const INCOMING = 'restore-running';
 const ENDS = /^ends-(\d{4}-\d{2})(?:-\d+)?\.log$/;
 
-/** A database, and the tables of which a row says that somebody lives here already. */
+/** The databases, with the tables whose rows mean that one is in use. */
 const DATABASES = {
   queue: {
     migrations: QUEUE_MIGRATIONS,
@@ -48,32 +48,32 @@ const DATABASES = {
 type DatabaseName = keyof typeof DATABASES;
 
 export interface RestoreWish {
-  /** DATA_DIR; nothing need be there yet. */
+  /** DATA_DIR; may not exist yet. */
   readonly folder: string;
-  /** The databases of the backup count, though the ones here are in use; those are set aside. */
+  /** Replaces databases that are in use; those are set aside. */
   readonly replaces: boolean;
   readonly nowMs: number;
 }
 
-/** What became of each part. */
+/** The outcome of each part. */
 export interface Restored extends About, Summary {
   readonly queue: 'restored' | 'kept' | 'absent';
   readonly energy: 'restored' | 'kept' | 'absent';
-  /** The key of the backup, where the queue is now the backup's and so wants it. */
+  /** The backup's key, if the queue is now the backup's and needs it. */
   readonly secretKey: string | null;
-  /** Files of the queue that were not here. */
+  /** Number of queued files added. */
   readonly queued: number;
-  /** Flows, settings and the like that were not here. */
+  /** Number of flows, settings and the like added. */
   readonly others: number;
-  /** Names of what was here and lies beside it now. */
+  /** Names of what was here before and is set aside now. */
   readonly setAside: readonly string[];
 }
 
 /**
- * Puts a backup into a data folder that no BaluPi runs on. All of it is read and checked before
- * anything is touched. Nothing here is removed or written over: a database that is in use stays, or
- * is set aside where that was wished; files are added where there are none of that name. A cut
- * leaves a folder onto which the same backup can be put again: the databases come last.
+ * Restores a backup into a data folder that no BaluPi runs on. All of it is read and checked before
+ * anything is touched. Nothing is deleted or overwritten: a database in use stays, or is set aside on
+ * request; files are added if there is none of that name. After a crash the same backup can be restored
+ * again: the databases come last.
  */
 export class Restore {
   readonly #wish: RestoreWish;
@@ -89,8 +89,8 @@ export class Restore {
   }
 
   /**
-   * @param bytes of a backup, opened where it was sealed
-   * @param allows asked before anything is touched: whether that key will hold, or throws
+   * @param bytes of a backup, already unsealed
+   * @param allows called before anything is touched; throws if the backup's key cannot take effect
    * @throws DataFolderInUseError, SchemaVersionError, BackupFault
    */
   static async run(
@@ -143,7 +143,7 @@ export class Restore {
     const file = join(this.#incoming, `${name}.db`);
     if (!existsSync(file)) return;
     if ((await faultOfCopy(file)) !== null) throw new BackupFault('damaged');
-    // Of a newer BaluPi it throws here, before anything was touched.
+    // Throws here for a newer BaluPi's database, before anything is touched.
     const store = this.#open(name, file);
     if (name === 'queue') for (const sql of ENDS_WITH_A_RESTORE) store.prepare(sql).run();
     store.close();
@@ -155,7 +155,7 @@ export class Restore {
     return this.#wish.replaces || !this.#isInUse(name) ? 'restored' : 'kept';
   }
 
-  /** Whether the database that lies here can be read and tells of somebody. */
+  /** Whether the present database can be read and has rows of users. */
   #isInUse(name: DatabaseName): boolean {
     const file = join(this.#wish.folder, `${name}.db`);
     if (!existsSync(file)) return false;
@@ -178,7 +178,7 @@ export class Restore {
     return Store.open({ file, name, synchronous: 'FULL', migrations, isAlone: true });
   }
 
-  /** Its mark is laid first: from then on nothing that is found goes without its owner. */
+  /** Writes its mark first: from then on, files found without a row wait for their owner. */
   #placeQueue(): number {
     if (!existsSync(join(this.#incoming, QUEUE))) return 0;
     const folder = join(this.#wish.folder, QUEUE);
@@ -197,14 +197,14 @@ export class Restore {
     return placed;
   }
 
-  /** An unfinished upload that became a whole one here, or ended. */
+  /** Whether an unfinished upload was completed or ended here. */
   #isOver(name: string, ended: string): boolean {
     const id = /^resumable\/(\w+)\.(?:part|intent)$/.exec(name)?.[1];
     if (id === undefined) return false;
     return existsSync(join(this.#wish.folder, QUEUE, id)) || ended.includes(`"id":"${id}"`);
   }
 
-  /** Ends of the same month may be here: those of the backup lie beside them. */
+  /** Ends of the same month may exist: those of the backup get another name. */
   #addEnds(name: string): void {
     const [, month = ''] = ENDS.exec(name) ?? [];
     const text = readFileSync(join(this.#incoming, QUEUE, name), 'utf8');
@@ -228,12 +228,12 @@ export class Restore {
     const [, credentials] = NODE_RED_FILES.map((name) => `${NODE_RED}/${name}`);
     const isHere = existsSync(join(this.#wish.folder, credentials ?? ''));
     if (isHere || this.#textIn(credentials ?? '') === null) return placed;
-    // A key was made by the first start; what it sealed would be beside it.
+    // The first start made a key; it is replaced together with what it encrypts.
     for (const name of NODE_RED_FILES) this.#replace(`${NODE_RED}/${name}`);
     return placed + 1;
   }
 
-  /** What is set here stays; what is not, is set as it was. */
+  /** Adds the backup's settings that are not set here. */
   #placeSettings(): number {
     const text = this.#textIn(SETTINGS);
     if (text === null) return 0;
@@ -248,7 +248,7 @@ export class Restore {
     return Object.keys(all).length - Object.keys(here).length;
   }
 
-  /** @returns 1 where there was nothing of that name */
+  /** @returns 1 if there was nothing of that name */
   #add(name: string): 0 | 1 {
     const target = join(this.#wish.folder, name);
     if (existsSync(target)) return 0;
@@ -256,7 +256,7 @@ export class Restore {
     return 1;
   }
 
-  /** What lies here goes beside it, whole, with what SQLite keeps of it. */
+  /** Sets the present file aside, with SQLite's log files. */
   #replace(name: string): void {
     const source = join(this.#incoming, name);
     if (!existsSync(source)) return;
@@ -286,7 +286,7 @@ export class Restore {
     syncPath(dirname(folder));
   }
 
-  /** Root restores for the service, which must be able to read it. */
+  /** Restored by root, it must be readable by the service. */
   #own(path: string): void {
     if (process.getuid?.() === 0) lchownSync(path, this.#owner.uid, this.#owner.gid);
   }

@@ -4,11 +4,11 @@ import { keepFile, keptText } from '../kept-settings.ts';
 const FILE = 'setup.json';
 const NOTHING: SetupRecord = { isOver: false, given: null };
 
-/** How far the setup of a data folder is, in the folder itself. The code is as secret as its key. */
+/** The progress of the setup, stored in the data folder. The code is as secret as its key. */
 export class SetupFile implements SetupStore {
   readonly #folder: string;
 
-  /** @param folder DATA_DIR; it need not be there yet */
+  /** @param folder DATA_DIR; may not exist yet */
   constructor(folder: string) {
     this.#folder = folder;
   }
@@ -23,7 +23,7 @@ export class SetupFile implements SetupStore {
   }
 }
 
-/** What is no record of ours tells no code, so that one is made anew; it never opens what was over. */
+/** A damaged record has no code, so that a new one is made; it never reopens a finished setup. */
 function recordIn(text: string): SetupRecord {
   try {
     const { isOver, given } = JSON.parse(text) as Partial<SetupRecord>;

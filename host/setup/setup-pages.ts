@@ -4,27 +4,27 @@ import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/wo
 import { escaped, fault, hidden, page } from '../dashboard-pages.ts';
 import type { FoundNas } from '../nas-finder.ts';
 
-/** In the order of the guided start. */
+/** In the order of the guided setup. */
 export const STEPS = ['house', 'nas', 'admin', 'account', 'plugs', 'price', 'done'] as const;
 export type Step = (typeof STEPS)[number];
 
-/** What is later a page of the settings. */
+/** The pages of the settings. */
 export const SECTIONS = ['house', 'nas', 'account', 'plugs', 'price', 'keys'] as const;
 export type Section = (typeof SECTIONS)[number];
 
-/** Where a section is shown: as a step of the guided start, or below the settings. */
+/** Where a section is shown: as a step of the guided setup, or below the settings. */
 export type Base = 'setup' | 'settings';
 
-/** What every page of a section is told. */
+/** Parameters of every section's page. */
 export interface Shown {
   readonly language: Language;
   readonly base: Base;
-  /** What went wrong, or well, in the reader's words. */
+  /** What went wrong, or well, in the reader's language. */
   readonly fault?: string;
   readonly good?: string;
   /** Whether a change asks for the reader's password again. */
   readonly asksAgain: boolean;
-  /** Names, with their prefix, of settings the environment says. */
+  /** Names, with their prefix, of settings that the environment sets. */
   readonly outranked: readonly string[];
 }
 
@@ -32,7 +32,7 @@ export function titleOf(words: Catalogue['setup'], step: Step | Section): string
   return words[`${step}Title`];
 }
 
-/** The step behind this one. */
+/** The next step. */
 export function after(step: Step): Step {
   return STEPS[STEPS.indexOf(step) + 1] ?? 'done';
 }
@@ -48,8 +48,8 @@ export function codePage(language: Language, problem: string | null): string {
   return page({ language, body, title: words.setup });
 }
 
-/** Language of the browser and zone of the house. */
-export function housePage(shown: Shown & { readonly zone: string }): string {
+/** Language of the browser and time zone. */
+export function zonePage(shown: Shown & { readonly zone: string }): string {
   const words = WORDS.of(shown.language).setup;
   const zones = [...new Set([shown.zone, 'UTC', ...Intl.supportedValuesOf('timeZone')])].sort();
   const isSet = shown.outranked.length > 0;
@@ -65,7 +65,7 @@ export function housePage(shown: Shown & { readonly zone: string }): string {
 
 export interface NasShown extends Shown {
   readonly url: string | null;
-  /** As the running house sees it; null where it was never asked about this address. */
+  /** The NAS's state as this BaluPi sees it; null if not asked about this address yet. */
   readonly now: {
     readonly state: string;
     readonly version: string | null;
@@ -73,7 +73,7 @@ export interface NasShown extends Shown {
   };
   readonly typed: string;
   readonly found: readonly FoundNas[];
-  /** An address that was asked and is silent; it may be used all the same. */
+  /** An address that did not answer; it may be used all the same. */
   readonly silent: { readonly url: string; readonly macAddress: string | null } | null;
 }
 
@@ -145,7 +145,7 @@ function useForm(shown: NasShown, { url, macAddress, told, button }: Candidate):
 <button name="do" value="use">${escaped(button)}</button></form><p></p></fieldset>`;
 }
 
-/** The end of what the code opens. */
+/** The last page that the code opens. */
 export function adminPage(language: Language, problem: string | null): string {
   const words = WORDS.of(language).setup;
   const body = `${progress(words, 'admin')}<p>${escaped(words.adminLead)}</p>${fault(problem)}
@@ -196,7 +196,7 @@ export function plugsPage(
   return section(shown, 'plugs', `${first}${list}${search}`);
 }
 
-/** What is stored to act for people, and never shown; an API key more, or one less. */
+/** Adds and removes API keys, stored to act for users and never shown. */
 export function keysPage(shown: Shown & { readonly keys: readonly CredentialView[] }): string {
   const words = WORDS.of(shown.language).setup;
   const kinds = { api_key: words.keyApi, device: words.keyDevice };
@@ -235,13 +235,13 @@ export function pricePage(shown: Shown & { readonly cents: string }): string {
   );
 }
 
-/** A number as a form shows it to its reader. */
+/** A number for a form, in the reader's format. */
 export function written(language: Language, number: string): string {
   const [, mark = '.'] = new Intl.NumberFormat(language, { minimumFractionDigits: 1 }).format(0);
   return number.replace('.', mark);
 }
 
-/** What a page calls the states of the NAS. */
+/** Names of the NAS's states. */
 export function statesOf(words: Catalogue['setup']): Readonly<Record<string, string>> {
   const { nasAwake: awake, nasAsleep: asleep, nasNeverSeen } = words;
   return { awake, asleep, never_seen: nasNeverSeen };
@@ -262,7 +262,7 @@ export function donePage(language: Language): string {
   return page({ language, body, title: words.doneTitle, isWide: true });
 }
 
-/** All sections, each with how it stands. */
+/** All sections with their state. */
 export function indexPage(language: Language, states: Readonly<Record<Section, string>>): string {
   const words = WORDS.of(language).setup;
   const rows = SECTIONS.map((name) => {
@@ -275,7 +275,7 @@ export function indexPage(language: Language, states: Readonly<Record<Section, s
   return page({ language, body, title: words.settings, isWide: true });
 }
 
-/** Goes on by itself once the house is up again. */
+/** Goes on by itself once BaluPi is up again. */
 export function restartPage(language: Language, next: string): string {
   const words = WORDS.of(language).setup;
   const body = `<h2>${escaped(words.restartTitle)}</h2><p role="status">${escaped(words.restartLead)}</p>
@@ -299,7 +299,7 @@ function section(shown: Shown, step: Section, body: string): string {
   });
 }
 
-/** On from here; the step NAS has a button for it, as a start may be due. */
+/** Links onward; the step NAS has a button instead, as a restart may be due. */
 function ways(words: Catalogue['setup'], base: Base, step: Section): string {
   if (base === 'settings') return `<a href="/dashboard/settings">${escaped(words.back)}</a>`;
   if (step === 'nas' || step === 'house' || step === 'keys') return '';

@@ -12,12 +12,11 @@ import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { type AskedNas, askNearNas, findNas, type FoundNas } from '../nas-finder.ts';
 import type { PageAccounts } from '../dashboard-sign-in.ts';
-import type { HouseSettings, PageSetting } from './house-settings.ts';
+import type { PageSetting, PageSettings } from './page-settings.ts';
 import {
   accountPage,
   after,
   type Base,
-  housePage,
   indexPage,
   keysPage,
   nasPage,
@@ -28,10 +27,11 @@ import {
   type Shown,
   statesOf,
   written,
+  zonePage,
 } from './setup-pages.ts';
 
-/** What the pages set up, each as its module does it. */
-interface HouseDeps {
+/** What the pages need of each module. */
+interface SectionDeps {
   readonly nas: {
     now(): { readonly state: string; readonly version: string | null; readonly mac: string | null };
     ask(typed: string): Promise<AskedNas>;
@@ -44,22 +44,22 @@ interface HouseDeps {
     discover(language: Language): Promise<DiscoverOutcome>;
     update(id: string, change: DeviceChange): unknown;
   };
-  /** What is stored to act for people later. */
+  /** Credentials stored to act for users later. */
   readonly keys: {
     list(): readonly CredentialView[];
     store(username: string, apiKey: string): Promise<KeyStored>;
     drop(username: string): Promise<boolean>;
   };
-  /** Counts from now on, without a start. */
+  /** Takes effect at once, without a restart. */
   readonly usePrice: (cents: number) => void;
   readonly accounts: Pick<PageAccounts, 'signIn' | 'secondFactor'>;
 }
 
-/** Who visits a section, and where. */
+/** A visit to a section. */
 export interface Visited {
   readonly language: Language;
   readonly base: Base;
-  /** Null for whoever has the code. */
+  /** Null for a browser with the code. */
   readonly user: User | null;
   readonly asksAgain: boolean;
   readonly address: string;
@@ -68,7 +68,7 @@ export interface Visited {
 type TakeOutcome =
   | { readonly kind: 'page'; readonly statusCode: number; readonly html: string }
   | { readonly kind: 'next'; readonly place: string; readonly language?: Language }
-  /** As `next`, once BaluPi has started again with what was set. */
+  /** As `next`, after a restart with the new settings. */
   | { readonly kind: 'restart'; readonly place: string; readonly language?: Language };
 
 type Said = Pick<Shown, 'fault' | 'good'>;
@@ -76,26 +76,26 @@ type Said = Pick<Shown, 'fault' | 'good'>;
 const NAS_SETTINGS = ['NAS_URL', 'NAS_TLS_FINGERPRINT'] as const;
 const ACCOUNT_SETTINGS = ['TAPO_USERNAME', 'TAPO_PASSWORD'] as const;
 const ASKS_A_MINUTE = 20;
-/** A plug locks after some 15 wrong passwords. */
+/** Low, as a plug locks after some 15 wrong passwords. */
 const ACCOUNTS_A_MINUTE = 3;
 const KEYS_A_MINUTE = 10;
 const MOST_CENTS = 1_000;
 const LONGEST_SECRET = 200;
 const LONGEST_NAME = 255;
-/** As the API takes it. */
+/** The API's limit. */
 const LONGEST_KEY = 8_192;
 
-/** What each section shows, and takes. */
+/** Renders each section and handles its form. */
 export class Sections {
-  readonly #settings: HouseSettings;
-  readonly #deps: HouseDeps;
+  readonly #settings: PageSettings;
+  readonly #deps: SectionDeps;
   readonly #asks: RateLimiter;
   readonly #accounts: RateLimiter;
   readonly #keyTries: RateLimiter;
-  /** Something was set in the guided start that counts from the next start on. */
+  /** The guided setup changed something that takes effect at the next start. */
   #isStartDue = false;
 
-  constructor(settings: HouseSettings, deps: HouseDeps, clock: Clock) {
+  constructor(settings: PageSettings, deps: SectionDeps, clock: Clock) {
     this.#settings = settings;
     this.#deps = deps;
     this.#asks = new RateLimiter(clock, { most: ASKS_A_MINUTE });
@@ -103,7 +103,7 @@ export class Sections {
     this.#keyTries = new RateLimiter(clock, { most: KEYS_A_MINUTE });
   }
 
-  /** Whether anybody said where the NAS is. */
+  /** Whether the NAS's address is set. */
   get isNasSaid(): boolean {
     return this.#settings.isSaid('NAS_URL');
   }
@@ -130,7 +130,7 @@ export class Sections {
   show(name: Section, visited: Visited, said: Said = {}): string {
     switch (name) {
       case 'house':
-        return this.#house(visited, said);
+        return this.#zone(visited, said);
       case 'nas':
         return this.#nas(visited, said, {});
       case 'account':
@@ -144,11 +144,11 @@ export class Sections {
     }
   }
 
-  /** @param form what the page of that section sent */
+  /** @param form sent by that section's page */
   async take(name: Section, visited: Visited, form: URLSearchParams): Promise<TakeOutcome> {
     switch (name) {
       case 'house':
-        return this.#takeHouse(visited, form);
+        return this.#takeZone(visited, form);
       case 'nas':
         return await this.#takeNas(visited, form);
       case 'account':
@@ -162,17 +162,17 @@ export class Sections {
     }
   }
 
-  #house(visited: Visited, said: Said): string {
+  #zone(visited: Visited, said: Said): string {
     const zone = this.#settings.valueOf('TIMEZONE') ?? 'UTC';
-    return housePage({ ...this.#shown(visited, said, ['TIMEZONE']), zone });
+    return zonePage({ ...this.#shown(visited, said, ['TIMEZONE']), zone });
   }
 
-  #takeHouse(visited: Visited, form: URLSearchParams): TakeOutcome {
+  #takeZone(visited: Visited, form: URLSearchParams): TakeOutcome {
     const language = WORDS.languageOf(form.get('language') ?? undefined, undefined);
     const zone = form.get('zone');
     const kept = zone === null ? null : this.#settings.keep({ TIMEZONE: zone });
     if (kept?.kind === 'faults') {
-      return page(422, this.#house(visited, { fault: kept.faults.join(' ') }));
+      return page(422, this.#zone(visited, { fault: kept.faults.join(' ') }));
     }
     const isChanged = kept?.kind === 'kept';
     if (visited.base === 'setup') {
@@ -248,7 +248,7 @@ export class Sections {
     const mac = (form.get('mac') ?? '').trim();
     const kept = this.#settings.keep({
       NAS_URL: url,
-      // It was another NAS's; the house finds the one of this.
+      // It belonged to the previous NAS; the new one's is found by itself.
       NAS_DIRECT_URL: null,
       NAS_MAC_ADDRESS: mac === '' ? macAddress : mac,
       NAS_TLS_FINGERPRINT: asked.kind === 'found' ? asked.nas.fingerprint : null,
@@ -406,8 +406,8 @@ export class Sections {
   }
 
   /**
-   * Whether the reader gave their own password once more, where that is wanted: whoever finds a page
-   * open may not lead the house, its passwords and its files to another NAS.
+   * Whether the reader re-entered their password, if required: nobody who finds a page open may point
+   * this BaluPi, its passwords and its files at another NAS.
    */
   async #isSure({ user, asksAgain, address }: Visited, form: URLSearchParams): Promise<boolean> {
     if (!asksAgain) return true;
@@ -445,8 +445,8 @@ function trimmed(form: URLSearchParams, name: string): string {
   return (form.get(name) ?? '').trim();
 }
 
-/** What the settings' pages do, done by the services. */
-export function housePorts({ accounts, credentials, nas, tapo, energy }: Services): HouseDeps {
+/** Binds the pages to the services. */
+export function sectionDeps({ accounts, credentials, nas, tapo, energy }: Services): SectionDeps {
   return {
     nas: {
       now: () => {

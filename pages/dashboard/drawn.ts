@@ -1,10 +1,9 @@
 /**
- * What the light page draws. Everything else of an owner's gets the Dashboard's own page, for
- * everybody: at the Pi by the flows that run (`host/dashboard-files.ts`), in a page that is open by
- * what it is told after a deploy.
+ * What the light page can draw. Anything else makes everybody get the Dashboard's own page: the Pi
+ * checks the running flows (`host/dashboard-files.ts`), an open page what it is sent after a deploy.
  */
 
-/** A node of the flows, or what a page is told of it. */
+/** A node of the flows, or its description as sent to a page. */
 export interface SetNode {
   readonly type: string;
 }
@@ -13,7 +12,7 @@ const TYPES: ReadonlySet<string> = new Set(
   'ui-base ui-event ui-group ui-link ui-page ui-template ui-theme'.split(' '),
 );
 
-/** Settings that it knows one way of. */
+/** Settings of which the light page supports these values only. */
 const ONLY: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
   'ui-base': {
     allowInstall: [false],
@@ -26,20 +25,20 @@ const ONLY: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>
   'ui-page': { layout: ['grid'] },
 };
 
-/** What of the Dashboard's and of Vue's a part is given here; the Dashboard's own page has more. */
+/** What a part gets here of the Dashboard and of Vue; the Dashboard's own page offers more. */
 const GIVEN = [
   ...['socket', 'store\\.state\\.ui\\.pages', 'route', 'router\\.push'],
   ...['vuetify\\.theme\\.themes\\.nrdb', 'event', 'refs', 'el', 'nextTick', 'watch', 'emit'],
   ...['forceUpdate', 'attrs', 'slots', 'data', 'props', 'root'],
 ];
 
-/** What a part asks for that is not here. */
+/** What a part may use that is not available here. */
 const FOREIGN = [
   // Components and directives of Vuetify, but for its icons.
   /<v-(?!icon[\s>])/i,
   /\bv-(?:ripple|intersect|resize|scroll|touch)\b/,
   /<script[^>]*\ssrc\b/i,
-  // What the Dashboard leaves in the window, and gives every component.
+  // Globals and properties that the Dashboard provides.
   /\b(?:Vue|vuex)\./,
   /\b(?:getProperty|setDynamicProperties|updateDynamicProperty)\b/,
   new RegExp(`\\$(?=[a-zA-Z_])(?!(?:${GIVEN.join('|')})\\b)`),

@@ -15,7 +15,7 @@ import type { PageSocket } from './template.ts';
 import { stylesOf, themeOf } from './theme.ts';
 import type { Group, Message, Told, UiPage, Widget } from './told.ts';
 
-/** Where a page does not say from which width on it has how many columns. */
+/** Default column counts by page width. */
 const BREAKPOINTS: NonNullable<UiPage['breakpoints']> = [
   { px: 0, cols: 3 },
   { px: 576, cols: 6 },
@@ -53,7 +53,7 @@ function columnsOf(page: UiPage | undefined, width: number): number {
   return Number(fit.at(-1)?.cols ?? 3);
 }
 
-/** Says to the flows which page is looked at. */
+/** Reports the viewed page to the flows. */
 function eventWidget(told: Told, place: Place, socket: PageSocket): Component {
   return defineComponent({
     props: { widget: { type: Object as PropType<Widget>, required: true } },
@@ -78,7 +78,7 @@ function eventWidget(told: Told, place: Place, socket: PageSocket): Component {
   });
 }
 
-/** One widget: it asks for what was kept for it, and hears what comes for it. */
+/** One widget: requests its stored message and handles new ones. */
 function widgetOf(
   told: Told,
   socket: PageSocket,
@@ -105,10 +105,10 @@ function widgetOf(
 }
 
 type Style = Readonly<Record<string, string>>;
-/** @param rows how high the widget is; 0 is as high as it grows */
+/** @param rows the widget's height; 0 to fit its content */
 type Put = (widget: Widget, rows?: number) => VNode;
 
-/** One object for each height: with another each time, every widget would be drawn anew. */
+/** One object per height: a new one each time would redraw every widget. */
 const heights = new Map<number, Style>();
 
 function heightOf(rows: number): Style | undefined {
@@ -127,7 +127,7 @@ function useColumns(page: () => UiPage | undefined): () => number {
   return () => columnsOf(page(), width.value);
 }
 
-/** The page: its head, its groups on a grid, and what stands on all pages. */
+/** The page: its head, its groups on a grid, and the widgets of all pages. */
 export function layoutOf(
   told: Told,
   place: Place,

@@ -6,12 +6,12 @@ import { type GetCompiler, type PageSocket, type Parts, templateWidget } from '.
 import { isDark, themeOf } from './theme.ts';
 import { type Config, Told } from './told.ts';
 
-/** How soon it is tried again, in ms, after so many tries that failed; then the page is read anew. */
+/** Delays before reconnects, in ms; after the last one the page is reloaded. */
 const WAITS = [...Array<number>(4).fill(2_500), ...Array<number>(10).fill(5_000)];
 const LONG_WAIT_MS = 30_000;
 const MOST_TRIES = 22;
 
-/** What the build puts together (`deploy/light-page.ts`). */
+/** What the build bundles (`deploy/light-page.ts`). */
 interface Built {
   readonly connect: (query: Readonly<Record<string, string>>) => PageSocket;
   readonly parts: Parts;
@@ -20,10 +20,10 @@ interface Built {
   readonly script: string;
 }
 
-/** Draws the pages of the Dashboard that are made of templates alone (ADR 0069). */
+/** Draws Dashboard pages that consist of templates only (ADR 0069). */
 export function start({ connect, parts, compiler, script }: Built): void {
   const told = new Told();
-  // The Pi sends by name what this very script has of the parts.
+  // Tells the Pi which parts this script has, so that it sends those by name.
   const socket = connect({ script: new URL(script).pathname.replace('/dashboard/', '') });
   const place = new Place();
   const app = createApp(
@@ -34,8 +34,8 @@ export function start({ connect, parts, compiler, script }: Built): void {
   let isMounted = false;
   socket.on('ui-config', (_id: string, config: Config) => {
     if (!isAllDrawn(config)) {
-      // The Pi sends the Dashboard's own page then. Should it send this one all the same, it is asked
-      // again and again, but in peace.
+      // The Pi then sends the Dashboard's own page. Should it send this one again, the delay keeps the
+      // reloads slow.
       setTimeout(() => location.reload(), isMounted ? 0 : WAITS[0]);
       return;
     }
@@ -51,7 +51,7 @@ export function start({ connect, parts, compiler, script }: Built): void {
   keepConnected(socket);
 }
 
-/** What a part asks of the Dashboard (`flows/parts/parts.d.ts`). */
+/** What parts use of the Dashboard (`flows/parts/parts.d.ts`). */
 function givenTo(told: Told, place: Place): object {
   const ui = {
     get pages() {
@@ -71,7 +71,7 @@ function givenTo(told: Told, place: Place): object {
   };
 }
 
-/** The Pi looks at the same before it sends this page; a deploy may have changed it since. */
+/** The Pi checks the same before it sends this page, but a deploy may have changed it since. */
 function isAllDrawn({ dashboards, pages, groups, widgets }: Config): boolean {
   const nodes = [
     ...Object.values(dashboards).map((one) => ({ ...one, type: 'ui-base' })),

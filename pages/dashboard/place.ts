@@ -3,7 +3,7 @@ import type { Config, UiPage } from './told.ts';
 
 const BASE = '/dashboard';
 
-/** Where the reader is, as parts of a page ask for it (`$route`, `$router`). */
+/** The reader's place, as parts use it (`$route`, `$router`). */
 export interface Route {
   path: string;
   fullPath: string;
@@ -14,7 +14,7 @@ export interface Route {
 export type Wanted =
   string | { readonly path?: string; readonly query?: Readonly<Record<string, string>> };
 
-/** The address of the page, and which of the pages that is. */
+/** The page's address and the page it belongs to. */
 export class Place {
   readonly route: Route = shallowReactive({
     ...{ path: '', fullPath: '', query: {}, meta: { id: '', title: '' } },
@@ -25,7 +25,7 @@ export class Place {
     window.addEventListener('popstate', () => this.#read());
   }
 
-  /** Takes the pages, and goes to the first where the address names none of them. */
+  /** Sets the pages, and goes to the first if the address names none of them. */
   configure({ pages }: Config): void {
     this.#pages = Object.values(pages)
       .filter(({ type }) => type === 'ui-page')

@@ -14,7 +14,7 @@ import {
 } from 'vue';
 import type { Told, Widget } from './told.ts';
 
-/** What is used of a socket of socket.io. */
+/** The part of a socket.io socket that is used. */
 export interface PageSocket {
   on(event: string, listener: (...args: never[]) => void): unknown;
   off(event: string, listener?: (...args: never[]) => void): unknown;
@@ -22,7 +22,7 @@ export interface PageSocket {
   connect(): unknown;
 }
 
-/** What the build, the Pi and the browser bring to a part. */
+/** What build, Pi and browser provide for a part. */
 export interface Given {
   readonly told: Told;
   readonly socket: PageSocket;
@@ -35,12 +35,12 @@ interface Drawn {
   readonly styles: readonly string[];
 }
 
-/** Of a part's script the same is read as the Dashboard reads. */
+/** The same exports of a part's script as the Dashboard reads. */
 const READ = ['name', 'data', 'computed', 'methods', 'watch', 'mounted', 'unmounted'];
 const EXPORTED = /^\s*export\s+default\s+(\{[^]*\})\s*;?\s*$/;
 const DRAWN_SCOPES = ['local', 'widget:page', 'widget:ui'];
 
-/** Evaluated outside of any function, so that a part sees what a page's own script would. */
+/** An indirect eval: a part sees the global scope only. */
 // eslint-disable-next-line no-eval -- a part's script is the owner's own, as in the Dashboard
 const evaluated = (code: string): unknown => (0, eval)(code);
 
@@ -50,7 +50,7 @@ interface Source {
   readonly options: ComponentOptions;
 }
 
-/** Takes a part apart, as the Dashboard does: by the browser's own parser. */
+/** Parses a part with the browser's parser, as the Dashboard does. */
 function sourceOf(format: string): Source {
   const parsed = new DOMParser().parseFromString(format, 'text/html');
   const [template] = parsed.getElementsByTagName('template');
@@ -80,7 +80,7 @@ function fault(problem: unknown): false {
   return false;
 }
 
-/** Puts the style sheets of a widget into the head. */
+/** Adds a widget's style sheets to the head. */
 function styled({ id }: Widget, { styles }: Drawn): readonly HTMLStyleElement[] {
   return styles.map((text) => {
     const style = document.createElement('style');
@@ -91,7 +91,7 @@ function styled({ id }: Widget, { styles }: Drawn): readonly HTMLStyleElement[] 
   });
 }
 
-/** The part itself, with what every part is given (`flows/parts/parts.d.ts`). */
+/** The part, with what every part gets (`flows/parts/parts.d.ts`). */
 function partOf(
   id: string,
   options: ComponentOptions,
@@ -130,7 +130,7 @@ function partOf(
 /** The shipped parts as the build made them: components, and the texts of style sheets. */
 export type Parts = Readonly<Record<string, ComponentOptions | string>>;
 
-/** Fetches the compiler, for a part that the build did not know. */
+/** Fetches the compiler, for a part unknown to the build. */
 export type GetCompiler = () => Promise<{ readonly compile: Compile }>;
 type Compile = (template: string, options: object) => { readonly code: string };
 
@@ -138,7 +138,7 @@ type Compile = (template: string, options: object) => { readonly code: string };
 function compiledLater(source: Source, part: ComponentOptions, compiler: GetCompiler): Component {
   return defineAsyncComponent(async () => {
     const { compile } = await compiler();
-    // As Vue itself does it where it brings its compiler.
+    // As Vue's full build does.
     Vue.registerRuntimeCompiler((template: string, options: object) => {
       const { code } = compile(template, { hoistStatic: true, ...options });
       const made = evaluated(`(function (Vue) {${code}\n})`) as (vue: typeof Vue) => object;
@@ -150,7 +150,7 @@ function compiledLater(source: Source, part: ComponentOptions, compiler: GetComp
 
 /** A widget `ui-template`: a Vue part, or a style sheet of one page or of all. */
 export function templateWidget({ told, socket, parts, compiler }: Given): Component {
-  /** What is drawn for a part, and the style sheets that come with it. */
+  /** A part's component and its style sheets. */
   const read = ({ id, props }: Widget): Drawn => {
     const given = told.states[id]?.['format'] ?? props['format'];
     const format = typeof given === 'string' ? given : undefined;
@@ -166,7 +166,7 @@ export function templateWidget({ told, socket, parts, compiler }: Given): Compon
   return defineComponent({
     props: { widget: { type: Object as PropType<Widget>, required: true } },
     setup(props) {
-      // A configuration that is sent again says the same, mostly.
+      // A configuration that is sent again is mostly unchanged.
       const same = computed(() => {
         const { id, props: own } = props.widget;
         return JSON.stringify([own['part'], own['format'], told.states[id]?.['format']]);

@@ -4,13 +4,13 @@ function red(colour: string): readonly number[] {
   return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 }
 
-/** Black or white, whichever is read better on that colour. */
+/** Black or white, whichever is more readable on that colour. */
 function onColour(colour: string): string {
   const [r = 0, g = 0, b = 0] = red(colour);
   return (r * 299 + g * 587 + b * 114) / 1000 > 125 ? '0,0,0' : '255,255,255';
 }
 
-/** The theme's colours and sizes, under the names that the Dashboard gives them. */
+/** The theme's colours and sizes, under the Dashboard's names. */
 export function stylesOf({ colors, sizes }: Theme): Readonly<Record<string, string>> {
   const { surface = '', primary = '', bgPage = '', groupBg = '', groupOutline = '' } = colors;
   const named = {

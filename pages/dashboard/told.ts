@@ -1,6 +1,6 @@
 import { reactive, shallowReactive } from 'vue';
 
-/** What a page is told of one of its nodes; `props` is how the node is set. */
+/** A widget as sent to the page; `props` are the node's settings. */
 export interface Widget {
   readonly id: string;
   readonly type: string;
@@ -56,12 +56,12 @@ export type Message = Readonly<Record<string, unknown>>;
 
 const NOTHING: Config = { dashboards: {}, pages: {}, groups: {}, widgets: {}, themes: {} };
 
-/** All that the Pi told this page: how the pages are, and the last message of each widget. */
+/** What the Pi has sent this page: the configuration and each widget's last message. */
 export class Told {
-  /** Replaced as a whole; nothing in it is watched. */
+  /** Replaced as a whole, so not deeply reactive. */
   readonly #now = shallowReactive<{ config: Config }>({ config: NOTHING });
   readonly messages: Record<string, Record<string, unknown>> = reactive({});
-  /** Whether a widget is seen and can be used, and its classes, as messages said it last. */
+  /** Visibility, enabled state and classes of each widget, by its last messages. */
   readonly states: Record<string, Record<string, unknown>> = reactive({});
 
   get config(): Config {
@@ -82,13 +82,13 @@ export class Told {
     this.messages[id] = { ...this.messages[id], ...message };
   }
 
-  /** What was kept for a widget while nobody looked. */
+  /** The stored message and state of a widget. */
   load(id: string, message: Message | null | undefined, state: Message | null | undefined): void {
     this.#change(id, state);
     if (message) this.messages[id] = { ...this.messages[id], ...message };
   }
 
-  /** A state that says nothing new draws nothing anew; one comes with every widget that is loaded. */
+  /** Skips unchanged states, to avoid redraws: every loaded widget brings one. */
   #change(id: string, state: Message | null | undefined): void {
     const now = this.states[id];
     const changed = Object.entries(state ?? {}).filter(([name, value]) => now?.[name] !== value);
@@ -112,7 +112,7 @@ export class Told {
     );
   }
 
-  /** Those that stand on no group: of one page, or of them all. */
+  /** Widgets outside of groups: of one page, or of all pages. */
   widgetsOf(place: { readonly page: string } | 'all'): readonly Widget[] {
     return this.#widgets(({ group, page, ui }) =>
       place === 'all' ? Boolean(ui) && !group && !page : !group && page === place.page,

@@ -12,19 +12,19 @@ import type {
 
 export type { CachePin, ChunkedList, FileItem, NasStatus, SyncStatus };
 
-/** The API's own addresses, for whoever carries the page's cookie. */
+/** The API's addresses, authenticated by the page's cookie. */
 const BASE = '/dashboard/files/api/';
-/** As large as the API gives them. */
+/** The API's largest page. */
 const PAGE_ENTRIES = 1_000;
-/** The line went dead without a word: nothing moved for so long. */
+/** Without progress for this long, the connection counts as dead. */
 const STALL_MS = 45_000;
 
-/** Why something did not work. `offline` where nobody answered at all, else the API's stable word. */
+/** A failed request. `offline` without any answer, else the API's error code. */
 export class Refused extends Error {
   readonly code: string;
-  /** HTTP status; 0 where nobody answered. */
+  /** HTTP status; 0 without an answer. */
   readonly status: number;
-  /** When to try again; null where the API named no time. */
+  /** When to retry; null if the API gave no time. */
   readonly retryAfterMs: number | null;
 
   constructor(code: string, status: number, detail: string, retryAfterMs: number | null) {
@@ -35,22 +35,22 @@ export class Refused extends Error {
   }
 }
 
-/** What one request carries. */
+/** The content of one request. */
 interface Sent {
   readonly json?: unknown;
   readonly body?: Blob | FormData;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Told while the body goes out. */
+  /** Called while the body is sent. */
   readonly onSent?: (bytes: number) => void;
 }
 
-/** What came back, of a request that was answered with 2xx. */
+/** A 2xx answer. */
 interface Answered<T> {
   readonly data: T;
-  /** `queued` where it waits for the NAS. */
+  /** Whether the change waits for the NAS. */
   readonly isQueued: boolean;
-  /** Seconds; null where the answer is of now. */
+  /** Seconds; null for a current answer. */
   readonly ageSeconds: number | null;
 }
 
@@ -59,17 +59,17 @@ export interface FolderPage {
   readonly items: readonly FileItem[];
   /** Null at the end. */
   readonly cursor: string | null;
-  /** How long ago the NAS told so; null where it just did. */
+  /** Age of the NAS's answer; null if current. */
   readonly ageSeconds: number | null;
 }
 
-/** Whether a change was carried out, or waits for the NAS. */
+/** Whether a change was done, or waits for the NAS. */
 export type Outcome = 'done' | 'queued';
 
-/** What nobody waits for: it must not wake the NAS. */
+/** For requests that no person waits for: they must not wake the NAS. */
 const UNASKED = { 'X-Sync-Trigger': 'auto' };
 
-/** What to list, and whether a person waits for it. */
+/** The folder to list, and whether a person waits for it. */
 export interface Listed {
   readonly path: string;
   readonly isAsked: boolean;
@@ -98,15 +98,15 @@ export async function listAll(listed: Listed): Promise<readonly FileItem[]> {
   return items;
 }
 
-/** Where a file's bytes are; ranges and all. */
+/** The address of a file's bytes; supports ranges. */
 export function contentUrl(id: number): string {
   return `${BASE}files/download/${id}`;
 }
 
 /**
- * Asks for the first byte of a file, which wakes a sleeping NAS where that holds it.
+ * Requests the first byte of a file, which wakes the NAS if only that has it.
  *
- * @throws Refused `nas_asleep` where it is not up yet
+ * @throws Refused `nas_asleep` while it is not up yet
  */
 export async function reach(id: number, signal: AbortSignal): Promise<void> {
   const headers = { Range: 'bytes=0-0' };
@@ -122,7 +122,7 @@ export async function syncStatus(): Promise<SyncStatus> {
   return (await call<SyncStatus>('GET', 'files/sync/status', { headers: UNASKED })).data;
 }
 
-/** Calls the NAS. That it is awake already, or being woken, is as good. */
+/** Wakes the NAS. Being awake already, or being woken, counts as success. */
 export async function wakeNas(): Promise<void> {
   try {
     await call('POST', 'nas/wol');
@@ -164,7 +164,7 @@ export async function remove(path: string): Promise<Outcome> {
   );
 }
 
-/** Sends a small file in one go. @param key the same for every try of the same upload */
+/** Sends a small file in one request. @param key the same for every attempt of the same upload */
 export async function sendWhole(
   file: { readonly blob: Blob; readonly name: string; readonly folder: string },
   key: string,
@@ -172,13 +172,13 @@ export async function sendWhole(
 ): Promise<void> {
   const body = new FormData();
   body.set('file', file.blob, file.name);
-  // Its whole path, so that no folder's name is taken for a file's.
+  // The full path, so that a folder's name is not taken for a file's.
   const path = joined(file.folder, file.name);
   const headers = { 'Idempotency-Key': key };
   await call('POST', `files/upload?${asQuery({ path })}`, { ...sent, body, headers });
 }
 
-/** Uploads of the caller that are not complete. */
+/** The caller's incomplete uploads. */
 export async function unfinished(): Promise<ChunkedList['uploads']> {
   return (await call<ChunkedList>('GET', 'files/upload/chunked')).data.uploads;
 }
@@ -193,7 +193,7 @@ export async function beginChunks(
   return (await call<ChunkedBegun>('POST', 'files/upload/chunked/init', { json, signal })).data;
 }
 
-/** @returns how many bytes of the upload are safe on the Pi now */
+/** @returns how many bytes of the upload are durable on the Pi */
 export async function sendChunk(
   id: string,
   index: number,
@@ -214,7 +214,7 @@ export async function abortChunks(id: string): Promise<void> {
   await call('DELETE', `files/upload/chunked/${id}`);
 }
 
-/** A path of the NAS below a folder; `''` is what everything lies in. */
+/** Joins a NAS path; `''` is the root folder. */
 export function joined(folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`;
 }
@@ -253,7 +253,7 @@ function read(data: unknown, headers: Pick<Headers, 'get'>): Answered<unknown> {
   return { data, isQueued, ageSeconds: age === null ? null : Number(age) };
 }
 
-/** @throws Refused for an answer that is none of 2xx, and for none at all */
+/** @throws Refused for an answer other than 2xx, or none */
 async function answerOf(asked: Promise<Response>): Promise<Response> {
   let answered: Response;
   try {
@@ -276,7 +276,7 @@ function refusal(status: number, body: string, retryAfter: string | null): Refus
   return new Refused(code, status, detail, Number.isFinite(seconds) ? seconds * 1_000 : null);
 }
 
-/** Something in between, such as a proxy, may answer without our words. */
+/** A proxy may answer in another format. */
 function parsed(body: string): { readonly code: string; readonly detail: string } {
   try {
     const { code, detail } = JSON.parse(body) as { code?: unknown; detail?: unknown };
@@ -292,7 +292,7 @@ function parsed(body: string): { readonly code: string; readonly detail: string 
   }
 }
 
-/** By XMLHttpRequest, which alone tells how much of a body went out. */
+/** By XMLHttpRequest, as only that reports upload progress. */
 function sendBody(method: string, path: string, sent: Sent): Promise<Answered<unknown>> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -329,7 +329,7 @@ function settle(
   else reject(refusal(status, responseText, headers.get('retry-after')));
 }
 
-/** A phone that leaves the house's Wi-Fi hears of no end; it is ended here. */
+/** Aborts a dead request: a phone that leaves the home's Wi-Fi gets no event. */
 function stallWatch(request: XMLHttpRequest): { moved: () => void; stop: () => void } {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = (): void => clearTimeout(timer);
@@ -341,10 +341,10 @@ function stallWatch(request: XMLHttpRequest): { moved: () => void; stop: () => v
   return { moved, stop };
 }
 
-/** What the Pi makes small pictures of, where it has them whole. */
+/** Types that the Pi makes thumbnails of, if it has the whole file. */
 const PICTURED = /^image\/(?:png|jpeg|gif|webp)$/;
 
-/** A small picture of a file; null where there is none to be had, so that an icon stands there. */
+/** A file's thumbnail; null if there can be none, so that an icon is shown. */
 export function thumbnailUrl(entry: {
   readonly path: string;
   readonly mimeType: string;

@@ -1,4 +1,4 @@
-/** How every page of the house writes numbers and times (`host/dashboard-files.ts`). */
+/** How every page formats numbers and times (`host/dashboard-files.ts`). */
 interface PageWriting {
   readonly language: string;
   readonly locale: string;

@@ -17,7 +17,7 @@ interface EntryProps extends Props {
   readonly entry: Entry;
 }
 
-/** Whatever stands before the list now. */
+/** The open dialog, if any. */
 export function Dialogs({ app }: Props): JSX.Element | null {
   const { dialog } = app;
   return dialog === null ? null : drawn(app, dialog);
@@ -42,7 +42,7 @@ function drawn(app: FilesApp, dialog: Dialog): JSX.Element {
   }
 }
 
-/** Does something and says why where it does not go. */
+/** Runs an action and shows why it failed. */
 function useTry(): {
   readonly problem: Refused | null;
   readonly isBusy: boolean;
@@ -91,7 +91,7 @@ interface Choice {
   readonly run: () => void;
 }
 
-/** What can be done with one entry, by whoever looks. */
+/** The actions that the reader may take on an entry. */
 function Menu({ app, entry }: EntryProps): JSX.Element {
   const choices = choicesOf(app, entry).filter(({ isShown }) => isShown);
   const [first] = choices;
@@ -146,7 +146,7 @@ function choicesOf(app: FilesApp, entry: Entry): readonly Choice[] {
   ];
 }
 
-/** What would change it on the NAS. */
+/** The actions that change it on the NAS. */
 function changesOf(app: FilesApp, entry: Entry): readonly Choice[] {
   const mayWrite = app.rights.mayWrite(entry.path, entry.canWrite);
   const mayDelete = app.rights.mayWrite(entry.path, entry.canDelete);
@@ -179,12 +179,12 @@ interface NameFormProps extends Props {
   readonly label: string;
   readonly name: string;
   readonly button: string;
-  /** How many letters of it are chosen at first. */
+  /** How many letters are selected at first. */
   readonly chosen: number;
   readonly run: (name: string) => Promise<void>;
 }
 
-/** Asks for one name. One that is there already is never asked of the NAS, which would replace it. */
+/** Asks for a name. A taken name is never sent to the NAS, which would overwrite. */
 function NameForm({ app, title, label, name, button, chosen, run }: NameFormProps): JSX.Element {
   const [value, setValue] = useState(name);
   const { problem, isBusy, attempt } = useTry();
@@ -209,7 +209,7 @@ function NameForm({ app, title, label, name, button, chosen, run }: NameFormProp
 
 interface NameFieldProps {
   readonly value: string;
-  /** How many of its letters are chosen at first. */
+  /** How many letters are selected at first. */
   readonly chosen: number;
   readonly onChange: (value: string) => void;
 }
@@ -230,7 +230,7 @@ function Cancel({ app }: Props): JSX.Element {
   return h(Button, { label: say('cancel'), onClick: () => app.ask(null) });
 }
 
-/** Why a name cannot be; null for one that can. */
+/** Why a name is invalid; null if it is valid. */
 function faultOf(app: FilesApp, name: string): string | null {
   if (name === '') return say('nameEmpty');
   if (name.includes('/')) return say('nameSlash');
@@ -284,7 +284,7 @@ function Delete({ app, entry }: EntryProps): JSX.Element {
   );
 }
 
-/** What the NAS has and the Pi has not, while the NAS sleeps. */
+/** Offers to wake the NAS for an entry that only it has. */
 function Wake({ app, entry }: EntryProps): JSX.Element {
   const { problem, isBusy, attempt } = useTry();
   const leaving = useRef(new AbortController());
@@ -353,7 +353,7 @@ function TakenNames({ taken }: Pick<TakenProps, 'taken'>): JSX.Element {
   );
 }
 
-/** `photo (2).jpg`; the name found is used from then on. */
+/** `photo (2).jpg`; adds the name to the used ones. */
 function freeName(name: string, used: Set<string>): string {
   const dot = name.lastIndexOf('.');
   const [stem, end] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
@@ -363,7 +363,7 @@ function freeName(name: string, used: Set<string>): string {
   return free;
 }
 
-/** Where to, folder by folder. */
+/** Chooses the target, folder by folder. */
 function Move({ app, entry }: EntryProps): JSX.Element {
   const [path, setPath] = useState(folderOf(entry.path));
   const { problem, isBusy, attempt } = useTry();
@@ -432,7 +432,7 @@ function Trail({ path, setPath }: TrailProps): JSX.Element {
 
 interface FolderListProps {
   readonly items: readonly FileItem[] | null;
-  /** What is moved, which cannot go into itself. */
+  /** The moved entry, which cannot go into itself. */
   readonly without: string;
   readonly isLoading: boolean;
   readonly setPath: (path: string) => void;
@@ -464,7 +464,7 @@ function FolderList({ items, without, isLoading, setPath }: FolderListProps): JS
   );
 }
 
-/** One file by itself: looked at, or played. */
+/** Shows or plays a single file. */
 export function Viewer({ app, entry, kind }: EntryProps & { readonly kind: Shown }): JSX.Element {
   const [isBroken, setBroken] = useState(false);
   const onClose = (): void => app.closeViewed();

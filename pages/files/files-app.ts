@@ -31,13 +31,13 @@ import { problemText } from './show.ts';
 import { type Chosen, Uploads } from './uploads.ts';
 import { type Key, say, sayCount } from './words.ts';
 
-/** What stands before everything else and wants an answer. */
+/** The modal dialogs. */
 export type Dialog =
   | { readonly kind: 'menu' | 'rename' | 'move' | 'delete'; readonly entry: Entry }
-  /** It lies on a NAS that sleeps. */
+  /** The entry is on a sleeping NAS. */
   | { readonly kind: 'wake'; readonly entry: Entry }
   | { readonly kind: 'new-folder' }
-  /** Some of what was chosen is there already. */
+  /** Some of the chosen names are taken. */
   | {
       readonly kind: 'taken';
       readonly chosen: readonly Chosen[];
@@ -49,16 +49,16 @@ export interface Notice {
   readonly isBad: boolean;
 }
 
-/** How often what the Pi knows from memory is asked while somebody looks. */
+/** How often a visible page polls what the Pi has in memory. */
 const POLL_MS = 4_000;
 const RETRY_MS = 3_000;
-/** A batch of uploads ends in one look at the folder. */
+/** So that a batch of uploads reloads the folder once. */
 const RELOAD_MS = 1_200;
-/** How often the file that a waking NAS holds is asked for. */
+/** How often a file on a waking NAS is requested. */
 const REACH_MS = 2_000;
 const NOTICE_MS = 6_000;
 
-/** What the page knows and does; what it shows is drawn from this, by `view.ts`. */
+/** The page's state and actions; `view.ts` draws it. */
 export class FilesApp {
   readonly reader: Reader;
   readonly rights: Rights;
@@ -71,11 +71,11 @@ export class FilesApp {
   pins: ReadonlyMap<string, CachePin> = new Map();
   dialog: Dialog | null = null;
   notice: Notice | null = null;
-  /** Where the keyboard is; a path. */
+  /** Path of the keyboard cursor. */
   cursor: string | null = null;
-  /** The list that comes next gets the focus: its reader uses no mouse. */
+  /** The next list gets the focus, as its reader uses the keyboard. */
   isByKeyboard = false;
-  /** What the screen reader is told. */
+  /** Announced by the screen reader. */
   spoken = '';
   isSignedOut = false;
   readonly #draw: () => void;
@@ -114,7 +114,7 @@ export class FilesApp {
     return this.nas?.wake.state === 'waking';
   }
 
-  /** What is looked at by itself. */
+  /** The entry that is open in the viewer. */
   get viewed(): Entry | null {
     const { shows } = this.place;
     if (shows === null) return null;
@@ -126,14 +126,14 @@ export class FilesApp {
     return this.rights.mayPutInto(this.folder.path, first?.canWrite ?? null);
   }
 
-  /** Goes to a folder, or to a file in the present one. */
+  /** Opens a folder, or a file of the present one. */
   go(place: Place): void {
     history.replaceState({ cursor: this.cursor }, '');
     history.pushState(null, '', addressOf(place));
     this.#arrive(place);
   }
 
-  /** To the folder around this one. */
+  /** Opens the parent folder. */
   goUp(): void {
     const { path } = this.place;
     if (path === '') return;
@@ -141,12 +141,12 @@ export class FilesApp {
     this.cursor = path;
   }
 
-  /** Back out of the file that is looked at. */
+  /** Closes the viewer. */
   closeViewed(): void {
     this.go({ path: this.place.path, shows: null });
   }
 
-  /** What a click or Enter does. */
+  /** Handles a click or Enter. */
   open(entry: Entry): void {
     this.cursor = entry.path;
     if (entry.isFolder) this.go({ path: entry.path, shows: null });
@@ -155,7 +155,7 @@ export class FilesApp {
     else this.go({ path: this.place.path, shows: entry.name });
   }
 
-  /** Whether a file can be had without waking anything. */
+  /** Whether a file is available without waking the NAS. */
   isHere(entry: Entry): boolean {
     return entry.isFolder || entry.isKept || this.isAwake;
   }
@@ -200,13 +200,13 @@ export class FilesApp {
     this.#draw();
   }
 
-  /** Says something to a screen reader, and to nobody else. */
+  /** Announces a text to screen readers only. */
   speak(text: string): void {
     this.spoken = text;
     this.#draw();
   }
 
-  /** Puts files into the queue; asks first where names are taken. */
+  /** Queues files; asks first if names are taken. */
   put(chosen: readonly Chosen[]): void {
     if (chosen.length === 0) return;
     const here = new Set(this.folder.entries.map(({ path }) => path));
@@ -273,7 +273,7 @@ export class FilesApp {
   /**
    * Fetches what only the NAS has, and opens it.
    *
-   * @throws Refused where the NAS does not come
+   * @throws Refused if the NAS does not wake
    */
   async wakeFor(entry: Entry, signal: AbortSignal): Promise<void> {
     if (this.reader.mayWake) await wakeNas();
@@ -289,7 +289,7 @@ export class FilesApp {
     else this.go({ path: this.place.path, shows: entry.name });
   }
 
-  /** Where to sign in again. Uploads that wait for it go on in this tab. */
+  /** Address to sign in again. Uploads that wait for it continue in this tab. */
   get signIn(): string {
     return signInAddress(this.place);
   }
@@ -324,7 +324,7 @@ export class FilesApp {
     }
   }
 
-  /** The neighbour that the keyboard goes to when an entry is gone. */
+  /** The neighbour that gets the cursor when an entry is gone. */
   #beside({ path }: Entry): string | null {
     const { shown } = this.folder;
     const at = shown.findIndex((entry) => entry.path === path);
@@ -357,7 +357,7 @@ export class FilesApp {
     this.#later('poll', POLL_MS, () => void this.#poll());
   }
 
-  /** What the Pi knows by itself; nothing of it asks the NAS. */
+  /** Polls what the Pi knows without asking the NAS. */
   async #look(): Promise<void> {
     await this.#ask(async () => {
       const [nas, sync] = await Promise.all([nasStatus(), syncStatus(), this.#takePins()]);
@@ -375,13 +375,13 @@ export class FilesApp {
   async #takePins(): Promise<void> {
     const before = this.pins;
     this.pins = new Map((await pins()).map((one) => [one.path, one]));
-    // What is pinned is fetched between two looks; which files are here is told by the list alone.
+    // Pinned files may have been fetched between two polls; only the list shows which are here.
     const isFetched = this.sync !== null && fetched(before) !== fetched(this.pins);
     if (isFetched) void this.#load(false);
     this.#draw();
   }
 
-  /** What nobody waits for: what it cannot find out stays as it was. */
+  /** Background requests: on failure the old state stays. */
   async #ask(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -398,7 +398,7 @@ export class FilesApp {
     this.tell(problemText(problem), true);
   }
 
-  /** One timer of each kind. */
+  /** At most one timer per kind. */
   #later(kind: string, ms: number, run: () => void): void {
     clearTimeout(this.#timers.get(kind));
     this.#timers.set(kind, setTimeout(run, ms));

@@ -10,11 +10,11 @@ export interface Entry {
   readonly sizeBytes: number;
   readonly modifiedMs: number;
   readonly mimeType: string;
-  /** Its bytes lie on the Pi. */
+  /** Its bytes are on the Pi. */
   readonly isKept: boolean;
   /** It waits for the NAS. */
   readonly isQueued: boolean;
-  /** What a share allows; null where no share decides. */
+  /** A share's permission; null without a share. */
   readonly canWrite: boolean | null;
   readonly canDelete: boolean | null;
 }
@@ -29,17 +29,17 @@ export interface Sorting {
 type Compare = (one: Entry, other: Entry) => number;
 
 /**
- * One folder as it comes in, page by page, in the reader's order. What is shown stays while the
- * folder is asked for once more, and is exchanged when all of it is here.
+ * One folder, loaded page by page, in the reader's order. A reload keeps what is shown until all of it
+ * has arrived.
  */
 export class Folder {
   readonly path: string;
   /** `''` for all. */
   search = '';
-  /** Why it could not be read; null while nothing is wrong. */
+  /** Why it could not be read; null for none. */
   problem: Refused | null = null;
   isWhole = false;
-  /** How long ago the NAS told of it; null where that was now. */
+  /** Age of the NAS's listing; null if current. */
   ageSeconds: number | null = null;
   readonly #compareNames: Intl.Collator;
   readonly #changed: () => void;
@@ -48,7 +48,7 @@ export class Folder {
   #shown: readonly Entry[] | null = null;
   #loading: AbortController | null = null;
 
-  /** @param language of the reader, whose order of names it is */
+  /** @param language of the reader, for the order of names */
   constructor(path: string, sorting: Sorting, language: string, changed: () => void) {
     this.path = path;
     this.#sorting = sorting;
@@ -60,12 +60,12 @@ export class Folder {
     return this.#sorting;
   }
 
-  /** All of what is here so far. */
+  /** All entries loaded so far. */
   get entries(): readonly Entry[] {
     return this.#entries;
   }
 
-  /** What the search leaves, in order. */
+  /** The entries that match the search, in order. */
   get shown(): readonly Entry[] {
     this.#shown ??= this.#entries.filter(this.#matching());
     return this.#shown;
@@ -73,7 +73,7 @@ export class Folder {
 
   sortBy(by: SortBy): void {
     const isSame = this.#sorting.by === by;
-    // The newest and the largest first, the names from A.
+    // Newest and largest first, names from A.
     const isDescending = isSame ? !this.#sorting.isDescending : by !== 'name';
     this.#sorting = { by, isDescending };
     this.#put([...this.#entries].sort(this.#order()));
@@ -86,7 +86,7 @@ export class Folder {
   }
 
   /**
-   * Reads it, from its beginning. Never throws: {@link problem} tells.
+   * Loads it from the beginning. Never throws; see {@link problem}.
    *
    * @param isAsked whether a person waits for it
    */
@@ -135,7 +135,7 @@ export class Folder {
     return wanted === '' ? () => true : ({ name }) => plain(name).includes(wanted);
   }
 
-  /** Folders stand before files, whatever the order. */
+  /** Folders before files, in any order. */
   #order(): Compare {
     const { by, isDescending } = this.#sorting;
     const byName: Compare = (one, other) => this.#compareNames.compare(one.name, other.name);
@@ -175,7 +175,7 @@ export function plain(text: string): string {
   return text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
 }
 
-/** Of what the NAS has not told the kind yet, by the ends that the Pi goes by too. */
+/** Types by file extension, as on the Pi, while the NAS has not given one. */
 const TYPES: Readonly<Record<string, string>> = {
   ...{ jpg: 'image/jpeg', jpeg: 'image/jpeg', png: 'image/png', gif: 'image/gif' },
   ...{ webp: 'image/webp', heic: 'image/heic', mp4: 'video/mp4', mov: 'video/quicktime' },
@@ -204,7 +204,7 @@ export type Kind = 'folder' | 'image' | 'video' | 'audio' | 'text' | 'archive' |
 const TEXT = /^text\/|\/(?:pdf|json|xml|rtf|msword)$|officedocument|opendocument/;
 const ARCHIVE = /zip|tar|compressed|x-7z|x-rar/;
 
-/** What an entry is, for its icon. */
+/** An entry's kind, for its icon. */
 export function kindOf({ isFolder, mimeType }: Entry): Kind {
   if (isFolder) return 'folder';
   const [family = ''] = mimeType.split('/');
@@ -215,7 +215,7 @@ export function kindOf({ isFolder, mimeType }: Entry): Kind {
 
 const SHOWN_IMAGES = /^image\/(?:png|jpeg|gif|webp|avif|bmp)$/;
 
-/** How the page shows a file by itself; null for one that can only be downloaded. */
+/** How the viewer shows a file; null if it can only be downloaded. */
 export function viewOf({ isFolder, mimeType }: Entry): 'image' | 'video' | 'audio' | null {
   if (isFolder) return null;
   if (SHOWN_IMAGES.test(mimeType)) return 'image';

@@ -7,13 +7,13 @@ import { IconButton } from './parts.ts';
 import { Icon, type IconName, Name, nameText, sizeText, whenText } from './show.ts';
 import { type Key, say } from './words.ts';
 
-/** As in the style sheet: all rows are of one height, so that where one lies is known without it. */
+/** As in the style sheet: all rows have one height, so that positions can be computed. */
 const ROW_PX = 60;
-/** Rows beyond the edge, so that a flick shows no gap. */
+/** Extra rows beyond the edges, so that a flick shows no gap. */
 const SPARE_ROWS = 8;
-/** Letters that are typed within it belong together. */
+/** Letters typed within it form one prefix. */
 const TYPING_MS = 700;
-/** A list that stood still for so long is being looked at. */
+/** A list that has not scrolled for this long is being looked at. */
 const STILL_MS = 120;
 
 interface GridProps {
@@ -29,8 +29,7 @@ interface GridState {
 }
 
 /**
- * The list of a folder. Of ten thousand rows it holds the thirty that can be seen, and the one where
- * the keyboard is.
+ * The list of a folder. Of ten thousand rows it renders the thirty visible ones and the cursor's.
  */
 export class Grid extends Component<GridProps, GridState> {
   override state: GridState = { topRow: 0, heightPx: 900, isMoving: false };
@@ -38,7 +37,7 @@ export class Grid extends Component<GridProps, GridState> {
   #sizes: ResizeObserver | null = null;
   #still: ReturnType<typeof setTimeout> | undefined;
   #typed = { text: '', atMs: 0 };
-  /** The row of the cursor is to have the focus as soon as it is there. */
+  /** Focus the cursor's row as soon as it is rendered. */
   #wantsFocus = false;
 
   override componentDidMount(): void {
@@ -46,7 +45,7 @@ export class Grid extends Component<GridProps, GridState> {
     if (scroller === null) return;
     this.#sizes = new ResizeObserver(() => this.setState({ heightPx: scroller.clientHeight }));
     this.#sizes.observe(scroller);
-    // Somebody came here by the keyboard, from a folder that is gone with its rows.
+    // A keyboard user came from a folder whose rows are gone.
     this.#wantsFocus = this.props.app.isByKeyboard;
     this.props.app.isByKeyboard = false;
     if (this.props.cursor !== null) this.#show(this.#cursorRow);
@@ -86,14 +85,14 @@ export class Grid extends Component<GridProps, GridState> {
     );
   }
 
-  /** By what the page knows now, not by what was drawn last: a key may come in between. */
+  /** From the current state, not the last render: a key may come in between. */
   get #cursorRow(): number {
     const { app, folder } = this.props;
     const at = folder.shown.findIndex(({ path }) => path === app.cursor);
     return Math.max(0, at);
   }
 
-  /** Which rows are there: what is seen, and the cursor's. */
+  /** The rendered rows: visible ones, and the cursor's. */
   #drawn(): readonly number[] {
     const { length } = this.props.folder.shown;
     const { topRow, heightPx } = this.state;
@@ -126,7 +125,7 @@ export class Grid extends Component<GridProps, GridState> {
     const { app, folder } = this.props;
     const entry = folder.shown[this.#cursorRow];
     const isInRow = event.target instanceof HTMLElement && event.target.role === 'row';
-    // Buttons of the head and of a row have keys of their own.
+    // Buttons of the head and of rows handle their own keys.
     if (!isInRow || event.ctrlKey || event.metaKey) return;
     const to = this.#wanted(event.key);
     if (to !== null) this.#moveTo(to);
@@ -136,7 +135,7 @@ export class Grid extends Component<GridProps, GridState> {
     event.preventDefault();
   };
 
-  /** The row that a key leads to; null for a key that leads nowhere. */
+  /** The row that a key moves to; null for other keys. */
   #wanted(key: string): number | null {
     const page = Math.max(1, Math.floor(this.state.heightPx / ROW_PX) - 2);
     const now = this.#cursorRow;
@@ -161,7 +160,7 @@ export class Grid extends Component<GridProps, GridState> {
     this.props.app.move(entry.path);
   }
 
-  /** @returns whether it was a letter of a name */
+  /** @returns whether the key was a letter of a name */
   #type({ key, altKey, timeStamp }: KeyboardEvent): boolean {
     if (altKey || [...key].length !== 1) return false;
     const isNew = timeStamp - this.#typed.atMs > TYPING_MS;
@@ -176,7 +175,7 @@ export class Grid extends Component<GridProps, GridState> {
     return true;
   }
 
-  /** Scrolls no further than it takes. */
+  /** Scrolls a row into view, no further than necessary. */
   #show(row: number): void {
     const scroller = this.#scroller.current;
     if (scroller === null) return;
@@ -198,7 +197,7 @@ export class Grid extends Component<GridProps, GridState> {
   }
 }
 
-/** What the keys do to the row of the cursor. @returns whether this one did something */
+/** Applies a key to the cursor's row. @returns whether it did anything */
 function acted(app: FilesApp, entry: Entry, { key, shiftKey, altKey }: KeyboardEvent): boolean {
   const { rights } = app;
   app.isByKeyboard = true;
@@ -313,14 +312,14 @@ interface NameCellProps {
 }
 
 function NameCell({ entry, where, isMoving }: NameCellProps): JSX.Element {
-  // A phone has room for the first of them.
+  // A phone shows only the first of them.
   const details = [
     ...(where === null ? [] : [where.text]),
     ...(entry.isFolder ? [] : [sizeText(entry.sizeBytes)]),
     whenText(entry.modifiedMs),
   ];
   const name = h(Name, { name: entry.name });
-  // A folder is a link of its own, for a second tab; what a plain click does, the row does.
+  // A folder is a link, to open it in a new tab; the row handles a plain click.
   const address = addressOf({ path: entry.path, shows: null });
   const follow = (event: MouseEvent): void => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) event.stopPropagation();
@@ -341,7 +340,7 @@ function NameCell({ entry, where, isMoving }: NameCellProps): JSX.Element {
   );
 }
 
-/** Thumbnails come where the list stands still: a flick through ten thousand asks for none. */
+/** Loads thumbnails once the list stops scrolling: a flick through ten thousand loads none. */
 function Picture({
   entry,
   isMoving,
@@ -364,7 +363,7 @@ interface WhereIs {
   readonly text: string;
 }
 
-/** What is on the Pi, and what would wake the NAS. */
+/** Whether an entry is on the Pi or would wake the NAS. */
 function whereOf(app: FilesApp, entry: Entry): WhereIs | null {
   if (entry.isQueued) return { icon: 'waits', text: say('waitsForNas') };
   if (entry.isFolder) return pinOf(app, entry.path);

@@ -9,13 +9,13 @@ const reader = {
   mayWake: dataset['mayWake'] === 'true',
 };
 
-/** Many things may change in a moment; what is seen is drawn once. */
+/** Batches many changes into one redraw. */
 function drawSoon(draw: () => void): () => void {
   let isAsked = false;
   return () => {
     if (isAsked) return;
     isAsked = true;
-    // A hidden page has no frames, and goes on uploading.
+    // A hidden page gets no frames, but continues to upload.
     const soon = document.hidden ? setTimeout : requestAnimationFrame;
     soon(() => {
       isAsked = false;

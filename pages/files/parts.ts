@@ -3,14 +3,14 @@ import { Icon, type IconName } from './show.ts';
 import { say } from './words.ts';
 
 interface ModalProps {
-  /** What it is, to somebody who does not see it. */
+  /** For screen readers. */
   readonly label: string;
   readonly kind?: string;
   readonly onClose: () => void;
   readonly children?: ComponentChildren;
 }
 
-/** Before everything else, with the keyboard kept inside and given back at its end. */
+/** A modal dialog: keeps the focus inside and restores it at its end. */
 export class Modal extends Component<ModalProps> {
   readonly #dialog = createRef<HTMLDialogElement>();
 
@@ -19,7 +19,7 @@ export class Modal extends Component<ModalProps> {
   }
 
   override componentWillUnmount(): void {
-    // Gives the focus back, which taking the element away would not.
+    // Restores the focus, which removing the element would not.
     this.#dialog.current?.close();
   }
 
@@ -48,7 +48,7 @@ interface ButtonProps {
   readonly icon?: IconName;
   readonly label: string;
   readonly kind?: 'main' | 'danger' | 'plain';
-  /** Shows the icon alone where there is little room. */
+  /** Shows the icon only if space is short. */
   readonly isNarrow?: boolean;
   readonly isPressed?: boolean;
   readonly isDisabled?: boolean;
@@ -91,7 +91,7 @@ interface IconButtonProps {
   readonly onClick: (event: MouseEvent) => void;
 }
 
-/** A button of one sign, whose name is there for those who do not see or know it. */
+/** A button with an icon only, and its name for screen readers and as a tip. */
 export function IconButton({
   icon,
   label,

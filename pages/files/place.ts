@@ -5,14 +5,14 @@ const PAGE = '/dashboard/files';
 export const SHARED = 'Shared';
 export const SHARED_WITH_ME = 'Shared with me';
 
-/** Where the page is: a folder, and what of it is open. */
+/** The page's place: a folder, and the file open in it. */
 export interface Place {
   readonly path: string;
-  /** Name of the file that is looked at; null for none. */
+  /** Name of the open file; null for none. */
   readonly shows: string | null;
 }
 
-/** Who looks at it, as the document says. */
+/** The reader, from the document's attributes. */
 export interface Reader {
   readonly username: string;
   readonly isAdmin: boolean;
@@ -24,7 +24,7 @@ export function placeOf(search: string): Place {
   return { path: query.get('path') ?? '', shows: query.get('show') };
 }
 
-/** The address of a place, in the letters that also survive a sign-in on the way. */
+/** The address of a place, in characters that survive a sign-in on the way. */
 export function addressOf({ path, shows }: Place): string {
   const wanted = [
     ...(path === '' ? [] : [`path=${escaped(path)}`]),
@@ -33,7 +33,7 @@ export function addressOf({ path, shows }: Place): string {
   return wanted.length === 0 ? PAGE : `${PAGE}?${wanted.join('&')}`;
 }
 
-/** Where to sign in, to come back to the same place. */
+/** The sign-in's address, leading back to the same place. */
 export function signInAddress(place: Place): string {
   return `/dashboard/sign-in?next=${escaped(addressOf(place))}`;
 }
@@ -65,8 +65,8 @@ export function isWithin(path: string, folder: string): boolean {
 }
 
 /**
- * What somebody may change, by the rule of the API, which decides: this one only keeps buttons away
- * that would be refused.
+ * What the reader may change, by the API's rules. The API decides; this only hides buttons that it
+ * would refuse.
  */
 export class Rights {
   readonly #reader: Reader;
@@ -75,18 +75,18 @@ export class Rights {
     this.#reader = reader;
   }
 
-  /** Whether files can be put into a folder. @param shared what a share says of what lies in it */
+  /** Whether files can be put into a folder. @param shared a share's permission on its content */
   mayPutInto(path: string, shared: boolean | null): boolean {
     if (path === '' || path === SHARED_WITH_ME) return false;
     return this.#isOwn(path) || shared === true;
   }
 
-  /** Whether an entry may be renamed, moved or deleted. @param shared what a share says of it */
+  /** Whether an entry may be renamed, moved or deleted. @param shared a share's permission on it */
   mayWrite(path: string, shared: boolean | null): boolean {
     return !isRoot(path) && (this.#isOwn(path) || shared === true);
   }
 
-  /** Whether somebody's folder is looked at, of which only what is shared can be seen. */
+  /** Whether it is another user's folder, of which only shared entries are visible. */
   isForeign(path: string): boolean {
     return path !== '' && path !== SHARED_WITH_ME && !this.#isOwn(path);
   }
@@ -97,7 +97,7 @@ export class Rights {
   }
 }
 
-/** A home, or a folder of the house: nobody's to rename. */
+/** A user's home or a top-level folder, which nobody may rename. */
 function isRoot(path: string): boolean {
   return !path.includes('/');
 }

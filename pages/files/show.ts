@@ -13,32 +13,32 @@ export function sizeText(bytes: number): string {
   return `${written(value, digits)} ${UNITS[unit] ?? ''}`;
 }
 
-/** Date and time in the zone of the house. */
+/** Date and time in BaluPi's zone. */
 export function whenText(atMs: number): string {
   return window.balupi.when(new Date(atMs));
 }
 
-/** They turn a name's letters round, so that `exe.gpj` is read where `jpg.exe` stands. */
+/** Bidi controls, which can make `jpg.exe` look like `exe.gpj`. */
 const TURNING = /[\u202A-\u202E\u2066-\u2069]/gu;
 
-/** A name as it is shown: its own direction, and nothing that hides what it is. */
+/** A name without characters that disguise it. */
 export function nameText(name: string): string {
   return name.replace(TURNING, '\uFFFD');
 }
 
-/** A name in a sentence or a row, kept apart from the direction of what is around it. */
+/** A name in a sentence or row, isolated from the surrounding text direction. */
 export function Name({ name }: { readonly name: string }): JSX.Element {
   return h('bdi', {}, nameText(name));
 }
 
-/** What went wrong, for its reader. */
+/** A failure in the reader's language. */
 export function problemText({ code, message }: Pick<Refused, 'code' | 'message'>): string {
   if (isKey(code)) return say(code);
-  // The NAS's own words, which come in its language.
+  // The NAS's own message, in its language.
   return message === '' ? say('didNotWork') : message;
 }
 
-/** Drawn on a field of 24 by 24. */
+/** Paths in a 24 by 24 view box. */
 const DRAWN = {
   folder:
     'M3 6.5A1.5 1.5 0 0 1 4.5 5h4.6l2 2h8.4A1.5 1.5 0 0 1 21 8.5v9A1.5 1.5 0 0 1 19.5 19h-15A1.5 1.5 0 0 1 3 17.5z',
@@ -72,7 +72,7 @@ const DRAWN = {
 
 export type IconName = keyof typeof DRAWN;
 
-/** Says nothing to a screen reader: what it stands for is said beside it. */
+/** Hidden from screen readers, as there is text next to it. */
 export function Icon({
   name,
   size = 22,

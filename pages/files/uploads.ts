@@ -10,17 +10,17 @@ import {
   unfinished,
 } from './api.ts';
 
-/** Of unfinished uploads, by their ids: the version of the file. No name is kept in a browser. */
+/** Keys by upload id; values are the file's version. No name is stored in the browser. */
 const PREFIX = 'balupi-upload-';
 
-/** What this browser knows of uploads that a page before this one began. */
+/** Uploads that earlier pages in this browser began. */
 const remembered = {
-  /** @param lastModified of the file, epoch ms: another version must not go on where this one broke off */
+  /** @param lastModified of the file, epoch ms: another version must not resume this one */
   keep(id: string, lastModified: number): void {
     try {
       localStorage.setItem(`${PREFIX}${id}`, String(lastModified));
     } catch (problem) {
-      // A browser that keeps nothing begins anew after a reload, and loses no more than that.
+      // Without storage, an upload only starts from the beginning after a reload.
       if (!(problem instanceof DOMException)) throw problem;
     }
   },
@@ -33,17 +33,17 @@ const remembered = {
   },
 };
 
-/** A file that somebody chose, and where it goes. */
+/** A chosen file and its target. */
 export interface Chosen {
   readonly file: File;
   readonly folder: string;
-  /** The name it gets there. */
+  /** Its name there. */
   readonly name: string;
 }
 
 /**
- * waiting: for its turn. sending: on its way. paused: until the connection, or the Pi, is there
- * again. done: safe on the Pi. failed: somebody has to decide.
+ * waiting: for its turn. paused: until the connection or the Pi is back. done: durable on the Pi.
+ * failed: the user has to decide.
  */
 export type UploadState = 'waiting' | 'sending' | 'paused' | 'done' | 'failed';
 
@@ -55,29 +55,28 @@ export interface Upload extends Chosen {
   readonly problem: Refused | null;
 }
 
-/** Upload that broke off before this page was opened, and waits for its file. */
+/** An interrupted upload of an earlier page, which needs its file again. */
 export type BrokenOff = ChunkedList['uploads'][number];
 
-/** What is larger goes in chunks, which go on where they broke off. */
+/** Larger files are sent in resumable chunks. */
 const MOST_WHOLE_BYTES = 4 * 1_024 * 1_024;
-/** Hides the time that an answer takes; a Pi's disk has no use for more. */
+/** Hides the latency of answers; a Pi's disk does not benefit from more. */
 const MOST_AT_ONCE = 3;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 20_000;
 
-/** What one upload needs beside what it shows. */
+/** The internal state of an upload. */
 interface Work {
   upload: Upload;
   readonly abort: AbortController;
-  /** In chunks: its id on the Pi; null before it has one. */
+  /** Id of a chunked upload on the Pi; null before it has one. */
   id: string | null;
   tries: number;
 }
 
 /**
- * Sends what was chosen, a few at a time, and goes on after every break: what is small is sent
- * again under the same key, which the Pi takes once, and what is large from the last byte that is
- * safe there.
+ * Sends chosen files, a few at a time, and continues after interruptions: small files again with the
+ * same idempotency key, large ones from the last durable byte.
  */
 export class Uploads {
   readonly #changed: () => void;
@@ -97,12 +96,12 @@ export class Uploads {
     return [...this.#work.values()].map(({ upload }) => upload);
   }
 
-  /** Whether closing the page would break something off. */
+  /** Whether closing the page would interrupt an upload. */
   get isBusy(): boolean {
     return this.all.some(({ state }) => state !== 'done' && state !== 'failed');
   }
 
-  /** Asks what earlier pages left unfinished. */
+  /** Looks for uploads that earlier pages left unfinished. */
   async findBrokenOff(): Promise<void> {
     const own = new Set([...this.#work.values()].map(({ id }) => id));
     const found = await unfinished();
@@ -121,7 +120,7 @@ export class Uploads {
     this.#next();
   }
 
-  /** Whether that file is one that broke off, in the very version that it was then. */
+  /** The interrupted upload of this file, in the same version. */
   brokenOffLike(file: File): BrokenOff | undefined {
     return this.brokenOff.find(
       ({ upload_id, filename, total_size }) =>
@@ -139,7 +138,7 @@ export class Uploads {
     this.#next();
   }
 
-  /** Takes one off the list, and off the Pi what came of it. */
+  /** Removes an upload from the list, and its partial data from the Pi. */
   async drop(key: string): Promise<void> {
     const work = this.#work.get(key);
     if (work === undefined) return;
@@ -155,7 +154,7 @@ export class Uploads {
     await this.#giveUp(id);
   }
 
-  /** Takes what is over off the list. */
+  /** Removes finished uploads from the list. */
   clear(): void {
     for (const [key, { upload }] of this.#work) {
       if (upload.state === 'done' || upload.state === 'failed') this.#work.delete(key);
@@ -163,7 +162,7 @@ export class Uploads {
     this.#changed();
   }
 
-  /** The connection is back, or somebody looks at the page again: no pause is waited out. */
+  /** Ends all pauses: the connection is back, or the page is visible again. */
   goOn(): void {
     for (const end of this.#goOn.splice(0)) end();
   }
@@ -180,7 +179,7 @@ export class Uploads {
     try {
       await abortChunks(id);
     } catch (problem) {
-      // It runs out by itself within a day.
+      // It expires by itself within a day.
       if (!(problem instanceof Refused)) throw problem;
     }
   }
@@ -198,7 +197,7 @@ export class Uploads {
     }
   }
 
-  /** Until it is done, given up, or somebody has to decide. */
+  /** Runs until it is done, dropped, or the user has to decide. */
   async #run(work: Work): Promise<void> {
     const { signal } = work.abort;
     while (!signal.aborted) {
@@ -250,7 +249,7 @@ export class Uploads {
     remembered.forget(id);
   }
 
-  /** Where to go on; from the beginning where the Pi has nothing of it. */
+  /** Where to resume; the beginning if the Pi has nothing of it. */
   async #begin(work: Work): Promise<Progress> {
     const { file, folder, name } = work.upload;
     if (work.id !== null) {
@@ -270,7 +269,7 @@ export class Uploads {
     return { id: begun.upload_id, chunkBytes: begun.chunk_size, receivedBytes: 0, index: 0 };
   }
 
-  /** Longer from try to try; what the Pi asks for counts. */
+  /** Backs off; the Pi's `Retry-After` takes precedence. */
   async #pause(work: Work, { retryAfterMs }: Refused): Promise<void> {
     const ownMs = Math.min(FIRST_RETRY_MS * 2 ** work.tries, LAST_RETRY_MS);
     work.tries += 1;
@@ -304,36 +303,36 @@ interface Progress {
 
 function asRefused(problem: unknown): Refused {
   if (problem instanceof Refused) return problem;
-  // The file itself: it was moved or changed on this device meanwhile.
+  // The file was moved or changed on this device meanwhile.
   if (problem instanceof DOMException) return new Refused('file_gone', 0, problem.message, null);
   throw problem;
 }
 
-/** Statuses that a moment heals; 401 by a sign-in in another tab. */
+/** Transient statuses; 401 by a sign-in in another tab. */
 const PASSING = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504]);
 
-/** Whether it goes on by itself. */
+/** Whether to retry automatically. */
 function isPassing({ status, code }: Refused): boolean {
   if (code === 'file_gone' || code === 'disk_failing') return false;
   return PASSING.has(status);
 }
 
-/** Not by `randomUUID`, which browsers keep for https. */
+/** Not `randomUUID`, which browsers offer over https only. */
 function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Deeper than any family's folders, and no end for a link that leads into itself. */
+/** Deeper than any user's folders; stops at a link that leads into itself. */
 const MOST_DEPTH = 32;
 
 /**
- * What was dropped on the page, with the folders it lay in.
+ * The files dropped on the page, with their folders.
  *
  * @param into the folder it was dropped on
  */
 export async function droppedFiles(transfer: DataTransfer, into: string): Promise<Chosen[]> {
-  // Both are gone once the event is over, so they are taken before anything is waited for.
+  // Both are emptied after the event, so read them before any await.
   const files = [...transfer.files];
   const entries = [...transfer.items]
     .map((item) => item.webkitGetAsEntry())
@@ -343,7 +342,7 @@ export async function droppedFiles(transfer: DataTransfer, into: string): Promis
   return found.flat();
 }
 
-/** What a picker gave, also one for whole folders. */
+/** The files of a picker, also of one for folders. */
 export function pickedFiles(files: Iterable<File>, into: string): Chosen[] {
   return [...files].map((file) => {
     const [, ...above] = file.webkitRelativePath.split('/').reverse();
@@ -364,7 +363,7 @@ async function filesOf(entry: FileSystemEntry, into: string, depth: number): Pro
   return found;
 }
 
-/** A browser gives a hundred at a time, and none at the end. */
+/** Browsers return a hundred at a time, and none at the end. */
 async function childrenOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader();
   const all: FileSystemEntry[] = [];

@@ -42,7 +42,7 @@ export function Page({ app }: AppProps): JSX.Element {
   );
 }
 
-/** The browser's tab, and what a screen reader says when a folder is there. */
+/** Sets the tab's title and announces a loaded folder. */
 function useTitle(app: FilesApp): void {
   const { folder } = app;
   const name = nameText(trailOf(folder.path).at(-1)?.name ?? say('files'));
@@ -54,7 +54,7 @@ function useTitle(app: FilesApp): void {
   }, [folder, folder.isWhole]);
 }
 
-/** What files can be dropped on. */
+/** The drop target for files. */
 function DropPlace({ app }: AppProps): JSX.Element {
   const [depth, setDepth] = useState(0);
   const takes = (event: DragEvent): boolean =>
@@ -89,12 +89,12 @@ function DropPlace({ app }: AppProps): JSX.Element {
   );
 }
 
-/** Where in the folders one is, and the way back up. */
+/** The breadcrumbs. */
 function Trail({ app }: AppProps): JSX.Element {
   const { path } = app.place;
   const isForeign = app.rights.isForeign(path);
   const top = isForeign ? { path: SHARED_WITH_ME, name: SHARED_WITH_ME } : null;
-  // Of somebody else's folders only those that are shared can be opened.
+  // Of another user's folders only shared ones can be opened.
   const below = trailOf(path).slice(isForeign ? 1 : 0);
   const all = [{ path: '', name: say('files') }, ...(top === null ? [] : [top]), ...below];
   const go = (to: string) => (event: MouseEvent) => {
@@ -167,7 +167,7 @@ interface PickerProps extends AppProps {
   readonly attributes: Readonly<Record<string, string | boolean>>;
 }
 
-/** A button, and the field behind it that only a browser can open. */
+/** A button for a hidden file input. */
 function Picker({ app, id, attributes }: PickerProps): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
   const { icon, label, kind, isNarrow } = PICKERS[id];
@@ -175,7 +175,7 @@ function Picker({ app, id, attributes }: PickerProps): JSX.Element {
     const input = field.current;
     if (input === null) return;
     app.put(pickedFiles(input.files ?? [], app.folder.path));
-    // The same file can be chosen again.
+    // So that the same file can be chosen again.
     input.value = '';
   };
   return h(
@@ -219,7 +219,7 @@ function Search({ app }: AppProps): JSX.Element {
   );
 }
 
-/** The folder, or why there is none to see. */
+/** The folder, or why it cannot be shown. */
 function List({ app }: AppProps): JSX.Element {
   const { folder } = app;
   if (folder.entries.length === 0) {
@@ -249,7 +249,7 @@ function Empty({ app }: AppProps): JSX.Element {
   );
 }
 
-/** The pages of the house, in the order of their menu. */
+/** The pages, in the menu's order. */
 const PAGES: readonly {
   readonly path: string;
   readonly name: Key;
@@ -265,10 +265,10 @@ const PAGES: readonly {
   { path: '/dashboard/system', name: 'system' },
 ];
 
-/** From here up the head has room for the menu, as on the other pages. */
+/** From this width on the menu fits in the head, as on the other pages. */
 const WIDE = matchMedia('(min-width: 1181px)');
 
-/** Whether the menu is in the head; else it is below the thumb. */
+/** Whether the menu is in the head; else it is at the bottom. */
 function useIsWide(): boolean {
   const [isWide, setWide] = useState(WIDE.matches);
   useEffect(() => {
@@ -319,12 +319,12 @@ function Head({ app, isWide }: AppProps & { readonly isWide: boolean }): JSX.Ele
   );
 }
 
-/** Past the menu, for whoever goes by the keyboard. */
+/** Skips the menu, for keyboard users. */
 function skip(): void {
   document.querySelector('main')?.focus();
 }
 
-/** The way to the other pages. */
+/** Links to the other pages. */
 function Menu(): JSX.Element {
   const here = useRef<HTMLAnchorElement>(null);
   useEffect(() => here.current?.scrollIntoView({ block: 'nearest', inline: 'center' }), []);
@@ -338,7 +338,7 @@ function Menu(): JSX.Element {
   );
 }
 
-/** Every language that there is a catalogue for, under the name it gives itself. */
+/** Every language with a catalogue, under its own name. */
 function Language(): JSX.Element {
   const onChange = (event: Event): void => {
     keep('balupi_language', (event.currentTarget as HTMLSelectElement).value);
@@ -363,15 +363,15 @@ function changeLook(): void {
   keep('balupi_look', look);
 }
 
-/** As the other pages keep it. */
+/** Stores a choice as the other pages do. */
 function keep(name: string, value: string): void {
   document.cookie = `${name}=${value}; path=/dashboard; samesite=strict; max-age=31536000`;
 }
 
-/** What is to be known before the list is read; nothing where all is well. */
+/** Notes above the list; none if all is well. */
 function Notes({ app }: AppProps): JSX.Element {
   const { notice, folder, isSignedOut } = app;
-  // Where nothing of the folder is here, its problem stands in its place.
+  // If nothing of the folder is here, its problem takes the list's place.
   const problem = folder.entries.length > 0 && !isSignedOut ? folder.problem : null;
   return h(
     'div',
@@ -393,7 +393,7 @@ function Notes({ app }: AppProps): JSX.Element {
 }
 
 function SignedOut({ app }: AppProps): JSX.Element {
-  // In another tab: what is being uploaded here goes on once somebody has signed in there.
+  // In another tab: uploads here continue once the user has signed in there.
   const target = app.uploads.isBusy ? { target: '_blank', rel: 'opener' } : {};
   return h(
     Note,
@@ -403,7 +403,7 @@ function SignedOut({ app }: AppProps): JSX.Element {
   );
 }
 
-/** The NAS sleeps: what that means here, and the way to wake it for whom it lets. */
+/** The NAS sleeps: what that means here, and a button to wake it for those who may. */
 function Asleep({ app }: AppProps): JSX.Element | null {
   const { nas, folder } = app;
   if (nas === null || nas.online) return null;
@@ -422,14 +422,14 @@ function WakeButton({ app }: AppProps): JSX.Element | null {
   return h(Button, { label: say('wakeTheNas'), onClick: () => void app.wake() });
 }
 
-/** @param seconds since the NAS last told of the folder */
+/** @param seconds since the NAS last listed the folder */
 function toldAgo(seconds: number | null): string | null {
   if (seconds === null || seconds < 60) return null;
   const when = whenText(Date.now() - seconds * 1_000);
   return say('listOf', { when });
 }
 
-/** What of the queue concerns its owner: the page Uploads has the rest. */
+/** The part of the queue that concerns its owner; the page Uploads has the rest. */
 function Uploads({ app }: AppProps): JSX.Element | null {
   const { sync } = app;
   if (sync === null) return null;
@@ -453,7 +453,7 @@ function Uploads({ app }: AppProps): JSX.Element | null {
   );
 }
 
-/** An upload that a page before this one began. */
+/** An interrupted upload of an earlier page. */
 function Broken({ app, upload }: AppProps & { readonly upload: BrokenOff }): JSX.Element {
   const { upload_id, filename, target_path, received_bytes, total_size } = upload;
   const percent = written((100 * received_bytes) / Math.max(1, total_size), 0);
@@ -491,7 +491,7 @@ function Broken({ app, upload }: AppProps & { readonly upload: BrokenOff }): JSX
   );
 }
 
-/** Why a folder cannot be seen, and what can be done about it. */
+/** Why a folder cannot be shown, and what to do about it. */
 function Problem({ app, problem }: AppProps & { readonly problem: Refused }): JSX.Element | null {
   if (app.isSignedOut) return null;
   const isAsleep = problem.code === 'nas_asleep';
@@ -515,9 +515,9 @@ function Problem({ app, problem }: AppProps & { readonly problem: Refused }): JS
   );
 }
 
-/** What a list can show without becoming one more thing to scroll through. */
+/** More would make the list one more thing to scroll through. */
 const MOST_SHOWN = 60;
-/** What somebody wants to see first. */
+/** Sort order, most interesting first. */
 const RANK: Readonly<Record<UploadState, number>> = {
   failed: 0,
   sending: 1,
@@ -526,7 +526,7 @@ const RANK: Readonly<Record<UploadState, number>> = {
   done: 3,
 };
 
-/** What is being uploaded, below the list. */
+/** Running uploads, below the list. */
 function UploadPanel({ app }: AppProps): JSX.Element | null {
   const [isOpen, setOpen] = useState(true);
   const { all } = app.uploads;

@@ -166,7 +166,7 @@ describe('The command balupi', function () {
     assert.ok(!kept.includes('Correct-Horse'));
   });
 
-  it('makes a setup code for a house that is not set up, and none for one that is', () => {
+  it('makes a setup code for a BaluPi that is not set up, and none for one that is', () => {
     const data = join(folder, 'new-house');
     const made = balupi(['setup-code'], '', { BALUPI_DATA_DIR: data });
     assert.match(made.out, /^[0-9A-Z]{5}-[0-9A-Z]{5}\n$/);

@@ -7,7 +7,7 @@ import { ServerRows } from '../../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
 
-describe('A look at the shell into the database of a running house', () => {
+describe('A look at the shell into the database of a running BaluPi', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-known-mac-'));
   const file = join(folder, 'queue.db');
   let store: Store;
@@ -37,7 +37,7 @@ describe('A look at the shell into the database of a running house', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('finds the address there, and leaves the log where the house writes on', () => {
+  it('finds the address there, and leaves the log where BaluPi writes on', () => {
     const log = statSync(`${file}-wal`).ino;
     const before = readdirSync(folder).sort();
     const done = spawnSync(process.execPath, [join('dist', 'deploy', 'cli.js'), 'doctor'], {

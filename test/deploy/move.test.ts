@@ -54,7 +54,7 @@ describe('Moving the data', function () {
     return `[Unit]\nRequiresMountsFor=${data}\n[Service]\nReadWritePaths=${data}\nRestartSteps=6\n`;
   }
 
-  /** A data folder as a house leaves it. */
+  /** A data folder as a BaluPi leaves it. */
   function begin(): void {
     DataFolder.open(from).close();
     const cache = join(from, 'cache', 'ab');
@@ -259,7 +259,7 @@ describe('Moving the data', function () {
   });
 });
 
-describe('A house that was moved', function () {
+describe('A BaluPi that was moved', function () {
   this.timeout(120_000);
 
   it('goes on where it was, and does not start in what it left', async () => {

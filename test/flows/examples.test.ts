@@ -18,7 +18,7 @@ const MOST_NODES = 12;
 const CONFIG_KEYS = ['store', 'nas', 'mydb', 'broker', 'postgreSQLConfig'];
 /** One has no input to send anything to, the other asks a file and no room. */
 const WITHOUT_ACTS = ['balupi-events', 'balupi-sql'];
-/** Config nodes no shipped flow has: the house's own, to be completed after the import. */
+/** Config nodes no shipped flow has: an installation's own, to be completed after the import. */
 const OF_THE_HOUSE = ['mqtt-broker', 'postgreSQLConfig'];
 /** Names packages of others to the editor, which imports nothing of it. */
 const PALETTE = 'global-config';

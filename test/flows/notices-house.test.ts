@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { HttpSink } from '../fakes/http-sink.ts';
 
-describe('The flow that tells a service of the house', function () {
+describe('The flow that tells a service of this home', function () {
   this.timeout(120_000);
   const service = new HttpSink();
   let balupi: BootedBaluPi;
@@ -44,7 +44,7 @@ describe('The flow that tells a service of the house', function () {
     assert.ok(!JSON.stringify(service.taken).includes('alice'));
   });
 
-  it('says in whole what everybody may know, in the language of the house', async () => {
+  it('says in whole what everybody may know, in the language of this BaluPi', async () => {
     const token = await balupi.signIn('admin');
     await balupi.nas.sleep('suspend');
     for (let status = 0; status !== 200;) {

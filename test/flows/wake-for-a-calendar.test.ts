@@ -30,7 +30,7 @@ describe('The example that wakes the NAS for a calendar', () => {
     assert.ok(!goesOn('DTSTART;VALUE=DATE:20260222', 'SUMMARY:DTSTART:20260222T143500Z'));
   });
 
-  it('takes a time without a zone for one of the house', () => {
+  it('takes a time without a zone for one of the home', () => {
     const local = new Date(NOW + 5 * 60_000);
     const part = (value: number): string => String(value).padStart(2, '0');
     const date = `${local.getFullYear()}${part(local.getMonth() + 1)}${part(local.getDate())}`;

@@ -13,7 +13,7 @@ interface Entry {
   readonly address: string | null;
 }
 
-/** What the house tells a webhook is in its log by then. */
+/** What BaluPi tells a webhook is in its log by then. */
 const KINDS = ['nas_asleep', 'upload_delivered'];
 
 describe('GET /api/activity', function () {

@@ -54,7 +54,7 @@ interface Waiting {
   readonly state: string;
 }
 
-describe('A backup of a running house', function () {
+describe('A backup of a running BaluPi', function () {
   this.timeout(120_000);
   let pi: BootedBaluPi;
   let plug: PracticePlug;
@@ -223,7 +223,7 @@ describe('A backup of a running house', function () {
     );
   }
 
-  it('put into an empty folder is the house as it was', async () => {
+  it('put into an empty folder is BaluPi as it was', async () => {
     await metered();
     await asleep();
     for (const name of ['a', 'b', 'c']) await upload(`${name}.txt`, `the text of ${name}`);
@@ -394,7 +394,7 @@ describe('A backup of a running house', function () {
     assert.deepEqual(onNas(), { 'a.txt': 'old', 'b.txt': 'newer' });
   });
 
-  it('onto a house that never knew its uploads lets them wait for their owner', async () => {
+  it('onto a BaluPi that never knew its uploads lets them wait for their owner', async () => {
     await asleep();
     await upload('a.txt', 'of the old Pi');
     const file = await backUp();
@@ -545,7 +545,7 @@ describe('A backup that breaks off', () => {
     rmSync(data, { recursive: true });
   });
 
-  /** A house that answers with these bytes and goes away. */
+  /** A BaluPi that answers with these bytes and goes away. */
   async function made(answer: Buffer, passphrase: string | null): Promise<unknown> {
     const server = createServer((socket) => {
       socket.once('data', () => socket.end(answer));

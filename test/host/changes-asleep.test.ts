@@ -31,7 +31,7 @@ interface Conflict {
   readonly detail?: string;
 }
 
-describe('Changes while the NAS sleeps, through the running house', function () {
+describe('Changes while the NAS sleeps, through a running BaluPi', function () {
   this.timeout(60_000);
   let pi: BootedBaluPi;
   let token: string;

@@ -12,12 +12,12 @@ import { PracticeNas } from '../practice/nas/practice-nas.ts';
 const AHEAD = Date.parse('2035-03-01T12:00:00Z');
 const MINUTE_MS = 60_000;
 
-describe('A house whose clock was once ahead', () => {
+describe('A BaluPi whose clock was once ahead', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-clock-'));
   const warnings: string[] = [];
   let nas: PracticeNas;
   let clock: ManualClock;
-  let house: App;
+  let app: App;
   let isSynchronized = false;
   let startsFromGuess = true;
 
@@ -36,7 +36,7 @@ describe('A house whose clock was once ahead', () => {
   const open = async (startMs: number): Promise<void> => {
     clock = new ManualClock(startMs);
     const quiet = (): void => {};
-    house = new App({
+    app = new App({
       settings: settings(),
       clock,
       log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
@@ -50,7 +50,7 @@ describe('A house whose clock was once ahead', () => {
         palette: () => [],
       },
     });
-    await house.start();
+    await app.start();
   };
 
   before(async () => {
@@ -60,12 +60,12 @@ describe('A house whose clock was once ahead', () => {
     nas = new PracticeNas({ clock: real, storageFolder: join(folder, 'nas') });
     await nas.start();
     await open(AHEAD);
-    await house.stop();
+    await app.stop();
     await open(Date.now());
   });
 
   after(async () => {
-    await house.stop();
+    await app.stop();
     await nas.stop();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -77,18 +77,18 @@ describe('A house whose clock was once ahead', () => {
         ...{ deviceNumber: 1, monotonicMs, powerMw: 60_000, voltageMv: null, currentMa: null },
         ...{ todayWh: null, monthWh: null, relay: 'on' as const },
       };
-      house.services.energy.record([reading]);
+      app.services.energy.record([reading]);
       await clock.advance(MINUTE_MS);
     }
     const [toMs, fromMs] = [clock.nowMs(), clock.nowMs() - 3_600_000];
-    const stored = house.data.energy
+    const stored = app.data.energy
       .prepare('SELECT count(*) AS n FROM energy_samples WHERE place BETWEEN ? AND ?')
       .get(Math.floor(fromMs / 1_000) * 65_536, Math.floor(toMs / 1_000) * 65_536);
     return Number(stored?.['n']);
   };
   const verdict = async (token: string): Promise<string> =>
-    (await verdictOf(house.services.accounts, token)).kind;
-  const clockWord = (): unknown => house.services.system.health().checks['clock'];
+    (await verdictOf(app.services.accounts, token)).kind;
+  const clockWord = (): unknown => app.services.system.health().checks['clock'];
 
   it('says so, and believes in no time that only one of the two tells', async () => {
     assert.equal(clockWord(), 'clock_unsynced');
@@ -112,7 +112,7 @@ describe('A house whose clock was once ahead', () => {
   });
 
   it('moves what it metered to where it belongs, when it began ahead and is set back', async () => {
-    await house.stop();
+    await app.stop();
     await nas.wake();
     [isSynchronized, startsFromGuess] = [false, false];
     await open(AHEAD + 365 * 86_400_000);
@@ -121,7 +121,7 @@ describe('A house whose clock was once ahead', () => {
     isSynchronized = true;
     assert.equal(await verdict(nas.accounts.accessToken('alice')), 'caller');
     assert.ok((await meter(2)) >= 6);
-    const ahead = house.data.energy
+    const ahead = app.data.energy
       .prepare('SELECT count(*) AS n FROM energy_samples WHERE at_s > ?')
       .get(Math.floor(clock.nowMs() / 1_000) + 3_600);
     assert.equal(ahead?.['n'], 0);

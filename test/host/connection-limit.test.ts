@@ -112,7 +112,7 @@ describe('The room for connections', () => {
     assert.equal(left(lines), MOST / 2 - 6);
   });
 
-  it('counts signed-in requests by their user, so that a house behind one address is not one', async () => {
+  it('counts signed-in requests by their user, so that a home behind one address is not one', async () => {
     const house = connectMany(30, '192.0.2.1');
     for (const [at, line] of house.entries()) {
       ask(line);

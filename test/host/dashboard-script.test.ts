@@ -79,7 +79,7 @@ describe('What pages write with', () => {
     }
   });
 
-  it('knows days and times of the house, also where the clocks change', () => {
+  it('knows days and times of the home, also where the clocks change', () => {
     const { dayOf, clockOf, momentOf } = writing('en', ['en-GB']);
     for (const moment of ['2026-03-29T00:45:00Z', '2026-03-29T01:15:00Z', '2026-10-25T03:00:00Z']) {
       assert.equal(momentOf(`${dayOf(moment)}T${clockOf(moment)}`), moment);

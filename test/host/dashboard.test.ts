@@ -35,7 +35,7 @@ const OWN_ICONS = ['favicon.svg', 'favicon.ico', 'apple-touch-icon.png'].map(
   (name) => `/dashboard/${name}`,
 );
 
-describe('The Dashboard’s door', function () {
+describe('The Dashboard’s auth', function () {
   this.timeout(40_000);
   let pi: BootedBaluPi;
 
@@ -126,7 +126,7 @@ describe('The Dashboard’s door', function () {
       }
     });
 
-    it('links both in the head of the sign-in, with the colour of the house', async () => {
+    it('links both in the head of the sign-in, with the colour of this BaluPi', async () => {
       const page = await (await get('/dashboard/sign-in', DOCUMENT)).text();
       for (const part of ['rel="manifest"', 'rel="icon"', 'rel="apple-touch-icon"', '#0b4f3a']) {
         assert.ok(page.includes(part), part);
@@ -348,7 +348,7 @@ describe('The Dashboard’s door', function () {
       assert.equal(plain.headers.get('content-encoding'), null);
     });
 
-    it('tells its scripts the language of the reader and the zone of the house', async () => {
+    it('tells its scripts the language of the reader and the zone of this BaluPi', async () => {
       for (const [language, preferred] of [
         ['de', { 'Accept-Language': 'de-AT' }],
         ['en', { 'Accept-Language': 'de-AT', Cookie: `${cookie}; balupi_language=en` }],

@@ -15,7 +15,7 @@ interface Finding {
 const PAGE = 'dashboard-system-opened';
 const TABLE = 'dashboard-system-doctor-table';
 
-describe('The doctor of a running house', function () {
+describe('The doctor of a running BaluPi', function () {
   this.timeout(60_000);
   let pi: BootedBaluPi;
 

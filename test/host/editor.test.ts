@@ -15,13 +15,13 @@ interface FlowNode {
   readonly [key: string]: unknown;
 }
 
-describe("The editor's door", () => {
+describe("The editor's sign-in", () => {
   it('takes no password that it did not give out itself as a ticket', async () => {
-    const door = new EditorAuth({
+    const editor = new EditorAuth({
       editorSignIn: () => Promise.resolve(null),
       editorUser: () => Promise.resolve(true),
     });
-    const { authenticate } = door.auth as {
+    const { authenticate } = editor.auth as {
       authenticate: (username: string, password: string) => Promise<unknown>;
     };
     assert.equal(await authenticate('admin', 'Practice-admin-1'), null);

@@ -12,7 +12,7 @@ const MB = 1_000_000;
 /** What more a process may hold for it, at its worst moment. */
 const MOST_BYTES = 60 * MB;
 
-describe('A folder of 100,000 files, 30 MB of JSON, through the whole house', function () {
+describe('A folder of 100,000 files, 30 MB of JSON, through a whole BaluPi', function () {
   this.timeout(240_000);
   let booted: BootedBaluPi;
   let nas: LargeNas;

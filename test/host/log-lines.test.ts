@@ -15,7 +15,7 @@ const SETTINGS = {
 };
 const WAIT_MS = 30_000;
 
-describe('What a house tells its log', function () {
+describe('What BaluPi tells its log', function () {
   this.timeout(90_000);
   let pi: BootedBaluPi;
   let token: string;
@@ -67,7 +67,7 @@ describe('What a house tells its log', function () {
     await until('BaluPi to see the NAS asleep', async () => !(await isOnline()), WAIT_MS);
   }
 
-  it('that it started, how, and no alarm of a house that is well', async () => {
+  it('that it started, how, and no alarm of a BaluPi that is well', async () => {
     await said(
       /^\[info\] start: BaluPi [\d.]+, Node\.js [\d.]+, ready after [\d.]+ s; the first run\.$/m,
     );

@@ -8,7 +8,7 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 const MB = 1_000_000;
 const BYTES = Buffer.alloc(3 * MB, 'kept for the night ');
 
-describe('A house that is short of memory', function () {
+describe('A BaluPi that is short of memory', function () {
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), 'balupi-memory-'));
   const told = join(folder, 'rss');

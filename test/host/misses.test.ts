@@ -8,7 +8,7 @@ const SETTINGS = {
 };
 const SIZE = 300_000;
 
-describe('A file that is not kept, through the whole house', function () {
+describe('A file that is not kept, through a whole BaluPi', function () {
   this.timeout(90_000);
   let booted: BootedBaluPi;
   let token: string;

@@ -60,7 +60,7 @@ describe('Nightly backups', () => {
   });
 });
 
-describe('A nightly backup of a running house', function () {
+describe('A nightly backup of a running BaluPi', function () {
   this.timeout(120_000);
   let pi: BootedBaluPi;
   let disk: string;
@@ -264,7 +264,7 @@ describe('A nightly backup of a running house', function () {
     assert.ok(!existsSync(join(pi.folder, 'nas', 'bob', 'BaluPi backups')));
   });
 
-  /** What lies in the queue of a house that was made from that backup. */
+  /** What lies in the queue of a BaluPi that was made from that backup. */
   async function bodiesIn(file: string, data: string): Promise<readonly string[]> {
     const child = spawn(
       process.execPath,

@@ -17,7 +17,7 @@ function subscription(endpoint: string, name = 'Phone') {
   return { name, endpoint, p256dh, auth: randomBytes(16).toString('base64url') };
 }
 
-describe('Notices, through the running house', function () {
+describe('Notices, through a running BaluPi', function () {
   this.timeout(60_000);
   let pi: BootedBaluPi;
   let alice: string;
@@ -104,7 +104,7 @@ describe('Notices, through the running house', function () {
     assert.deepEqual(await devices(alice), []);
   });
 
-  it('send to no address of the house, however it is written', async () => {
+  it('send to no address of the home, however it is written', async () => {
     for (const endpoint of [
       ...['https://127.0.0.1/x', 'https://192.168.178.53/x', 'http://push.example.com/x'],
       ...['https://localhost/x', 'https://[::1]/x', 'https://push.example.com:8000/x'],

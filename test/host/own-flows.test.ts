@@ -107,7 +107,7 @@ describe('Flows of an owner', function () {
     return await answered.text();
   }
 
-  it('tell the time of the house, whatever the machine is set to', async () => {
+  it('tell the time of the home, whatever the machine is set to', async () => {
     const hour = new Intl.DateTimeFormat('en', {
       ...{ hour: 'numeric', hourCycle: 'h23', timeZone: 'Pacific/Kiritimati' },
     }).format(0);

@@ -149,7 +149,7 @@ describe('Phones and desktops that pair through the Pi', function () {
     await online(true);
   });
 
-  it('have a rate of their own by address, so that nobody uses up the house’s', async () => {
+  it('have a rate of their own by address, so that nobody uses up everybody’s', async () => {
     const from = '127.0.6.1';
     const statuses: number[] = [];
     for (let turn = 0; turn < 4; turn += 1) {

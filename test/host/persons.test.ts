@@ -24,7 +24,7 @@ describe('Who comes in', function () {
     readonly body: Readonly<Record<string, unknown>>;
   }
 
-  /** From an address of this machine, as another device of the house would. */
+  /** From an address of this machine, as another device of the home would. */
   async function ask(
     path: string,
     body: object | null,

@@ -21,7 +21,7 @@ interface Days {
   }[];
 }
 
-describe('Fetching while the NAS is awake anyway, through the whole house', function () {
+describe('Fetching while the NAS is awake anyway, through a whole BaluPi', function () {
   this.timeout(60_000);
   let booted: BootedBaluPi;
   let token: string;

@@ -13,7 +13,7 @@ const ODD_NAMES = [
   '\u200fj',
 ];
 
-describe('Reading through the whole house', function () {
+describe('Reading through a whole BaluPi', function () {
   this.timeout(60_000);
   let booted: BootedBaluPi;
   let token: string;

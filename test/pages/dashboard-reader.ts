@@ -35,7 +35,7 @@ export interface ReaderOptions {
   readonly locale?: string;
   readonly look?: 'light' | 'dark';
   readonly width?: number;
-  /** The browser's zone, wherever the house is. */
+  /** The browser's zone, wherever BaluPi is. */
   readonly timezoneId?: string;
 }
 

@@ -9,7 +9,7 @@ import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { DemoWorld } from '../practice/demo-world.ts';
 
 const SERVER = resolve('dist', 'server.js');
-/** Where the house is; browsers may be anywhere. */
+/** Where BaluPi is; browsers may be anywhere. */
 export const ZONE = 'Europe/Berlin';
 /** As `deploy/run.mjs` starts it. */
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];

@@ -3,15 +3,22 @@ import type { Locator, Page } from 'playwright-core';
 import { ESTIMATED_HOURS_AGO } from '../practice/demo-past.ts';
 import { BrokenLine } from './broken-line.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, type ReaderOptions, settled, signedIn, textOf } from './dashboard-reader.ts';
+import {
+  DRAWN,
+  type Reader,
+  type ReaderOptions,
+  settled,
+  signedIn,
+  textOf,
+} from './dashboard-reader.ts';
 import { DashboardWorld, ZONE } from './dashboard-world.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A zone in which the day and the hour are others than in the house. */
+/** A zone in which the day and the hour are others than at home. */
 const AWAY = 'America/New_York';
 
-/** The local day of the house, `YYYY-MM-DD`. */
+/** The local day of the home, `YYYY-MM-DD`. */
 function dayOf(atMs: number): string {
   return new Intl.DateTimeFormat('en-CA', { timeZone: ZONE, dateStyle: 'short' }).format(atMs);
 }
@@ -251,7 +258,7 @@ describe('The past on the page Energy, in a browser', function () {
   });
 
   for (const locale of ['en-GB', 'en-US', 'de-DE']) {
-    it(`writes dates and numbers as ${locale} does, and times of the house, from elsewhere`, async () => {
+    it(`writes dates and numbers as ${locale} does, and times of the home, from elsewhere`, async () => {
       const { page, complaints } = await signIn(
         'admin',
         { locale, timezoneId: AWAY },
@@ -322,7 +329,7 @@ describe('The past on the page Energy, in a browser', function () {
     await page.context().close();
   });
 
-  it('takes a price for whole days of the house, says what has a cost, and recalculates', async () => {
+  it('takes a price for whole days of the home, says what has a cost, and recalculates', async () => {
     const { page } = admin;
     await show(page, '');
     const form = page.locator('form.bp-form:has([name=cents])');

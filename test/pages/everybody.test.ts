@@ -53,7 +53,7 @@ const STATES_OF_ADMINS: States = {
   ],
 };
 
-/** Every page that the house has, as its menu names them. */
+/** Every page that BaluPi has, as its menu names them. */
 async function placesOf(page: Page): Promise<string[]> {
   await page.waitForSelector('.bp-nav a');
   return await page.$$eval('.bp-nav a', (links) =>

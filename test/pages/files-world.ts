@@ -18,7 +18,7 @@ export interface FilesReaderOptions extends ReaderOptions {
 
 const kept = new Map<string, Awaited<ReturnType<BrowserContext['storageState']>>>();
 
-/** Opens the page Files as that user, who signed in once: a house has few sign-ins a minute. */
+/** Opens the page Files as that user, who signed in once: a BaluPi allows few sign-ins a minute. */
 export async function filesReader(
   browser: Browser,
   balupi: DashboardWorld,

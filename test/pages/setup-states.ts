@@ -14,7 +14,7 @@ import {
   type Base,
   codePage,
   donePage,
-  housePage,
+  zonePage,
   indexPage,
   keysPage,
   type NasShown,
@@ -63,9 +63,9 @@ function sections(language: Language, base: Base): [string, string][] {
   const outranked = { ...plain, outranked: ['BALUPI_ONE', 'BALUPI_OTHER'] };
   const plugs = { hasAccount: true, plugs: PLUGS };
   const states: [string, string][] = [
-    ['house', housePage({ ...plain, zone: 'Europe/Berlin' })],
-    ['house, refused', housePage({ ...bad, zone: 'Europe/Berlin' })],
-    ['house, outranked', housePage({ ...outranked, zone: 'Europe/Berlin' })],
+    ['house', zonePage({ ...plain, zone: 'Europe/Berlin' })],
+    ['house, refused', zonePage({ ...bad, zone: 'Europe/Berlin' })],
+    ['house, outranked', zonePage({ ...outranked, zone: 'Europe/Berlin' })],
     ...nasStates(plain, words).map(([name, shown]): [string, string] => [name, nasPage(shown)]),
     ['account', accountPage({ ...plain, hasAccount: false })],
     ['account, refused', accountPage({ ...bad, hasAccount: true })],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
-import { EmptyHouse, TAPO } from '../fakes/empty-house.ts';
+import { FreshPi, TAPO } from '../fakes/fresh-pi.ts';
 import {
   asleepPage,
   startingPage,
@@ -48,21 +48,21 @@ const LEAST_CONTRAST = `(() => {
 describe('The first start in a browser', function () {
   this.timeout(180_000);
   const browser = browserOf(this);
-  let house: EmptyHouse;
+  let fresh: FreshPi;
   let reader: Reader;
   let page: Page;
 
   before(async () => {
-    house = await EmptyHouse.start();
+    fresh = await FreshPi.start();
     const context = await browser().newContext({
       ...{ locale: 'de-DE', viewport: { width: 1000, height: 900 } },
     });
-    reader = await readerIn(context, house.url);
+    reader = await readerIn(context, fresh.url);
     ({ page } = reader);
   });
 
   after(async () => {
-    await house.stop();
+    await fresh.stop();
   });
 
   /** Looks at the page as it is, at the widths of a desk and of a phone, light and dark. */
@@ -85,14 +85,14 @@ describe('The first start in a browser', function () {
   const press = (name: string): Promise<void> => page.getByRole('button', { name }).click();
 
   it('begins at the bare address with the code', async () => {
-    await page.goto(`${house.url}/`);
+    await page.goto(`${fresh.url}/`);
     await page.waitForURL('**/dashboard/setup');
     await wellMade();
     await picture(page, 'setup-code');
     await page.getByLabel('Einrichtungscode').fill('12345-67890');
     await press('Weiter');
     assert.match(await textOf(page, '[role=alert]'), /nicht der Einrichtungscode/);
-    await page.getByLabel('Einrichtungscode').fill(house.code.toLowerCase());
+    await page.getByLabel('Einrichtungscode').fill(fresh.code.toLowerCase());
     // By the keyboard alone: the field is where the cursor is.
     await page.keyboard.press('Enter');
     await page.waitForURL('**/dashboard/setup/house');
@@ -106,15 +106,15 @@ describe('The first start in a browser', function () {
   });
 
   it('finds the NAS, starts again by itself, and comes back', async () => {
-    await page.getByLabel('Adresse des NAS').fill(house.nas.url);
+    await page.getByLabel('Adresse des NAS').fill(fresh.nas.url);
     await press('Fragen');
     await page.getByText('Dort antwortet BaluHost.').waitFor();
     await wellMade();
-    await page.getByLabel('MAC-Adresse, um es zu wecken').fill(house.nas.macAddress);
+    await page.getByLabel('MAC-Adresse, um es zu wecken').fill(fresh.nas.macAddress);
     await picture(page, 'setup-nas');
     await press('Dieses NAS verwenden');
     await page.waitForURL('**/dashboard/setup/admin');
-    await house.started(2);
+    await fresh.started(2);
     await wellMade();
   });
 
@@ -162,7 +162,7 @@ describe('The first start in a browser', function () {
   });
 
   it('shows no number of what nobody knows yet', async () => {
-    await page.goto(`${house.url}/dashboard/nas`);
+    await page.goto(`${fresh.url}/dashboard/nas`);
     const reads = page.locator('.bp-tile:has-text("Zugriffe: noch nichts gelesen")');
     await reads.waitFor();
     assert.match((await reads.textContent()) ?? '', /–/);
@@ -179,7 +179,7 @@ describe('The first start in a browser', function () {
     await picture(page, 'settings');
     await page.getByRole('link', { name: 'Ändern: Das NAS' }).click();
     await wellMade();
-    await page.goto(`${house.url}/dashboard/setup`);
+    await page.goto(`${fresh.url}/dashboard/setup`);
     await page.waitForURL('**/dashboard/setup/account', { waitUntil: 'commit' });
   });
 
@@ -197,22 +197,22 @@ describe('A second factor at the pages, where the NAS was found', function () {
   this.timeout(120_000);
   const browser = browserOf(this);
   const ERNA = { username: 'erna', password: 'Practice-erna-1', twoFactorCode: '135791' } as const;
-  let house: EmptyHouse;
+  let fresh: FreshPi;
   let reader: Reader;
   let page: Page;
 
   before(async () => {
-    house = await EmptyHouse.start({ isNasNear: true });
-    await house.nas.addUser({ id: 31, role: 'admin', ...ERNA });
+    fresh = await FreshPi.start({ isNasNear: true });
+    await fresh.nas.addUser({ id: 31, role: 'admin', ...ERNA });
     const context = await browser().newContext({
       ...{ locale: 'de-DE', viewport: { width: 390, height: 844 } },
     });
-    reader = await readerIn(context, house.url);
+    reader = await readerIn(context, fresh.url);
     ({ page } = reader);
   });
 
   after(async () => {
-    await house.stop();
+    await fresh.stop();
   });
 
   const press = (name: string): Promise<void> => page.getByRole('button', { name }).click();
@@ -231,16 +231,16 @@ describe('A second factor at the pages, where the NAS was found', function () {
   }
 
   it('begins with a NAS that is found by itself, with its MAC address', async () => {
-    await page.goto(house.url);
-    await page.getByLabel('Einrichtungscode').fill(house.code);
+    await page.goto(fresh.url);
+    await page.getByLabel('Einrichtungscode').fill(fresh.code);
     await press('Weiter');
     await page.waitForURL('**/dashboard/setup/house');
     await press('Weiter');
     await press('Im Netz suchen');
-    const found = page.locator('fieldset', { hasText: house.nas.url });
+    const found = page.locator('fieldset', { hasText: fresh.nas.url });
     await found.waitFor();
     assert.match((await found.textContent()) ?? '', /Version1\.38.*Zustandwach/);
-    assert.equal(await found.getByLabel(/MAC/).inputValue(), house.nas.macAddress);
+    assert.equal(await found.getByLabel(/MAC/).inputValue(), fresh.nas.macAddress);
     assert.equal(await page.evaluate(TOO_WIDE), false);
     assert.deepEqual(await seriousFaults(page), []);
     await found.getByRole('button').click();
@@ -261,14 +261,14 @@ describe('A second factor at the pages, where the NAS was found', function () {
   });
 
   it('is asked for at the sign-in of the dashboard, which then shows what was asked for', async () => {
-    await page.goto(`${house.url}/dashboard/plugs`);
+    await page.goto(`${fresh.url}/dashboard/plugs`);
     await page.waitForSelector(DRAWN);
     await press('Abmelden');
     await page.waitForURL('**/dashboard/sign-in');
-    await page.goto(`${house.url}/dashboard/plugs`);
+    await page.goto(`${fresh.url}/dashboard/plugs`);
     await password(ERNA.password);
     await page.getByLabel('Code mit sechs Ziffern').waitFor();
-    await page.goto(`${house.url}/dashboard/plugs`);
+    await page.goto(`${fresh.url}/dashboard/plugs`);
     assert.match(page.url(), /sign-in/, 'a password alone opens nothing');
     await password(ERNA.password);
     await code(` ${ERNA.twoFactorCode} `);

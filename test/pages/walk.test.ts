@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
-import { EmptyHouse, TAPO } from '../fakes/empty-house.ts';
+import { FreshPi, TAPO } from '../fakes/fresh-pi.ts';
 import { pngPhoto } from '../practice/nas/seed-demo.ts';
 import { type AxeFault, seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
@@ -22,7 +22,7 @@ const SHOWN_SIDE = `(async (image) => {
 describe('A household’s way from the setup code to a pinned folder, in a browser', function () {
   this.timeout(120_000);
   const browser = browserOf(this);
-  let house: EmptyHouse;
+  let fresh: FreshPi;
   let reader: Reader;
   let page: Page;
   const faults: Record<string, readonly AxeFault[]> = {};
@@ -30,19 +30,19 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
   let expected = 0;
 
   before(async () => {
-    house = await EmptyHouse.start({ isNasNear: true });
+    fresh = await FreshPi.start({ isNasNear: true });
     for (const [at, name] of PHOTOS.entries()) {
-      await house.nas.putFile(`${TRIP}/${name}`, pngPhoto(at + 1, SIDE), 'alice');
+      await fresh.nas.putFile(`${TRIP}/${name}`, pngPhoto(at + 1, SIDE), 'alice');
     }
     const context = await browser().newContext({
       ...{ locale: 'en-GB', viewport: PHONE, isMobile: true, hasTouch: true },
     });
-    reader = await readerIn(context, house.url);
+    reader = await readerIn(context, fresh.url);
     ({ page } = reader);
   });
 
   after(async () => {
-    await house.stop();
+    await fresh.stop();
   });
 
   /** Looks at where the walk is: all of it fits the phone, and nobody is kept out. */
@@ -70,10 +70,10 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
   }
 
   it('begins at the bare address, with the code that the log told', async () => {
-    await page.goto(house.url);
+    await page.goto(fresh.url);
     await page.waitForURL('**/dashboard/setup');
     await lookedAt('code');
-    await page.getByLabel('Setup code').fill(house.code);
+    await page.getByLabel('Setup code').fill(fresh.code);
     await press('Go on');
     await page.waitForURL('**/dashboard/setup/house');
     await lookedAt('house');
@@ -84,14 +84,14 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
   it('finds the NAS by itself, and its MAC address with it', async () => {
     await page.waitForURL('**/dashboard/setup/nas');
     await press('Search the network');
-    const found = page.locator('fieldset', { hasText: house.nas.url });
+    const found = page.locator('fieldset', { hasText: fresh.nas.url });
     await found.waitFor();
     const mac = found.getByLabel(/MAC/);
-    assert.equal(await mac.inputValue(), house.nas.macAddress);
+    assert.equal(await mac.inputValue(), fresh.nas.macAddress);
     await lookedAt('nas');
     await found.getByRole('button', { name: 'Use this NAS' }).click();
     await page.waitForURL('**/dashboard/setup/admin');
-    await house.started(2);
+    await fresh.started(2);
   });
 
   it('takes an admin of the NAS, the Tapo account, the plugs and a price', async () => {
@@ -118,7 +118,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
     await lookedAt('done');
   });
 
-  it('shows the admin the dashboard, and another of the house who signs in theirs', async () => {
+  it('shows the admin the dashboard, and another of the fresh who signs in theirs', async () => {
     expected = reader.complaints.length;
     await page.getByRole('link', { name: 'To the dashboard' }).click();
     await page.waitForSelector('.bp-gauge:has-text("The NAS")');
@@ -145,9 +145,9 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
   });
 
   it('reads it from there while the NAS sleeps, which hears of nothing', async () => {
-    await house.nas.sleep('suspend');
+    await fresh.nas.sleep('suspend');
     await page.waitForSelector('.note:has-text("The NAS sleeps")');
-    house.nas.resetCounters();
+    fresh.nas.resetCounters();
     await page.reload();
     await isSaid('Camp.png', 'On the Pi');
     await page.waitForSelector('.note:has-text("The NAS sleeps")');
@@ -160,10 +160,10 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
     await page.locator('.trail a', { hasText: 'alice' }).click();
     await isSaid('Trip to the sea', 'Pinned');
     // The Pi's own look whether it is up again, which nothing answers.
-    const asked = house.nas.requests.filter(({ path }) => path !== '/api/sync/preflight');
+    const asked = fresh.nas.requests.filter(({ path }) => path !== '/api/sync/preflight');
     assert.deepEqual(asked, []);
     assert.deepEqual(
-      [house.nas.magicPackets.length, house.nas.sleepState],
+      [fresh.nas.magicPackets.length, fresh.nas.sleepState],
       [0, 'true_suspend'],
       'nobody woke it',
     );

@@ -74,7 +74,7 @@ async function signIn(url: string): Promise<string> {
   return answered.access_token;
 }
 
-/** What an admin does once in a real house: let the plugs be found and say which feeds the NAS. */
+/** What an admin does once in a real home: let the plugs be found and say which feeds the NAS. */
 async function setUpPlugs(url: string): Promise<void> {
   const token = await signIn(url);
   const { devices } = (await call(url, '/api/tapo/devices/discover', token, {

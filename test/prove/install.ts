@@ -41,7 +41,7 @@ const KILLS = [
   ['Starting', 13],
   ['runs. Before', 0],
 ] as const;
-/** What the owner of a new house reads last: where it is, what to do next, and with what. */
+/** What the owner of a new BaluPi reads last: where it is, what to do next, and with what. */
 const ENDS_WITH_CODE = new RegExp(
   `^BaluPi ready on http://\\S+:${PORT}\\nNext: open http://\\S+:${PORT}/dashboard .*\\n` +
     'Setup code: ([0-9A-Z]{5}-[0-9A-Z]{5}) ',
@@ -218,8 +218,8 @@ class Walk {
     const entered = await owner.post('/dashboard/setup', { code });
     this.#expect('is opened by the code', entered.place === '/dashboard/setup/house', entered.html);
     const zone = { language: 'de', zone: 'Europe/Berlin' };
-    const house = await owner.post('/dashboard/setup/house', zone);
-    this.#expect('takes a time zone', house.place === '/dashboard/setup/nas', house.html);
+    const zoned = await owner.post('/dashboard/setup/house', zone);
+    this.#expect('takes a time zone', zoned.place === '/dashboard/setup/nas', zoned.html);
     const before = this.#mainPid();
     const nas = await owner.post('/dashboard/setup/nas', { do: 'later' });
     this.#expect('starts again for it', nas.html.includes('data-next'), nas.html);

@@ -8,7 +8,7 @@ import { Household } from './world/household.ts';
 
 const BASE = '/api/files/upload/chunked';
 
-describe('Uploads in chunks through the whole house', function () {
+describe('Uploads in chunks through a whole BaluPi', function () {
   this.timeout(60_000);
   let household: Household;
 

@@ -143,7 +143,7 @@ function right(name: string): string {
   return `Practice-${name}-1`;
 }
 
-/** From an address of this machine, as another device of the house would. */
+/** From an address of this machine, as another device of the home would. */
 async function post(port: number, path: string, body: object, from: string): Promise<Answered> {
   const { promise, resolve, reject } = Promise.withResolvers<Answered>();
   const sent = request(

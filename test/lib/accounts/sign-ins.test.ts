@@ -3,7 +3,7 @@ import { HOUR_MS, outcomeWord, Stage, tokenOf, word } from './accounts-stage.ts'
 
 const ALICE = { id: 4, username: 'alice', role: 'user' };
 
-describe('the sign-ins of a house', () => {
+describe('the sign-ins of a home', () => {
   let stage: Stage;
 
   beforeEach(() => {

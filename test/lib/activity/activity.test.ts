@@ -21,8 +21,8 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const NO_LOG = { error: () => undefined, warn: () => undefined, info: () => undefined };
 
-/** A house whose services tell what a test says. */
-class House {
+/** A BaluPi whose services tell what a test says. */
+class ActivityBench {
   readonly clock = new ManualClock();
   readonly online = new Map<string, boolean>();
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-activity-'));
@@ -124,24 +124,24 @@ function upload(path: string, more: Partial<UploadNews> = {}): UploadNews {
   return { kind: 'upload_delivered', userId, username, id: path, path, ...what, ...more };
 }
 
-describe('The activity of a house', () => {
-  let house: House;
+describe('The activity log', () => {
+  let bench: ActivityBench;
 
   beforeEach(() => {
-    house = new House();
+    bench = new ActivityBench();
   });
 
   afterEach(() => {
-    house.close();
+    bench.close();
   });
 
   it('tells of each time awake who caused it, how long it was and what it cost', async () => {
-    house.nas(false);
-    await house.pass(10 * MINUTE_MS);
-    house.nas(true, { cause: { kind: 'call', by: ALICE } });
-    await house.pass(25 * MINUTE_MS);
-    house.nas(false, { sleepState: 'going_offline' });
-    const [asleep, awake, before] = house.entries();
+    bench.nas(false);
+    await bench.pass(10 * MINUTE_MS);
+    bench.nas(true, { cause: { kind: 'call', by: ALICE } });
+    await bench.pass(25 * MINUTE_MS);
+    bench.nas(false, { sleepState: 'going_offline' });
+    const [asleep, awake, before] = bench.entries();
     assert.equal(asleep?.facts.sleepState, 'going_offline');
     assert.equal(asleep.endedAtMs, null);
     assert.deepEqual(
@@ -161,127 +161,127 @@ describe('The activity of a house', () => {
   ];
   for (const [word, cause] of CAUSES) {
     it(`tells a wake by "${word}" from the others`, async () => {
-      house.nas(false);
-      await house.pass(5 * MINUTE_MS);
-      house.nas(true, cause === null ? {} : { cause });
-      assert.equal(house.entries()[0]?.facts.cause, word);
+      bench.nas(false);
+      await bench.pass(5 * MINUTE_MS);
+      bench.nas(true, cause === null ? {} : { cause });
+      assert.equal(bench.entries()[0]?.facts.cause, word);
     });
   }
 
   it('does not guess who woke a NAS that was awake when the Pi came', () => {
-    house.nas(true);
-    assert.equal(house.entries()[0]?.facts.cause, null);
+    bench.nas(true);
+    assert.equal(bench.entries()[0]?.facts.cause, null);
   });
 
   it('tells what the present time awake used so far, and nothing where nothing measured it', () => {
-    house.nas(true);
-    assert.equal(house.entries()[0]?.facts.energyMwh, 25_000);
-    house.use = null;
-    assert.equal(house.entries()[0]?.facts.energyMwh, undefined);
+    bench.nas(true);
+    assert.equal(bench.entries()[0]?.facts.energyMwh, 25_000);
+    bench.use = null;
+    assert.equal(bench.entries()[0]?.facts.energyMwh, undefined);
   });
 
   it('takes a call that failed for no sleep, and a wake for one', async () => {
-    house.nas(true);
-    await house.pass(5 * MINUTE_MS);
-    house.nas(false);
-    house.activity.nasChanged();
-    await house.pass(5_000);
-    house.nas(true);
-    assert.deepEqual(house.kinds(), ['nas_awake']);
-    assert.equal(house.entries()[0]?.endedAtMs, null);
-    house.nas(false);
-    await house.pass(5_000);
-    house.nas(true, { cause: { kind: 'call', by: ALICE } });
-    assert.deepEqual(house.kinds(), ['nas_awake', 'nas_asleep', 'nas_awake']);
+    bench.nas(true);
+    await bench.pass(5 * MINUTE_MS);
+    bench.nas(false);
+    bench.activity.nasChanged();
+    await bench.pass(5_000);
+    bench.nas(true);
+    assert.deepEqual(bench.kinds(), ['nas_awake']);
+    assert.equal(bench.entries()[0]?.endedAtMs, null);
+    bench.nas(false);
+    await bench.pass(5_000);
+    bench.nas(true, { cause: { kind: 'call', by: ALICE } });
+    assert.deepEqual(bench.kinds(), ['nas_awake', 'nas_asleep', 'nas_awake']);
   });
 
   it('tells of a wake that failed, with who wanted it', () => {
-    house.activity.wakeFailed({ kind: 'call', by: BOB });
-    const [failed] = house.entries();
+    bench.activity.wakeFailed({ kind: 'call', by: BOB });
+    const [failed] = bench.entries();
     assert.deepEqual([failed?.kind, failed?.username], ['wake_failed', 'bob']);
   });
 
   it('finds out by itself how the NAS is where nobody tells of a change', async () => {
-    house.nas(false);
-    house.restart();
-    await house.pass(2 * MINUTE_MS);
-    assert.deepEqual(house.kinds(), ['nas_asleep']);
+    bench.nas(false);
+    bench.restart();
+    await bench.pass(2 * MINUTE_MS);
+    assert.deepEqual(bench.kinds(), ['nas_asleep']);
   });
 
   it('goes on over a restart, and ends what it cannot know after a long one', async () => {
-    house.nas(true);
-    await house.pass(5 * MINUTE_MS);
-    house.restart();
-    await house.pass(2 * MINUTE_MS);
-    assert.deepEqual(house.kinds(), ['nas_awake']);
-    const seenMs = house.clock.nowMs();
-    await house.pass(60 * MINUTE_MS);
-    house.restart(seenMs);
-    await house.pass(2 * MINUTE_MS);
-    const [now, then] = house.entries();
+    bench.nas(true);
+    await bench.pass(5 * MINUTE_MS);
+    bench.restart();
+    await bench.pass(2 * MINUTE_MS);
+    assert.deepEqual(bench.kinds(), ['nas_awake']);
+    const seenMs = bench.clock.nowMs();
+    await bench.pass(60 * MINUTE_MS);
+    bench.restart(seenMs);
+    await bench.pass(2 * MINUTE_MS);
+    const [now, then] = bench.entries();
     assert.deepEqual([now?.facts.cause, now?.endedAtMs], [null, null]);
     assert.equal(then?.endedAtMs, seenMs);
   });
 
   it('loses with the power what was not committed, and nothing else', () => {
-    house.activity.upload(upload('alice/a/1.jpg'));
-    const settle = house.store.transaction(() => house.activity.write());
+    bench.activity.upload(upload('alice/a/1.jpg'));
+    const settle = bench.store.transaction(() => bench.activity.write());
     settle();
-    house.activity.upload(upload('alice/b/2.jpg'));
-    house.cutPower();
+    bench.activity.upload(upload('alice/b/2.jpg'));
+    bench.cutPower();
     assert.deepEqual(
-      house.entries().map(({ facts }) => facts.path),
+      bench.entries().map(({ facts }) => facts.path),
       ['alice/a/1.jpg'],
     );
   });
 
   it('keeps what a commit that failed did not write, for the next', () => {
-    house.activity.upload(upload('alice/a/1.jpg'));
+    bench.activity.upload(upload('alice/a/1.jpg'));
     assert.throws(() =>
-      house.store.transaction(() => {
-        house.activity.write();
+      bench.store.transaction(() => {
+        bench.activity.write();
         throw new Error('The disk said no.');
       }),
     );
-    assert.equal(house.rows(), 0);
-    assert.equal(house.entries().length, 1);
+    assert.equal(bench.rows(), 0);
+    assert.equal(bench.entries().length, 1);
   });
 
   it('costs no commit of its own, however much happens in a minute', async () => {
-    const before = house.store.file.commits;
-    for (let n = 0; n < 150; n += 1) house.activity.upload(upload(`alice/${n}/photo.jpg`));
-    house.nas(true);
-    house.nas(false);
-    await house.pass(10 * MINUTE_MS);
-    assert.equal(house.store.file.commits, before);
-    house.store.transaction(() => house.activity.write())();
-    assert.equal(house.store.file.commits, before + 1);
+    const before = bench.store.file.commits;
+    for (let n = 0; n < 150; n += 1) bench.activity.upload(upload(`alice/${n}/photo.jpg`));
+    bench.nas(true);
+    bench.nas(false);
+    await bench.pass(10 * MINUTE_MS);
+    assert.equal(bench.store.file.commits, before);
+    bench.store.transaction(() => bench.activity.write())();
+    assert.equal(bench.store.file.commits, before + 1);
   });
 
   it('makes one entry of what comes to one folder one after the other', async () => {
     for (let n = 0; n < 200; n += 1) {
-      house.activity.upload(upload(`alice/Photos/${n}.jpg`));
-      await house.pass(1_000);
+      bench.activity.upload(upload(`alice/Photos/${n}.jpg`));
+      await bench.pass(1_000);
     }
-    const [run, ...others] = house.entries();
+    const [run, ...others] = bench.entries();
     assert.deepEqual(others, []);
     const { path, files, sizeBytes } = run?.facts ?? {};
     assert.deepEqual([path, files, sizeBytes], ['alice/Photos', 200, 20_000]);
-    await house.pass(11 * MINUTE_MS);
-    house.activity.upload(upload('alice/Photos/late.jpg'));
-    assert.equal(house.entries()[0]?.facts.path, 'alice/Photos/late.jpg');
+    await bench.pass(11 * MINUTE_MS);
+    bench.activity.upload(upload('alice/Photos/late.jpg'));
+    assert.equal(bench.entries()[0]?.facts.path, 'alice/Photos/late.jpg');
   });
 
   it('keeps apart what went differently, and whose it was', () => {
     const { id: userId, username } = BOB;
-    house.activity.upload(upload('Shared/a'));
-    house.activity.upload(upload('Shared/b', { userId, username }));
-    house.activity.upload(
+    bench.activity.upload(upload('Shared/a'));
+    bench.activity.upload(upload('Shared/b', { userId, username }));
+    bench.activity.upload(
       upload('Shared/c', { kind: 'upload_failed', detail: 'It is too large.' }),
     );
-    house.activity.upload(upload('Shared/d', { kind: 'conflict', conflictPath: 'Shared/d (2)' }));
-    house.activity.upload(upload('Shared/e', { kind: 'upload_accepted' }));
-    assert.deepEqual(house.kinds(), [
+    bench.activity.upload(upload('Shared/d', { kind: 'conflict', conflictPath: 'Shared/d (2)' }));
+    bench.activity.upload(upload('Shared/e', { kind: 'upload_accepted' }));
+    assert.deepEqual(bench.kinds(), [
       'conflict',
       'upload_failed',
       'upload_delivered',
@@ -291,54 +291,54 @@ describe('The activity of a house', () => {
 
   it('tells how long a plug was gone, also where it came back during a restart', async () => {
     const plug = { id: 'p1', name: 'NAS' };
-    house.online.set('p1', false);
-    house.activity.plug({ kind: 'plug_lost', ...plug });
-    await house.pass(3 * MINUTE_MS);
-    house.activity.plug({ kind: 'plug_back', ...plug });
-    const [first] = house.entries();
+    bench.online.set('p1', false);
+    bench.activity.plug({ kind: 'plug_lost', ...plug });
+    await bench.pass(3 * MINUTE_MS);
+    bench.activity.plug({ kind: 'plug_back', ...plug });
+    const [first] = bench.entries();
     assert.equal((first?.endedAtMs ?? 0) - (first?.atMs ?? 0), 3 * MINUTE_MS);
-    house.activity.plug({ kind: 'plug_lost', ...plug });
-    house.restart();
-    house.activity.plug({ kind: 'plug_lost', ...plug });
-    assert.equal(house.entries({ kind: 'plug_lost' }).length, 2);
-    house.online.set('p1', true);
-    await house.pass(MINUTE_MS);
-    assert.ok(house.entries().every(({ endedAtMs }) => endedAtMs !== null));
+    bench.activity.plug({ kind: 'plug_lost', ...plug });
+    bench.restart();
+    bench.activity.plug({ kind: 'plug_lost', ...plug });
+    assert.equal(bench.entries({ kind: 'plug_lost' }).length, 2);
+    bench.online.set('p1', true);
+    await bench.pass(MINUTE_MS);
+    assert.ok(bench.entries().every(({ endedAtMs }) => endedAtMs !== null));
   });
 
   it('shows nobody but an admin what is another’s, and of a shared wake not the name', async () => {
-    house.nas(false);
-    await house.pass(2 * MINUTE_MS);
-    house.nas(true, { cause: { kind: 'call', by: ALICE } });
-    house.activity.upload(upload('alice/secret.txt'));
-    house.activity.account({
+    bench.nas(false);
+    await bench.pass(2 * MINUTE_MS);
+    bench.nas(true, { cause: { kind: 'call', by: ALICE } });
+    bench.activity.upload(upload('alice/secret.txt'));
+    bench.activity.account({
       kind: 'sign_in',
       user: { ...ALICE, role: 'user' },
       address: '10.0.0.7',
     });
-    house.activity.plug({ kind: 'plug_lost', id: 'p1', name: 'NAS' });
-    const seen = house.asUser(BOB);
+    bench.activity.plug({ kind: 'plug_lost', id: 'p1', name: 'NAS' });
+    const seen = bench.asUser(BOB);
     assert.deepEqual(
       seen.map(({ kind }) => kind),
       ['plug_lost', 'nas_awake', 'nas_asleep'],
     );
     assert.doesNotMatch(JSON.stringify(seen), /alice|secret|10\.0\.0\.7/);
     assert.equal(seen[1]?.facts.cause, 'user');
-    assert.equal(house.asUser(ALICE).length, 5);
-    assert.equal(house.asUser(ALICE)[3]?.username, 'alice');
-    assert.equal(house.entries().length, 5);
+    assert.equal(bench.asUser(ALICE).length, 5);
+    assert.equal(bench.asUser(ALICE)[3]?.username, 'alice');
+    assert.equal(bench.entries().length, 5);
   });
 
   it('gives a new person under an old id nothing of the former', async () => {
-    house.nas(false);
-    await house.pass(2 * MINUTE_MS);
-    house.nas(true, { cause: { kind: 'call', by: ALICE } });
-    house.activity.upload(upload('alice/old.txt'));
-    house.entries();
-    house.activity.upload(upload('alice/unwritten/new.txt'));
-    house.activity.dropUser(ALICE.id);
-    house.activity.upload(upload('alice/own.txt'));
-    const seen = house.asUser(ALICE);
+    bench.nas(false);
+    await bench.pass(2 * MINUTE_MS);
+    bench.nas(true, { cause: { kind: 'call', by: ALICE } });
+    bench.activity.upload(upload('alice/old.txt'));
+    bench.entries();
+    bench.activity.upload(upload('alice/unwritten/new.txt'));
+    bench.activity.dropUser(ALICE.id);
+    bench.activity.upload(upload('alice/own.txt'));
+    const seen = bench.asUser(ALICE);
     assert.deepEqual(
       seen.map(({ facts, username }) => [facts.path, username]),
       [
@@ -347,23 +347,23 @@ describe('The activity of a house', () => {
         [undefined, null],
       ],
     );
-    house.nas(false);
-    assert.equal(house.entries({ kind: 'nas_awake' })[0]?.username, null);
+    bench.nas(false);
+    assert.equal(bench.entries({ kind: 'nas_awake' })[0]?.username, null);
   });
 
   it('is read by kind, by days and page by page', async () => {
     for (let n = 0; n < 5; n += 1) {
-      house.activity.upload(upload(`alice/${n}/a.jpg`));
-      house.activity.plug({ kind: 'plug_lost', id: `p${n}`, name: 'NAS' });
-      await house.pass(DAY_MS);
+      bench.activity.upload(upload(`alice/${n}/a.jpg`));
+      bench.activity.plug({ kind: 'plug_lost', id: `p${n}`, name: 'NAS' });
+      await bench.pass(DAY_MS);
     }
-    assert.equal(house.entries({ kind: 'upload_delivered' }).length, 5);
-    assert.equal(house.entries({ kind: 'upload_delivered', days: 2 }).length, 2);
+    assert.equal(bench.entries({ kind: 'upload_delivered' }).length, 5);
+    assert.equal(bench.entries({ kind: 'upload_delivered', days: 2 }).length, 2);
     const reader = { userId: 1, isAdmin: true };
     const wish = { reader, kind: 'upload_delivered', days: 90, limit: 2 } as const;
-    const first = house.activity.list({ ...wish, beforeId: null });
-    const second = house.activity.list({ ...wish, beforeId: first.nextBeforeId });
-    const third = house.activity.list({ ...wish, beforeId: second.nextBeforeId });
+    const first = bench.activity.list({ ...wish, beforeId: null });
+    const second = bench.activity.list({ ...wish, beforeId: first.nextBeforeId });
+    const third = bench.activity.list({ ...wish, beforeId: second.nextBeforeId });
     const paths = [first, second, third].map(({ entries }) =>
       entries.map(({ facts }) => facts.path),
     );
@@ -376,30 +376,30 @@ describe('The activity of a house', () => {
   });
 
   it('forgets what is older than 90 days, once the time is proved', async () => {
-    house.activity.upload(upload('alice/old.txt'));
-    house.entries();
-    house.isProved = false;
-    await house.pass(91 * DAY_MS);
-    house.activity.upload(upload('alice/new.txt'));
-    assert.equal(house.entries().length, 1);
-    assert.equal(house.rows(), 2);
-    house.isProved = true;
-    await house.pass(2 * 3_600_000);
-    house.activity.upload(upload('alice/newest/a.txt'));
-    assert.equal(house.entries().length, 2);
-    assert.equal(house.rows(), 2);
+    bench.activity.upload(upload('alice/old.txt'));
+    bench.entries();
+    bench.isProved = false;
+    await bench.pass(91 * DAY_MS);
+    bench.activity.upload(upload('alice/new.txt'));
+    assert.equal(bench.entries().length, 1);
+    assert.equal(bench.rows(), 2);
+    bench.isProved = true;
+    await bench.pass(2 * 3_600_000);
+    bench.activity.upload(upload('alice/newest/a.txt'));
+    assert.equal(bench.entries().length, 2);
+    assert.equal(bench.rows(), 2);
   });
 
-  it('lets a flood of one person’s end neither the house’s nor another’s', async () => {
+  it('lets a flood of one person’s end neither everybody’s nor another’s', async () => {
     const { id: userId, username } = BOB;
-    house.activity.plug({ kind: 'plug_lost', id: 'p1', name: 'NAS' });
-    house.activity.upload(upload('bob/a.txt', { userId, username }));
-    for (let n = 0; n < 2_400; n += 1) house.activity.upload(upload(`alice/${n}/a.jpg`));
-    await house.pass(2 * 3_600_000);
-    house.activity.upload(upload('alice/last/a.jpg'));
-    house.entries();
-    assert.equal(house.rows(), 2_002);
-    assert.equal(house.entries({ kind: 'plug_lost' }).length, 1);
-    assert.equal(house.asUser(BOB).length, 2);
+    bench.activity.plug({ kind: 'plug_lost', id: 'p1', name: 'NAS' });
+    bench.activity.upload(upload('bob/a.txt', { userId, username }));
+    for (let n = 0; n < 2_400; n += 1) bench.activity.upload(upload(`alice/${n}/a.jpg`));
+    await bench.pass(2 * 3_600_000);
+    bench.activity.upload(upload('alice/last/a.jpg'));
+    bench.entries();
+    assert.equal(bench.rows(), 2_002);
+    assert.equal(bench.entries({ kind: 'plug_lost' }).length, 1);
+    assert.equal(bench.asUser(BOB).length, 2);
   });
 });

@@ -56,7 +56,7 @@ describe('A NAS that said hello', () => {
     assert.equal(probes.length, 6 + 11);
   });
 
-  it('is looked for no longer once it said goodbye, or the house stops', async () => {
+  it('is looked for no longer once it said goodbye, or BaluPi stops', async () => {
     arrival.begin();
     await clock.advance(2_500);
     arrival.end();

@@ -36,7 +36,7 @@ class Household {
   readonly users = new Map([ALICE, BOB, ADMIN].map((user) => [user.id, user]));
   readonly standings = new Map<number, number | null>([ALICE, BOB, ADMIN].map(({ id }) => [id, 0]));
   outcome: (at: string) => PushOutcome = () => ({ kind: 'sent' });
-  secretKey = 'a secret key of a house that is long enough';
+  secretKey = 'a secret key of a BaluPi that is long enough';
   data = DataFolder.open(this.folder);
   notices = this.#open();
 
@@ -136,74 +136,74 @@ const updateTo = (version: string): Told => ({
 });
 
 describe('Notices', () => {
-  let house: Household;
+  let home: Household;
 
   beforeEach(() => {
-    house = new Household();
+    home = new Household();
   });
 
   afterEach(async () => {
-    await house.end();
+    await home.end();
   });
 
   it('tell nobody but its user of a conflict, an admin neither', async () => {
-    house.add(ALICE, 'alice phone');
-    house.add(ALICE, 'alice desk');
-    house.add(BOB, 'bob');
-    house.add(ADMIN, 'admin');
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['alice desk: Conflict', 'alice phone: Conflict']);
+    home.add(ALICE, 'alice phone');
+    home.add(ALICE, 'alice desk');
+    home.add(BOB, 'bob');
+    home.add(ADMIN, 'admin');
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice desk: Conflict', 'alice phone: Conflict']);
   });
 
   it('tell admins alone of the disk and of an update', async () => {
-    house.add(ALICE, 'alice');
-    house.add(ADMIN, 'admin');
-    house.notices.told(DISK_LOW);
-    house.notices.told(updateTo('1.2.0'));
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['admin: Disk of the Pi', 'admin: Update ready']);
-    assert.ok(!house.notices.view(ALICE).kinds.some(({ kind }) => kind === 'disk'));
+    home.add(ALICE, 'alice');
+    home.add(ADMIN, 'admin');
+    home.notices.told(DISK_LOW);
+    home.notices.told(updateTo('1.2.0'));
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['admin: Disk of the Pi', 'admin: Update ready']);
+    assert.ok(!home.notices.view(ALICE).kinds.some(({ kind }) => kind === 'disk'));
   });
 
   it('ask who may know when they are sent, not when it happened', async () => {
-    house.add(ADMIN, 'admin');
-    house.notices.told(DISK_LOW);
-    house.users.set(ADMIN.id, { ...ADMIN, role: 'user' });
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), []);
+    home.add(ADMIN, 'admin');
+    home.notices.told(DISK_LOW);
+    home.users.set(ADMIN.id, { ...ADMIN, role: 'user' });
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), []);
   });
 
   it('are in the language their reader had when the browser was added', async () => {
-    house.add(ALICE, 'en');
-    house.add(ALICE, 'de', 'de');
-    house.notices.told(plug('plug_lost'));
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.heard.map(({ lang, title, body }) => [lang, title, body]).sort(), [
+    home.add(ALICE, 'en');
+    home.add(ALICE, 'de', 'de');
+    home.notices.told(plug('plug_lost'));
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.heard.map(({ lang, title, body }) => [lang, title, body]).sort(), [
       ['de', 'Steckdose verloren', 'Die Steckdose Desk antwortet nicht.'],
       ['en', 'Plug lost', 'The plug Desk does not answer.'],
     ]);
   });
 
   it('leave out what somebody does not want, whatever others want', async () => {
-    house.add(ALICE, 'alice');
-    house.add(BOB, 'bob');
-    house.notices.choose(ALICE, { wanted: ['conflict'], quietFrom: null, quietTo: null });
-    house.notices.told(WAKE_FAILED);
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['alice: Conflict', 'bob: The NAS does not wake']);
+    home.add(ALICE, 'alice');
+    home.add(BOB, 'bob');
+    home.notices.choose(ALICE, { wanted: ['conflict'], quietFrom: null, quietTo: null });
+    home.notices.told(WAKE_FAILED);
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice: Conflict', 'bob: The NAS does not wake']);
   });
 
   it('keep what an admin chose of the disk while somebody is none', () => {
-    house.notices.choose(ADMIN, { wanted: ['conflict'], quietFrom: null, quietTo: null });
+    home.notices.choose(ADMIN, { wanted: ['conflict'], quietFrom: null, quietTo: null });
     const demoted: User = { ...ADMIN, role: 'user' };
-    house.notices.choose(demoted, {
+    home.notices.choose(demoted, {
       wanted: ['conflict', 'plug_lost'],
       quietFrom: null,
       quietTo: null,
     });
-    const wanted = house.notices.view(ADMIN).kinds.filter(({ isWanted }) => isWanted);
+    const wanted = home.notices.view(ADMIN).kinds.filter(({ isWanted }) => isWanted);
     assert.deepEqual(
       wanted.map(({ kind }) => kind),
       ['conflict', 'plug_lost'],
@@ -211,191 +211,191 @@ describe('Notices', () => {
   });
 
   it('are one for what comes together', async () => {
-    house.add(ALICE, 'alice');
+    home.add(ALICE, 'alice');
     for (let index = 1; index <= 200; index += 1) {
-      house.notices.told(conflictOf(ALICE, `alice/${String(index)}.txt`));
+      home.notices.told(conflictOf(ALICE, `alice/${String(index)}.txt`));
     }
-    await house.clock.advance(MINUTE_MS);
-    assert.equal(house.heard.length, 1);
-    assert.match(house.heard[0]?.body ?? '', /And 199 more\.$/);
+    await home.clock.advance(MINUTE_MS);
+    assert.equal(home.heard.length, 1);
+    assert.match(home.heard[0]?.body ?? '', /And 199 more\.$/);
   });
 
   it('are few of a plug that comes and goes all day', async () => {
-    house.add(ALICE, 'alice');
+    home.add(ALICE, 'alice');
     for (let round = 0; round < 24 * 12; round += 1) {
-      house.notices.told(plug('plug_lost'));
-      await house.clock.advance(4 * MINUTE_MS);
-      house.notices.told(plug('plug_back'));
-      await house.clock.advance(MINUTE_MS);
+      home.notices.told(plug('plug_lost'));
+      await home.clock.advance(4 * MINUTE_MS);
+      home.notices.told(plug('plug_back'));
+      await home.clock.advance(MINUTE_MS);
     }
-    assert.ok(house.heard.length >= 1 && house.heard.length <= 5, String(house.heard.length));
+    assert.ok(home.heard.length >= 1 && home.heard.length <= 5, String(home.heard.length));
   });
 
   it('are not sent of a plug that was back before anybody was told', async () => {
-    house.add(ALICE, 'alice');
-    house.notices.told(plug('plug_lost'));
-    house.notices.told(plug('plug_lost', 'p2', 'Lamp'));
-    await house.clock.advance(5_000);
-    house.notices.told(plug('plug_back'));
-    await house.clock.advance(MINUTE_MS);
+    home.add(ALICE, 'alice');
+    home.notices.told(plug('plug_lost'));
+    home.notices.told(plug('plug_lost', 'p2', 'Lamp'));
+    await home.clock.advance(5_000);
+    home.notices.told(plug('plug_back'));
+    await home.clock.advance(MINUTE_MS);
     assert.deepEqual(
-      house.heard.map(({ body }) => body),
+      home.heard.map(({ body }) => body),
       ['The plug Lamp does not answer.'],
     );
   });
 
   it('wait out quiet hours, over midnight too, and are sent then', async () => {
     // 15:30 in Berlin.
-    house.add(ALICE, 'alice');
-    house.notices.choose(ALICE, { wanted: ['wake_failed'], quietFrom: '22:00', quietTo: '07:00' });
-    await house.clock.advance(8 * HOUR_MS);
-    house.notices.told(WAKE_FAILED);
-    await house.clock.advance(7 * HOUR_MS);
-    assert.deepEqual(house.take(), []);
-    await house.clock.advance(HOUR_MS);
-    assert.deepEqual(house.take(), ['alice: The NAS does not wake']);
+    home.add(ALICE, 'alice');
+    home.notices.choose(ALICE, { wanted: ['wake_failed'], quietFrom: '22:00', quietTo: '07:00' });
+    await home.clock.advance(8 * HOUR_MS);
+    home.notices.told(WAKE_FAILED);
+    await home.clock.advance(7 * HOUR_MS);
+    assert.deepEqual(home.take(), []);
+    await home.clock.advance(HOUR_MS);
+    assert.deepEqual(home.take(), ['alice: The NAS does not wake']);
   });
 
   it('are sent after a restart', async () => {
-    house.add(ALICE, 'alice');
-    house.notices.told(conflictOf(ALICE));
-    await house.restart();
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['alice: Conflict']);
-    await house.restart();
-    await house.clock.advance(HOUR_MS);
-    assert.deepEqual(house.take(), [], 'and once');
+    home.add(ALICE, 'alice');
+    home.notices.told(conflictOf(ALICE));
+    await home.restart();
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice: Conflict']);
+    await home.restart();
+    await home.clock.advance(HOUR_MS);
+    assert.deepEqual(home.take(), [], 'and once');
   });
 
   it('tell of a version once, over restarts', async () => {
-    house.add(ADMIN, 'admin');
+    home.add(ADMIN, 'admin');
     for (const version of ['1.2.0', '1.2.0', '1.3.0']) {
-      house.notices.told(updateTo(version));
-      await house.clock.advance(25 * HOUR_MS);
-      await house.restart();
+      home.notices.told(updateTo(version));
+      await home.clock.advance(25 * HOUR_MS);
+      await home.restart();
     }
     assert.deepEqual(
-      house.heard.map(({ body }) => /\d\.\d\.\d/.exec(body)?.[0]),
+      home.heard.map(({ body }) => /\d\.\d\.\d/.exec(body)?.[0]),
       ['1.2.0', '1.3.0'],
     );
   });
 
   it('are tried again with more and more patience, and given up after a day', async () => {
-    house.add(ALICE, 'alice');
-    house.outcome = () => ({ kind: 'later', afterMs: null, why: '503' });
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(HOUR_MS);
-    const inOneHour = house.tries.length;
+    home.add(ALICE, 'alice');
+    home.outcome = () => ({ kind: 'later', afterMs: null, why: '503' });
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(HOUR_MS);
+    const inOneHour = home.tries.length;
     assert.ok(inOneHour >= 4 && inOneHour <= 8, String(inOneHour));
-    assert.equal(house.notices.view(ALICE).devices[0]?.problem, '503');
-    await house.clock.advance(26 * HOUR_MS);
-    const { length } = house.tries;
-    house.outcome = () => ({ kind: 'sent' });
-    await house.clock.advance(26 * HOUR_MS);
-    assert.equal(house.tries.length, length);
+    assert.equal(home.notices.view(ALICE).devices[0]?.problem, '503');
+    await home.clock.advance(26 * HOUR_MS);
+    const { length } = home.tries;
+    home.outcome = () => ({ kind: 'sent' });
+    await home.clock.advance(26 * HOUR_MS);
+    assert.equal(home.tries.length, length);
   });
 
   it('wait as long as a service asks', async () => {
-    house.add(ALICE, 'alice');
-    house.outcome = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, why: '429' });
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(MINUTE_MS);
-    house.outcome = () => ({ kind: 'sent' });
-    await house.clock.advance(8 * MINUTE_MS);
-    assert.deepEqual(house.take(), []);
-    await house.clock.advance(2 * MINUTE_MS);
-    assert.deepEqual(house.take(), ['alice: Conflict']);
+    home.add(ALICE, 'alice');
+    home.outcome = () => ({ kind: 'later', afterMs: 10 * MINUTE_MS, why: '429' });
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(MINUTE_MS);
+    home.outcome = () => ({ kind: 'sent' });
+    await home.clock.advance(8 * MINUTE_MS);
+    assert.deepEqual(home.take(), []);
+    await home.clock.advance(2 * MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice: Conflict']);
   });
 
   it('forget a browser that took its subscription back', async () => {
-    house.add(ALICE, 'gone');
-    house.add(ALICE, 'stays');
-    house.outcome = (at) => (at === 'gone' ? { kind: 'gone' } : { kind: 'sent' });
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(MINUTE_MS);
+    home.add(ALICE, 'gone');
+    home.add(ALICE, 'stays');
+    home.outcome = (at) => (at === 'gone' ? { kind: 'gone' } : { kind: 'sent' });
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(MINUTE_MS);
     assert.deepEqual(
-      house.notices.view(ALICE).devices.map(({ name }) => name),
+      home.notices.view(ALICE).devices.map(({ name }) => name),
       ['stays'],
     );
   });
 
   it('end with the sign-in of that browser, and of no other', async () => {
-    house.add(ALICE, 'phone', 'en', 'page:1');
-    house.add(ALICE, 'desk', 'en', 'page:2');
-    house.notices.signedOut('page:1');
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['desk: Conflict']);
+    home.add(ALICE, 'phone', 'en', 'page:1');
+    home.add(ALICE, 'desk', 'en', 'page:2');
+    home.notices.signedOut('page:1');
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['desk: Conflict']);
   });
 
   it('end when their user is signed out elsewhere, which is the last they say', async () => {
-    house.add(ALICE, 'alice');
-    house.notices.told(conflictOf(ALICE));
-    house.standings.set(ALICE.id, 7);
-    house.notices.loggedOut();
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['alice: No more messages here']);
-    assert.deepEqual(house.notices.view(ALICE).devices, []);
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(HOUR_MS);
-    assert.deepEqual(house.take(), []);
+    home.add(ALICE, 'alice');
+    home.notices.told(conflictOf(ALICE));
+    home.standings.set(ALICE.id, 7);
+    home.notices.loggedOut();
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice: No more messages here']);
+    assert.deepEqual(home.notices.view(ALICE).devices, []);
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(HOUR_MS);
+    assert.deepEqual(home.take(), []);
   });
 
   it('rest while the NAS was silent for too long, and go on', async () => {
-    house.add(ALICE, 'alice');
-    house.standings.set(ALICE.id, null);
-    house.notices.told(WAKE_FAILED);
-    house.notices.sweep();
-    await house.clock.advance(HOUR_MS);
-    assert.deepEqual(house.take(), []);
-    house.standings.set(ALICE.id, 0);
-    house.notices.told(WAKE_FAILED);
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['alice: The NAS does not wake']);
+    home.add(ALICE, 'alice');
+    home.standings.set(ALICE.id, null);
+    home.notices.told(WAKE_FAILED);
+    home.notices.sweep();
+    await home.clock.advance(HOUR_MS);
+    assert.deepEqual(home.take(), []);
+    home.standings.set(ALICE.id, 0);
+    home.notices.told(WAKE_FAILED);
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice: The NAS does not wake']);
   });
 
   it('end in silence with an account that is switched off, or is another person’s', async () => {
-    house.add(ALICE, 'alice');
-    house.add(BOB, 'bob');
-    house.users.delete(ALICE.id);
-    house.notices.dropUser(BOB.id);
-    house.notices.sweep();
-    house.notices.told(WAKE_FAILED);
-    await house.clock.advance(HOUR_MS);
-    assert.deepEqual(house.take(), []);
+    home.add(ALICE, 'alice');
+    home.add(BOB, 'bob');
+    home.users.delete(ALICE.id);
+    home.notices.dropUser(BOB.id);
+    home.notices.sweep();
+    home.notices.told(WAKE_FAILED);
+    await home.clock.advance(HOUR_MS);
+    assert.deepEqual(home.take(), []);
   });
 
   it('go to whoever has a browser now, with nothing of who had it before', async () => {
-    const id = house.add(ALICE, 'shared');
-    house.notices.told(conflictOf(ALICE));
-    assert.equal(house.add(BOB, 'shared'), id);
-    house.notices.told(conflictOf(ALICE));
-    house.notices.told(WAKE_FAILED);
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['shared: The NAS does not wake']);
-    assert.deepEqual(house.notices.view(ALICE).devices, []);
+    const id = home.add(ALICE, 'shared');
+    home.notices.told(conflictOf(ALICE));
+    assert.equal(home.add(BOB, 'shared'), id);
+    home.notices.told(conflictOf(ALICE));
+    home.notices.told(WAKE_FAILED);
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['shared: The NAS does not wake']);
+    assert.deepEqual(home.notices.view(ALICE).devices, []);
   });
 
   it('let nobody end or test what is another’s', async () => {
-    const id = house.add(ALICE, 'alice');
-    assert.equal(house.notices.remove(BOB, id), false);
-    assert.deepEqual(await house.notices.test(BOB, id), { kind: 'no_device' });
-    assert.deepEqual(await house.notices.test(ADMIN, id), { kind: 'no_device' });
-    assert.deepEqual(await house.notices.test(ALICE, id), { kind: 'tested', sent: 1, of: 1 });
-    assert.equal((await house.notices.test(ALICE, id)).kind, 'too_soon');
-    assert.deepEqual(house.take(), ['alice: A test']);
-    assert.equal(house.notices.remove(ALICE, id), true);
+    const id = home.add(ALICE, 'alice');
+    assert.equal(home.notices.remove(BOB, id), false);
+    assert.deepEqual(await home.notices.test(BOB, id), { kind: 'no_device' });
+    assert.deepEqual(await home.notices.test(ADMIN, id), { kind: 'no_device' });
+    assert.deepEqual(await home.notices.test(ALICE, id), { kind: 'tested', sent: 1, of: 1 });
+    assert.equal((await home.notices.test(ALICE, id)).kind, 'too_soon');
+    assert.deepEqual(home.take(), ['alice: A test']);
+    assert.equal(home.notices.remove(ALICE, id), true);
   });
 
   it('are for ten browsers of a person, the newest', () => {
-    for (let index = 0; index < 12; index += 1) house.add(ALICE, `b${String(index)}`);
-    const names = house.notices.view(ALICE).devices.map(({ name }) => name);
+    for (let index = 0; index < 12; index += 1) home.add(ALICE, `b${String(index)}`);
+    const names = home.notices.view(ALICE).devices.map(({ name }) => name);
     assert.equal(names.length, 10);
   });
 
   it('keep no address of a browser and no key in the clear', () => {
-    house.add(ALICE, 'an-address-of-its-own');
-    const rows = house.data.people.prepare('SELECT * FROM push_devices').all();
+    home.add(ALICE, 'an-address-of-its-own');
+    const rows = home.data.people.prepare('SELECT * FROM push_devices').all();
     for (const value of Object.values(rows[0] ?? {})) {
       const text =
         value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value);
@@ -405,32 +405,32 @@ describe('Notices', () => {
   });
 
   it('forget browsers that another SECRET_KEY sealed', async () => {
-    house.add(ALICE, 'alice');
-    house.secretKey = 'another secret key that is long enough too';
-    await house.restart();
-    house.notices.told(conflictOf(ALICE));
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual([house.take(), house.notices.view(ALICE).devices], [[], []]);
+    home.add(ALICE, 'alice');
+    home.secretKey = 'another secret key that is long enough too';
+    await home.restart();
+    home.notices.told(conflictOf(ALICE));
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual([home.take(), home.notices.view(ALICE).devices], [[], []]);
   });
 
   it('say what a flow has to say, to whom it says', async () => {
-    house.add(ALICE, 'alice');
-    house.add(BOB, 'bob');
-    house.add(ADMIN, 'admin');
+    home.add(ALICE, 'alice');
+    home.add(BOB, 'bob');
+    home.add(ADMIN, 'admin');
     const done = { title: 'Laundry', text: 'It is done.' };
-    house.notices.say({ audience: 'user', username: 'bob' }, done);
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['bob: Laundry']);
-    house.notices.say({ audience: 'everybody' }, { ...done, title: 'All' });
-    await house.clock.advance(MINUTE_MS);
-    assert.deepEqual(house.take(), ['admin: All', 'alice: All', 'bob: All']);
+    home.notices.say({ audience: 'user', username: 'bob' }, done);
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['bob: Laundry']);
+    home.notices.say({ audience: 'everybody' }, { ...done, title: 'All' });
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['admin: All', 'alice: All', 'bob: All']);
   });
 
   it('fit onto a screen, however long a path is', async () => {
-    house.add(ALICE, 'alice');
-    house.notices.told(conflictOf(ALICE, `alice/${'ordner/'.repeat(900)}ende.txt`));
-    await house.clock.advance(MINUTE_MS);
-    const [{ body } = { body: '' }] = house.heard;
+    home.add(ALICE, 'alice');
+    home.notices.told(conflictOf(ALICE, `alice/${'ordner/'.repeat(900)}ende.txt`));
+    await home.clock.advance(MINUTE_MS);
+    const [{ body } = { body: '' }] = home.heard;
     assert.ok(body.length <= 400 && body.includes('…') && body.includes('ende.txt'), body);
   });
 });

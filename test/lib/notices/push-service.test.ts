@@ -124,7 +124,7 @@ describe('The push service', () => {
     assert.equal((await send('x')).kind, 'later');
   });
 
-  it('is no machine of the house, by whatever name', async () => {
+  it('is no machine of the home, by whatever name', async () => {
     for (const address of [
       ...['127.0.0.1', '192.168.178.53', '10.1.2.3', '172.16.9.9', '169.254.169.254'],
       ...['100.64.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', '::1', '::', 'fe80::1'],

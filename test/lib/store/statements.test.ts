@@ -10,7 +10,7 @@ import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const quiet = (): void => {};
 
-describe('The statements of a house', () => {
+describe('The statements of BaluPi', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-statements-'));
 
   after(() => {
@@ -25,7 +25,7 @@ describe('The statements of a house', () => {
       BALUPI_SECRET_KEY: 'a secret of thirty-two characters',
     });
     assert.ok(read.kind === 'settings');
-    const house = new App({
+    const app = new App({
       settings: read.settings,
       clock: new ManualClock(Date.parse('2026-07-01T12:00:00Z')),
       log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
@@ -38,14 +38,14 @@ describe('The statements of a house', () => {
         palette: () => [],
       },
     });
-    await house.start();
+    await app.start();
     const { calls } = prepare.mock;
     prepare.mock.restore();
     for (const { this: store, arguments: given } of calls) {
       const [sql] = given;
       assert.doesNotThrow(() => (store as Store).prepare(`EXPLAIN ${sql}`).all(), sql);
     }
-    await house.stop();
+    await app.stop();
     assert.ok(calls.length > 500, `only ${calls.length}`);
   });
 });

@@ -5,7 +5,7 @@ import { HostilePlug, type KlapRefusal } from '../../practice/plug/hostile-plug.
 import { Bench, OWNER } from './setup.ts';
 
 /**
- * Polls until it is so. A house that has just started makes the key of its first query, which takes
+ * Polls until it is so. A BaluPi that has just started makes the key of its first query, which takes
  * real time while the clock of the bench runs on.
  */
 async function polledUntil(bench: Bench, tapo: Tapo, isSo: () => boolean): Promise<void> {
@@ -41,7 +41,7 @@ for (const driver of CHOICES) {
       await hostile.stop();
     });
 
-    function house(...udpPorts: readonly number[]): Tapo {
+    function started(...udpPorts: readonly number[]): Tapo {
       const ports = [hostile.udpPort, ...udpPorts];
       const discoveryAddresses = ports.map((port) => ({ host: '127.0.0.1', port }));
       return bench.tapo([], { driver, discoveryAddresses });
@@ -56,7 +56,7 @@ for (const driver of CHOICES) {
     }
 
     it('gets nothing for saying AES to a search, however it answers KLAP', async () => {
-      const tapo = house();
+      const tapo = started();
       for (const refusal of REFUSALS) {
         hostile.klap = refusal;
         await bench.until(tapo.discover());
@@ -72,7 +72,7 @@ for (const driver of CHOICES) {
     });
 
     it('gets nothing for changing to AES at the handshake', async () => {
-      const tapo = house();
+      const tapo = started();
       for (const says of ['KLAP', '', 'SOMETHING', 'TPAP']) {
         hostile.says = says;
         for (const refusal of REFUSALS) {
@@ -88,7 +88,7 @@ for (const driver of CHOICES) {
 
     it('gets nothing in the place of a plug that spoke KLAP, not even with a confirmation', async () => {
       const plug = await bench.plug();
-      const tapo = house(plug.udpPort);
+      const tapo = started(plug.udpPort);
       await bench.until(tapo.add({ address: plug.address }));
       const [known] = tapo.list();
       assert.equal(known?.state, 'ok');
@@ -97,7 +97,7 @@ for (const driver of CHOICES) {
       await hostile.stop();
       hostile.mac = plug.mac.replaceAll(':', '-');
       await hostile.start(port);
-      const after = house(hostile.udpPort);
+      const after = started(hostile.udpPort);
       await polledUntil(bench, after, () => hostile.took.length > 0);
       const outcome = after.update(known?.id ?? '', { confirmOldProtocol: true });
       assert.equal(outcome.kind, 'old_protocol_not_asked');
@@ -108,7 +108,7 @@ for (const driver of CHOICES) {
 
     it('draws no plug to its address by the id that plug uses by UDP', async () => {
       const plug = await bench.plug();
-      const tapo = house(plug.udpPort);
+      const tapo = started(plug.udpPort);
       await bench.until(tapo.add({ address: plug.address }));
       plug.setQuiet(true);
       plug.setFault('reset');
@@ -125,7 +125,7 @@ for (const driver of CHOICES) {
 
     it('gets nothing at another address, although the plug was confirmed at its own', async () => {
       const plug = await bench.plug({ sample: 'P110(EU)_1.0_1.0.7', protocol: 'aes' });
-      const tapo = house(plug.udpPort);
+      const tapo = started(plug.udpPort);
       await bench.until(tapo.add({ address: plug.address }));
       await polled(tapo, 1);
       tapo.update(tapo.list()[0]?.id ?? '', { confirmOldProtocol: true });

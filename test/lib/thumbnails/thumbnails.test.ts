@@ -218,7 +218,7 @@ describe('Small pictures', () => {
     assert.equal(copies.totals().totalBytes, 1_007);
   });
 
-  it('end with the house, and nobody waits on', async () => {
+  it('end with BaluPi, and nobody waits on', async () => {
     const asked = [ask(keep('a')), ask(keep('b'))];
     await turn();
     thumbnails.stop();

@@ -4,23 +4,31 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { NodeDisk } from '../../../nodes/lib/upload/spool/disk.ts';
-import { ADMIN, ALICE, BOB, BOUNDARY, House, multipart, PATIENCE_MS } from './house.ts';
+import {
+  ADMIN,
+  ALICE,
+  BOB,
+  BOUNDARY,
+  UploadBench,
+  multipart,
+  PATIENCE_MS,
+} from './upload-bench.ts';
 import { sha256 } from './memory-nas.ts';
 
 describe('accepting an upload', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
+    bench = new UploadBench();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   it('answers with what was queued, and has the bytes on the disk by then', async () => {
-    const { status, body } = await house.send('alice/Photos', 'Größe ä.jpg', 'pixels');
+    const { status, body } = await bench.send('alice/Photos', 'Größe ä.jpg', 'pixels');
     assert.equal(status, 200);
     const [id] = body['upload_ids'] as string[];
     assert.deepEqual(body, {
@@ -42,19 +50,19 @@ describe('accepting an upload', () => {
         },
       ],
     });
-    const file = join(house.queueFolder, id ?? '');
+    const file = join(bench.queueFolder, id ?? '');
     assert.equal(readFileSync(file, 'utf8'), 'pixels');
     assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.deepEqual(house.onDisk(), [id]);
+    assert.deepEqual(bench.onDisk(), [id]);
   });
 
   it('takes the path from the query, before the files and after them', async () => {
     const file = { name: 'files', filename: 'a.txt', content: 'a' };
     const path = { name: 'path', content: '/alice/x' };
     const answers = [
-      await house.post(multipart([{ ...file, content: '1' }]), {}, 'alice/x'),
-      await house.post(multipart([path, { ...file, content: '2' }])),
-      await house.post(multipart([{ ...file, content: '3' }, path])),
+      await bench.post(multipart([{ ...file, content: '1' }]), {}, 'alice/x'),
+      await bench.post(multipart([path, { ...file, content: '2' }])),
+      await bench.post(multipart([{ ...file, content: '3' }, path])),
     ];
     for (const { status, body } of answers) {
       assert.equal(status, 200);
@@ -64,7 +72,7 @@ describe('accepting an upload', () => {
   });
 
   it('queues all of several files, always into a folder', async () => {
-    const { status, body } = await house.post(
+    const { status, body } = await bench.post(
       multipart([
         { name: 'path', content: 'alice/v1.2' },
         { name: 'files', filename: 'a.txt', content: 'a' },
@@ -83,7 +91,7 @@ describe('accepting an upload', () => {
       ['Rome/IMG_1.jpg', 'Oslo/IMG_1.jpg'],
     ] as const;
     for (const [first, second] of pairs) {
-      const { status, body } = await house.post(
+      const { status, body } = await bench.post(
         multipart([
           { name: 'files', filename: first, content: 'one' },
           { name: 'files', filename: 'other.jpg', content: 'x' },
@@ -94,7 +102,7 @@ describe('accepting an upload', () => {
       assert.deepEqual([status, body['code']], [422, 'invalid']);
       assert.ok(String(body['detail']).includes(`alice/Album/${first.split('/').at(-1) ?? ''}`));
       assert.deepEqual(
-        [body['errors'], house.onDisk(), house.states()],
+        [body['errors'], bench.onDisk(), bench.states()],
         [[{ loc: ['body', 'files'], msg: body['detail'] }], [], []],
       );
     }
@@ -102,55 +110,55 @@ describe('accepting an upload', () => {
 
   it('makes one row of two parts with the same name and content', async () => {
     const part = { name: 'files', filename: 'a/image.jpg', content: 'one' };
-    const { status, body } = await house.post(
+    const { status, body } = await bench.post(
       multipart([part, { ...part, filename: 'image.jpg' }, { name: 'path', content: 'alice' }]),
     );
     assert.equal(status, 200);
     const [first, second] = body['upload_ids'] as string[];
     assert.equal(first, second);
-    assert.deepEqual([house.onDisk(), house.states()], [[first], ['queued']]);
+    assert.deepEqual([bench.onDisk(), bench.states()], [[first], ['queued']]);
   });
 
   it('refuses a path in the query and another in the body', async () => {
     const file = { name: 'file', filename: 'a.txt', content: 'a' };
     const path = { name: 'path', content: 'alice/x' };
-    const other = await house.post(multipart([file, path]), {}, 'alice/y');
+    const other = await bench.post(multipart([file, path]), {}, 'alice/y');
     assert.deepEqual([other.status, other.body['code']], [422, 'invalid']);
-    assert.deepEqual(house.onDisk(), []);
-    assert.equal((await house.post(multipart([path, file]), {}, '/alice/x/')).status, 200);
+    assert.deepEqual(bench.onDisk(), []);
+    assert.equal((await bench.post(multipart([path, file]), {}, '/alice/x/')).status, 200);
   });
 
   it('refuses a place below what is known to be a file, or is on its way to be one', async () => {
     const at = { sizeBytes: 1, modifiedAt: '', checksum: null, listedAtMs: 0 };
-    house.listed.set('1 alice/f', { kind: 'file', ...at });
-    assert.equal((await house.send('alice/q', 'q', 'a file')).status, 200);
+    bench.listed.set('1 alice/f', { kind: 'file', ...at });
+    assert.equal((await bench.send('alice/q', 'q', 'a file')).status, 200);
     for (const path of ['alice/f/sub/a.txt', 'alice/q/a.txt']) {
-      const { status, body } = await house.send(path, 'a.txt', 'x');
+      const { status, body } = await bench.send(path, 'a.txt', 'x');
       assert.deepEqual([status, body['code']], [409, 'conflict']);
       assert.match(String(body['detail']), /^alice\/[fq] is a file/);
     }
     const wish = { filename: 'a.txt', totalBytes: 1, folder: 'alice/f' };
-    const begun = await house.upload.resumable.begin(ALICE, wish);
+    const begun = await bench.upload.resumable.begin(ALICE, wish);
     assert.partialDeepStrictEqual(begun, { kind: 'refused', code: 'conflict' });
-    house.who = BOB;
-    house.listed.set('2 Shared/f', { kind: 'unknown' });
-    assert.equal((await house.send('Shared/f/sub', 'a.txt', 'x')).status, 200);
+    bench.who = BOB;
+    bench.listed.set('2 Shared/f', { kind: 'unknown' });
+    assert.equal((await bench.send('Shared/f/sub', 'a.txt', 'x')).status, 200);
   });
 
   it('refuses a file with the name of a folder that is known, which it would hide', async () => {
-    house.listed.set('1 alice/Photos', { kind: 'folder' });
-    const { status, body } = await house.send('alice', 'Photos', 'no folder');
+    bench.listed.set('1 alice/Photos', { kind: 'folder' });
+    const { status, body } = await bench.send('alice', 'Photos', 'no folder');
     assert.deepEqual([status, body['code']], [409, 'conflict']);
     assert.match(String(body['detail']), /^alice\/Photos is a folder/);
     const wish = { filename: 'Photos', totalBytes: 1, folder: 'alice' };
-    const begun = await house.upload.resumable.begin(ALICE, wish);
+    const begun = await bench.upload.resumable.begin(ALICE, wish);
     assert.partialDeepStrictEqual(begun, { kind: 'refused', code: 'conflict' });
-    assert.equal((await house.send('alice/Photos', 'late.jpg', 'a photo')).status, 200);
+    assert.equal((await bench.send('alice/Photos', 'late.jpg', 'a photo')).status, 200);
   });
 
   it('takes names with marks of direction, and names what it refuses', async () => {
     for (const name of ['a\u200eb.txt', 'שלום\u200f.txt', 'c\u061c.txt']) {
-      const { status, body } = await house.send('alice', name, name);
+      const { status, body } = await bench.send('alice', name, name);
       assert.deepEqual([status, body['filename']], [200, name]);
     }
     const bad = [
@@ -159,7 +167,7 @@ describe('accepting an upload', () => {
       ['c1\u0085.txt', 'c1<U+0085>.txt'],
     ] as const;
     for (const [name, shown] of bad) {
-      const { status, body } = await house.post(
+      const { status, body } = await bench.post(
         multipart([
           { name: 'path', content: 'alice' },
           { name: 'files', filename: 'good.txt', content: 'x' },
@@ -172,11 +180,11 @@ describe('accepting an upload', () => {
         String(body['detail']),
       );
     }
-    assert.equal(house.states().length, 3);
+    assert.equal(bench.states().length, 3);
   });
 
   it('keeps none of several files when one has a bad name', async () => {
-    const { status, body } = await house.post(
+    const { status, body } = await bench.post(
       multipart([
         { name: 'path', content: 'alice' },
         { name: 'files', filename: 'a.txt', content: 'a' },
@@ -185,12 +193,12 @@ describe('accepting an upload', () => {
     );
     assert.equal(status, 400);
     assert.equal(body['code'], 'bad_path');
-    assert.deepEqual(house.onDisk(), []);
-    assert.deepEqual(house.states(), []);
+    assert.deepEqual(bench.onDisk(), []);
+    assert.deepEqual(bench.states(), []);
   });
 
   it('collapses a file name to its last component, as the NAS does', async () => {
-    const { body } = await house.send('alice', 'bob/evil.txt', 'x');
+    const { body } = await bench.send('alice', 'bob/evil.txt', 'x');
     assert.equal((body['files'] as { path: string }[])[0]?.path, 'alice/evil.txt');
   });
 
@@ -208,126 +216,126 @@ describe('accepting an upload', () => {
     ['a name of more than 255 bytes', 'alice', 'ä'.repeat(128)],
   ] as const) {
     it(`refuses ${what} with 400`, async () => {
-      const { status, body } = await house.send(path, filename, 'x');
+      const { status, body } = await bench.send(path, filename, 'x');
       assert.equal(status, 400);
       assert.equal(body['code'], 'bad_path');
-      assert.deepEqual(house.onDisk(), []);
+      assert.deepEqual(bench.onDisk(), []);
     });
   }
 
   it('refuses a place the caller cannot write the same whether it exists or not', async () => {
-    house.listed.set('1 bob', { kind: 'folder' });
-    const there = await house.send('bob', 'a.txt', 'x');
-    const nowhere = await house.send('carol/none', 'a.txt', 'x');
-    const none = await house.post(multipart([{ name: 'file', filename: 'a.txt', content: 'x' }]));
+    bench.listed.set('1 bob', { kind: 'folder' });
+    const there = await bench.send('bob', 'a.txt', 'x');
+    const nowhere = await bench.send('carol/none', 'a.txt', 'x');
+    const none = await bench.post(multipart([{ name: 'file', filename: 'a.txt', content: 'x' }]));
     for (const { status, body } of [there, nowhere, none]) {
       assert.equal(status, 403);
       assert.deepEqual(body, there.body);
     }
     assert.equal(there.body['code'], 'not_yours');
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('gives the same id for the same content while it is undelivered and the newest', async () => {
-    const first = await house.send('alice', 'a.txt', 'one');
-    const again = await house.send('alice', 'a.txt', 'one');
+    const first = await bench.send('alice', 'a.txt', 'one');
+    const again = await bench.send('alice', 'a.txt', 'one');
     assert.equal(again.body['id'], first.body['id']);
-    const second = await house.send('alice', 'a.txt', 'two');
-    const third = await house.send('alice', 'a.txt', 'one');
+    const second = await bench.send('alice', 'a.txt', 'two');
+    const third = await bench.send('alice', 'a.txt', 'one');
     assert.notEqual(third.body['id'], first.body['id']);
     assert.notEqual(third.body['id'], second.body['id']);
-    house.who = BOB;
-    const bobs = await house.send('Shared', 'a.txt', 'one');
-    house.who = ALICE;
-    const alices = await house.send('Shared', 'a.txt', 'one');
+    bench.who = BOB;
+    const bobs = await bench.send('Shared', 'a.txt', 'one');
+    bench.who = ALICE;
+    const alices = await bench.send('Shared', 'a.txt', 'one');
     assert.notEqual(bobs.body['id'], alices.body['id']);
-    assert.equal(house.onDisk().length, 5);
+    assert.equal(bench.onDisk().length, 5);
   });
 
   it('makes a new row of the same content once the first was delivered', async () => {
-    const first = await house.send('alice', 'a.txt', 'one');
-    await house.deliver();
-    house.presence.set(false);
-    const again = await house.send('alice', 'a.txt', 'one');
+    const first = await bench.send('alice', 'a.txt', 'one');
+    await bench.deliver();
+    bench.presence.set(false);
+    const again = await bench.send('alice', 'a.txt', 'one');
     assert.notEqual(again.body['id'], first.body['id']);
-    const sent = house.nas.count('init');
-    await house.deliver();
-    assert.equal(house.nas.count('init'), sent);
-    assert.deepEqual(house.states(), ['synced', 'synced']);
+    const sent = bench.nas.count('init');
+    await bench.deliver();
+    assert.equal(bench.nas.count('init'), sent);
+    assert.deepEqual(bench.states(), ['synced', 'synced']);
   });
 
   it('answers a repeated Idempotency-Key with the same id for 24 hours', async () => {
     const headers = { 'Idempotency-Key': 'k-1' };
-    const first = await house.send('alice', 'a.txt', 'one', headers);
-    await house.deliver();
-    const again = await house.send('alice', 'a.txt', 'one', headers);
+    const first = await bench.send('alice', 'a.txt', 'one', headers);
+    await bench.deliver();
+    const again = await bench.send('alice', 'a.txt', 'one', headers);
     assert.equal(again.status, 200);
     assert.equal(again.body['id'], first.body['id']);
-    await house.clock.advance(86_400_001);
-    const late = await house.send('alice', 'a.txt', 'one', headers);
+    await bench.clock.advance(86_400_001);
+    const late = await bench.send('alice', 'a.txt', 'one', headers);
     assert.notEqual(late.body['id'], first.body['id']);
   });
 
   it('refuses an Idempotency-Key that comes with another body, per user', async () => {
     const headers = { 'Idempotency-Key': 'k-1' };
-    await house.send('alice', 'a.txt', 'one', headers);
+    await bench.send('alice', 'a.txt', 'one', headers);
     for (const [path, content] of [
       ['alice', 'two'],
       ['alice/b', 'one'],
     ] as const) {
-      const { status, body } = await house.send(path, 'a.txt', content, headers);
+      const { status, body } = await bench.send(path, 'a.txt', content, headers);
       assert.equal(status, 422);
       assert.equal(body['code'], 'invalid');
       const msg = 'This Idempotency-Key was used with another body.';
       assert.deepEqual(body['errors'], [{ loc: ['header', 'Idempotency-Key'], msg }]);
     }
-    house.who = BOB;
-    assert.equal((await house.send('bob', 'a.txt', 'two', headers)).status, 200);
-    assert.equal(house.onDisk().length, 2);
+    bench.who = BOB;
+    assert.equal((await bench.send('bob', 'a.txt', 'two', headers)).status, 200);
+    assert.equal(bench.onDisk().length, 2);
   });
 
   it('checks X-Content-SHA256', async () => {
     const good = { 'X-Content-SHA256': sha256('one').toUpperCase() };
-    assert.equal((await house.send('alice', 'a.txt', 'one', good)).status, 200);
-    const wrong = await house.send('alice', 'b.txt', 'two', good);
+    assert.equal((await bench.send('alice', 'a.txt', 'one', good)).status, 200);
+    const wrong = await bench.send('alice', 'b.txt', 'two', good);
     assert.equal(wrong.status, 422);
-    const garbled = await house.send('alice', 'b.txt', 'two', { 'X-Content-SHA256': 'abc' });
+    const garbled = await bench.send('alice', 'b.txt', 'two', { 'X-Content-SHA256': 'abc' });
     assert.equal(garbled.status, 422);
-    assert.equal(house.onDisk().length, 1);
+    assert.equal(bench.onDisk().length, 1);
   });
 
   it('refuses a body without files, of another type, or without a boundary', async () => {
-    const none = await house.post(multipart([{ name: 'path', content: 'alice' }]));
+    const none = await bench.post(multipart([{ name: 'path', content: 'alice' }]));
     assert.equal(none.status, 422);
-    const other = await house.post(
+    const other = await bench.post(
       multipart([{ name: 'photo', filename: 'a.txt', content: 'a' }]),
       {},
       'alice',
     );
     assert.equal(other.status, 422);
-    const typed = await house.post(Buffer.from('{}'), { 'Content-Type': 'application/json' });
+    const typed = await bench.post(Buffer.from('{}'), { 'Content-Type': 'application/json' });
     assert.equal(typed.status, 415);
-    const bare = await house.post(Buffer.from('x'), { 'Content-Type': 'multipart/form-data' });
+    const bare = await bench.post(Buffer.from('x'), { 'Content-Type': 'multipart/form-data' });
     assert.equal(bare.status, 400);
     assert.equal(bare.body['code'], 'malformed');
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('takes an empty file and one of exactly the largest size, and none larger', async () => {
-    assert.equal((await house.send('alice', 'empty', '')).status, 200);
+    assert.equal((await bench.send('alice', 'empty', '')).status, 200);
     const largest = Buffer.alloc(10_000_000, 7);
-    assert.equal((await house.send('alice', 'big', largest)).status, 200);
-    const larger = await house.send('alice', 'bigger', Buffer.alloc(10_000_001, 7));
+    assert.equal((await bench.send('alice', 'big', largest)).status, 200);
+    const larger = await bench.send('alice', 'bigger', Buffer.alloc(10_000_001, 7));
     assert.equal(larger.status, 413);
     assert.equal(larger.body['detail'], 'An upload may hold 10 MB. Send less at a time.');
-    assert.equal(house.onDisk().length, 2);
+    assert.equal(bench.onDisk().length, 2);
   });
 
   it('refuses at the headers what is too large, has no room or is not the caller’s', async () => {
     const headers = { 'content-type': 'multipart/form-data; boundary=x', 'content-length': '100' };
     const admit = async (over: object, path: string | null = null): Promise<string> => {
       const call = { caller: ALICE, headers: { ...headers, ...over }, path };
-      const admitted = await house.upload.admission.check(call);
+      const admitted = await bench.upload.admission.check(call);
       return admitted.kind === 'refused' ? admitted.code : admitted.kind;
     };
     assert.equal(await admit({}), 'admitted');
@@ -350,8 +358,8 @@ describe('accepting an upload', () => {
     }
     const disk = new SmallDisk();
     const asked: number[] = [];
-    await house.close();
-    house = new House({
+    await bench.close();
+    bench = new UploadBench({
       disk,
       minFreeBytes: 500,
       makeRoom: (bytes) => {
@@ -359,22 +367,22 @@ describe('accepting an upload', () => {
         if (bytes < 5_000) disk.freeNow += bytes;
       },
     });
-    await house.start();
-    assert.equal((await house.send('alice', 'a', Buffer.alloc(2_000))).status, 200);
+    await bench.start();
+    assert.equal((await bench.send('alice', 'a', Buffer.alloc(2_000))).status, 200);
     assert.ok(asked.length > 0);
     disk.freeNow = 1_000;
-    const refused = await house.send('alice', 'b', Buffer.alloc(20_000));
+    const refused = await bench.send('alice', 'b', Buffer.alloc(20_000));
     assert.equal(refused.status, 507);
     assert.equal(refused.body['code'], 'no_room');
-    assert.equal(house.onDisk().length, 1);
+    assert.equal(bench.onDisk().length, 1);
   });
 
   it('leaves nothing behind when the caller cuts the body', async () => {
     const body = multipart([{ name: 'file', filename: 'a.txt', content: Buffer.alloc(300_000) }]);
     for (const share of [0.1, 0.5, 0.999]) {
-      const before = house.outcomes.length;
+      const before = bench.outcomes.length;
       await new Promise<void>((resolve) => {
-        const socket = connect(house.port, '127.0.0.1', () => {
+        const socket = connect(bench.port, '127.0.0.1', () => {
           socket.write(
             `POST /upload?path=alice HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n` +
               `Content-Type: multipart/form-data; boundary=${BOUNDARY}\r\n\r\n`,
@@ -388,17 +396,17 @@ describe('accepting an upload', () => {
           resolve();
         });
       });
-      while (house.outcomes.length === before) {
+      while (bench.outcomes.length === before) {
         await new Promise((resolve) => {
           setImmediate(resolve);
         });
       }
     }
     assert.deepEqual(
-      house.outcomes.map(({ kind }) => kind),
+      bench.outcomes.map(({ kind }) => kind),
       ['gone', 'gone', 'gone'],
     );
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('receives at most eight bodies of a user at once and lets the rest wait', async () => {
@@ -406,7 +414,7 @@ describe('accepting an upload', () => {
     const half = Math.floor(body.length / 2);
     const requests = Array.from({ length: 12 }, (_, index) => {
       const sent = httpRequest({
-        port: house.port,
+        port: bench.port,
         method: 'POST',
         path: `/upload?path=alice/${index}`,
         headers: {
@@ -432,9 +440,9 @@ describe('accepting an upload', () => {
         await new Promise((resolve) => {
           setImmediate(resolve);
         });
-        if (house.onDisk().length >= 8) left -= 1;
+        if (bench.onDisk().length >= 8) left -= 1;
       }
-      return house.onDisk().length;
+      return bench.onDisk().length;
     };
     assert.equal(await opened(), 8);
     for (const { sent } of requests) sent.end(body.subarray(half));
@@ -443,20 +451,20 @@ describe('accepting an upload', () => {
   });
 
   it('shows only the caller’s uploads, and an admin the sums of all', async () => {
-    await house.send('alice', 'a.txt', 'a');
-    house.who = BOB;
-    const bobs = await house.send('bob', 'b.txt', 'b');
-    assert.deepEqual(house.upload.retry(ALICE, String(bobs.body['id'])), {
+    await bench.send('alice', 'a.txt', 'a');
+    bench.who = BOB;
+    const bobs = await bench.send('bob', 'b.txt', 'b');
+    assert.deepEqual(bench.upload.retry(ALICE, String(bobs.body['id'])), {
       kind: 'refused',
       code: 'not_found',
     });
-    const own = house.upload.view.status(ALICE, false);
+    const own = bench.upload.view.status(ALICE, false);
     assert.equal(own.kind === 'status' && own.status.pending_uploads, 1);
-    const all = house.upload.view.status(ADMIN, true);
+    const all = bench.upload.view.status(ADMIN, true);
     assert.equal(all.kind === 'status' && all.status.pending_uploads, 2);
-    assert.equal(house.upload.view.status(ALICE, true).kind, 'refused');
-    assert.equal(house.upload.view.list(ALICE, 'nonsense').kind, 'refused');
-    const listed = house.upload.view.list(BOB, 'queued');
+    assert.equal(bench.upload.view.status(ALICE, true).kind, 'refused');
+    assert.equal(bench.upload.view.list(ALICE, 'nonsense').kind, 'refused');
+    const listed = bench.upload.view.list(BOB, 'queued');
     assert.deepEqual(listed.kind === 'uploads' && listed.uploads, [
       {
         id: bobs.body['id'],
@@ -473,36 +481,36 @@ describe('accepting an upload', () => {
   });
 
   it('drops an upload with its bytes', async () => {
-    const { body } = await house.send('alice', 'a.txt', 'a');
-    assert.equal((await house.upload.drop(BOB, String(body['id']))).kind, 'refused');
-    assert.equal((await house.upload.drop(ALICE, String(body['id']))).kind, 'done');
-    assert.deepEqual(house.onDisk(), []);
-    assert.deepEqual(house.states(), []);
-    assert.equal(house.upload.queuedBytes(), 0);
+    const { body } = await bench.send('alice', 'a.txt', 'a');
+    assert.equal((await bench.upload.drop(BOB, String(body['id']))).kind, 'refused');
+    assert.equal((await bench.upload.drop(ALICE, String(body['id']))).kind, 'done');
+    assert.deepEqual(bench.onDisk(), []);
+    assert.deepEqual(bench.states(), []);
+    assert.equal(bench.upload.queuedBytes(), 0);
   });
 
   it('tells listings of the newest queued version of each name', async () => {
-    await house.send('alice', 'a.txt', 'one');
-    await house.send('alice', 'a.txt', 'three');
-    await house.send('alice/sub', 'b.txt', 'x');
-    const folders = house.upload.view.pendingFolders(1).map(({ path }) => path);
+    await bench.send('alice', 'a.txt', 'one');
+    await bench.send('alice', 'a.txt', 'three');
+    await bench.send('alice/sub', 'b.txt', 'x');
+    const folders = bench.upload.view.pendingFolders(1).map(({ path }) => path);
     assert.deepEqual(folders.sort(), ['alice', 'alice/sub']);
-    assert.deepEqual(house.upload.view.pendingFolders(99), []);
-    const pending = house.upload.view.pendingInFolder(1, 'alice');
+    assert.deepEqual(bench.upload.view.pendingFolders(99), []);
+    const pending = bench.upload.view.pendingInFolder(1, 'alice');
     assert.deepEqual(
       pending.map(({ name, sizeBytes }) => [name, sizeBytes]),
       [['a.txt', 5]],
     );
-    assert.deepEqual(house.upload.view.pendingInFolder(2, 'alice'), []);
-    const file = house.upload.view.queuedFile(1, 'alice/a.txt');
+    assert.deepEqual(bench.upload.view.pendingInFolder(2, 'alice'), []);
+    const file = bench.upload.view.queuedFile(1, 'alice/a.txt');
     assert.equal(readFileSync(file?.file ?? '', 'utf8'), 'three');
-    assert.equal(house.upload.view.queuedFile(2, 'alice/a.txt'), null);
-    assert.equal(house.upload.hasUnfinished(1), true);
-    assert.equal(house.upload.hasUnfinished(2), false);
+    assert.equal(bench.upload.view.queuedFile(2, 'alice/a.txt'), null);
+    assert.equal(bench.upload.hasUnfinished(1), true);
+    assert.equal(bench.upload.hasUnfinished(2), false);
   });
 
   it('refuses new bodies once it is stopped', async () => {
-    await house.upload.stop();
-    assert.equal((await house.send('alice', 'a.txt', 'a')).status, 503);
+    await bench.upload.stop();
+    assert.equal((await bench.send('alice', 'a.txt', 'a')).status, 503);
   });
 });

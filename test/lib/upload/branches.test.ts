@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
-import { ALICE, House } from './house.ts';
+import { ALICE, UploadBench } from './upload-bench.ts';
 import { sha256 } from './memory-nas.ts';
 
 const DESK: Caller = { ...ALICE, device: 'refresh:desk' };
@@ -12,57 +12,57 @@ const COPY = 'alice/a (conflict 2026-02-22 15-30 alice).txt';
 type Base = string | null;
 
 describe('two devices that save one file', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
-    house.nas.put(PATH, 'v0');
+    bench = new UploadBench();
+    await bench.start();
+    bench.nas.put(PATH, 'v0');
     listFromNas();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   function listFromNas(): void {
-    const item = house.nas.item(PATH);
+    const item = bench.nas.item(PATH);
     assert.ok(item);
-    house.listed.set(`1 ${PATH}`, {
+    bench.listed.set(`1 ${PATH}`, {
       kind: 'file',
       sizeBytes: item.size,
       modifiedAt: item.modified_at,
       checksum: item.checksum,
-      listedAtMs: house.clock.nowMs(),
+      listedAtMs: bench.clock.nowMs(),
     });
   }
 
   async function save(who: Caller, content: string, base: Base = null): Promise<void> {
-    house.who = who;
+    bench.who = who;
     const headers = base === null ? {} : { 'X-Base-Checksum': sha256(base) };
-    assert.equal((await house.send('alice', 'a.txt', content, headers)).status, 200);
+    assert.equal((await bench.send('alice', 'a.txt', content, headers)).status, 200);
   }
 
   async function saveByChunks(who: Caller, content: string, base: string): Promise<void> {
-    house.who = who;
+    bench.who = who;
     const wish = { filename: 'a.txt', totalBytes: content.length, folder: 'alice' };
-    const begun = await house.upload.resumable.begin(who, wish);
+    const begun = await bench.upload.resumable.begin(who, wish);
     assert.equal(begun.kind, 'begun');
     const id = begun.kind === 'begun' ? begun.id : '';
-    assert.equal((await house.chunk(id, 0, Buffer.from(content))).status, 200);
+    assert.equal((await bench.chunk(id, 0, Buffer.from(content))).status, 200);
     const headers = { 'x-base-checksum': sha256(base) };
-    assert.equal((await house.upload.resumable.complete(who, id, headers)).kind, 'completed');
+    assert.equal((await bench.upload.resumable.complete(who, id, headers)).kind, 'completed');
   }
 
   /** That device was shown the folder with all that is in the queue. */
   function look(who: Caller): void {
-    house.upload.shown(who, 'alice');
+    bench.upload.shown(who, 'alice');
   }
 
   /** A loaded machine may take more than a minute of the manual clock. */
   function texts(): Record<string, string> {
     return Object.fromEntries(
-      [...house.nas.files].map(([path, file]) => [
+      [...bench.nas.files].map(([path, file]) => [
         path.replace(/conflict 2026-02-22 15-\d\d/, 'conflict 2026-02-22 15-30'),
         file.bytes.toString(),
       ]),
@@ -70,11 +70,11 @@ describe('two devices that save one file', () => {
   }
 
   function copy(): string {
-    return house.upload.conflicts(ALICE)[0]?.conflict_path ?? '';
+    return bench.upload.conflicts(ALICE)[0]?.conflict_path ?? '';
   }
 
   function openConflicts(): number {
-    return house.upload.conflicts(ALICE).length;
+    return bench.upload.conflicts(ALICE).length;
   }
 
   for (const [how, first, second] of [
@@ -85,30 +85,30 @@ describe('two devices that save one file', () => {
     it(`lose nothing where both name the version before, ${how}`, async () => {
       await first(DESK, 'desk', 'v0');
       await second(PHONE, 'phone', 'v0');
-      await house.deliver();
+      await bench.deliver();
       assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone' });
-      assert.deepEqual(house.states(), ['synced', 'conflict']);
+      assert.deepEqual(bench.states(), ['synced', 'conflict']);
     });
   }
 
   it('lose nothing either where nothing tells the two apart', async () => {
     await save(ALICE, 'desk', 'v0');
     await save(ALICE, 'phone', 'v0');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone' });
   });
 
   it('lose nothing where neither says what it was made from', async () => {
     await save(DESK, 'desk');
     await save(PHONE, 'phone');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone' });
   });
 
   it('are told apart by program and address where no token names them', async () => {
     await save({ ...ALICE, agent: 'BaluDesk 10.0.0.2' }, 'desk');
     await save({ ...ALICE, agent: 'okhttp 10.0.0.3' }, 'phone');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone' });
   });
 
@@ -117,7 +117,7 @@ describe('two devices that save one file', () => {
     await save({ ...ALICE, agent, nasToken: 'one' }, 'first');
     await save({ ...ALICE, agent, nasToken: 'two', kind: 'nas' }, 'second');
     await save({ ...DESK, agent }, 'third');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'third' });
   });
 
@@ -125,7 +125,7 @@ describe('two devices that save one file', () => {
     const agent = 'curl 10.0.0.2';
     await save({ ...ALICE, agent }, 'desk');
     await save({ ...ALICE, agent, device: 'key:script' }, 'script');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'script' });
   });
 
@@ -133,9 +133,9 @@ describe('two devices that save one file', () => {
     await save(DESK, 'desk');
     look(PHONE);
     await save(PHONE, 'phone');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'phone' });
-    assert.deepEqual(house.states(), ['synced', 'synced']);
+    assert.deepEqual(bench.states(), ['synced', 'synced']);
   });
 
   it('do not follow each other by what a third one was shown, nor by what was shown before', async () => {
@@ -143,7 +143,7 @@ describe('two devices that save one file', () => {
     await save(DESK, 'desk');
     look(DESK);
     await save(PHONE, 'phone');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone' });
   });
 
@@ -151,7 +151,7 @@ describe('two devices that save one file', () => {
     await save(DESK, 'desk', 'v0');
     await save(PHONE, 'phone', 'desk');
     await saveByChunks(DESK, 'desk again', 'phone');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk again' });
   });
 
@@ -159,7 +159,7 @@ describe('two devices that save one file', () => {
     await save(DESK, 'one', 'v0');
     await save(DESK, 'two', 'one');
     await save(PHONE, 'phone', 'one');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'two', [COPY]: 'phone' });
   });
 
@@ -168,26 +168,26 @@ describe('two devices that save one file', () => {
     await save(PHONE, 'phone 1');
     await save(DESK, 'desk 2');
     await save(PHONE, 'phone 2');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk 2', [COPY]: 'phone 2' });
     assert.equal(openConflicts(), 1);
   });
 
   it('are one line where the same device keeps naming what it began from', async () => {
     for (const content of ['one', 'two', 'three']) await save(DESK, content, 'v0');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'three' });
-    assert.deepEqual(house.nas.published.get(PATH), ['one', 'two', 'three']);
+    assert.deepEqual(bench.nas.published.get(PATH), ['one', 'two', 'three']);
   });
 
   it('keep one version in place where the first failed', async () => {
-    house.who = DESK;
+    bench.who = DESK;
     await save(DESK, 'desk', 'v0');
     await save(PHONE, 'phone', 'v0');
-    const listed = house.upload.view.list(ALICE, null);
+    const listed = bench.upload.view.list(ALICE, null);
     const id = listed.kind === 'uploads' ? (listed.uploads.at(-1)?.id ?? '') : '';
-    await house.upload.drop(ALICE, id);
-    await house.deliver();
+    await bench.upload.drop(ALICE, id);
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'phone' });
   });
 
@@ -202,17 +202,17 @@ describe('two devices that save one file', () => {
     for (const when of ['asleep', 'awake', 'asleep, then awake'] as const) {
       it(`make one copy of five saves that ${what}, ${when}`, async () => {
         await save(DESK, 'desk', 'v0');
-        if (when === 'awake') await house.deliver();
+        if (when === 'awake') await bench.deliver();
         for (let index = 1; index <= 5; index += 1) {
           await save(PHONE, `phone ${index}`, base(index));
           if (when === 'awake' || (when === 'asleep, then awake' && index >= 3)) {
-            await house.deliver();
+            await bench.deliver();
           }
         }
-        await house.deliver();
+        await bench.deliver();
         assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone 5' });
         assert.equal(openConflicts(), 1);
-        const [conflict] = house.upload.conflicts(ALICE);
+        const [conflict] = bench.upload.conflicts(ALICE);
         assert.equal(conflict?.sha256, sha256('phone 5'));
       });
     }
@@ -221,110 +221,110 @@ describe('two devices that save one file', () => {
   it('mean the file itself again once they were shown both', async () => {
     await save(DESK, 'desk');
     await save(PHONE, 'phone');
-    await house.deliver();
-    await house.clock.advance(1_000);
+    await bench.deliver();
+    await bench.clock.advance(1_000);
     listFromNas();
     look(PHONE);
     await save(PHONE, 'merged');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'merged', [COPY]: 'phone' });
   });
 
   it('do not write over a copy that somebody changed', async () => {
     await save(DESK, 'desk', 'v0');
     await save(PHONE, 'phone 1', 'v0');
-    await house.deliver();
-    house.nas.put(copy(), 'edited by hand');
+    await bench.deliver();
+    bench.nas.put(copy(), 'edited by hand');
     await save(PHONE, 'phone 2', 'phone 1');
-    await house.deliver();
-    const contents = [...house.nas.files.values()].map(({ bytes }) => bytes.toString());
+    await bench.deliver();
+    const contents = [...bench.nas.files.values()].map(({ bytes }) => bytes.toString());
     assert.deepEqual(contents.sort(), ['desk', 'edited by hand', 'phone 2']);
     assert.equal(openConflicts(), 2);
   });
 
   it('lose nothing where the first was delivered before the second came', async () => {
     await save(DESK, 'desk');
-    await house.deliver();
+    await bench.deliver();
     await save(PHONE, 'phone');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone' });
   });
 
   it('go on from what they delivered themselves', async () => {
     await save(DESK, 'one');
-    await house.deliver();
+    await bench.deliver();
     await save(DESK, 'two');
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'two' });
   });
 
   it('go on from an unfinished proof without taking the place of the file', async () => {
     await save(DESK, 'desk', 'v0');
     await save(PHONE, 'phone 1', 'v0');
-    await house.deliver();
+    await bench.deliver();
     await save(PHONE, 'phone 2', 'phone 1');
     let spoilt = 0;
     const place = copy();
-    house.nas.effect = (call) => {
+    bench.nas.effect = (call) => {
       if (call !== `complete ${place}` || spoilt++ > 0) return;
-      house.nas.put(place, 'half of');
+      bench.nas.put(place, 'half of');
     };
-    await house.deliver();
+    await bench.deliver();
     assert.deepEqual(texts(), { [PATH]: 'desk', [COPY]: 'phone 2' });
   });
 });
 
 describe('files sent one by one to a place that may be a folder', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
+    bench = new UploadBench();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   function contents(): string[] {
-    return [...house.nas.files.values()].map(({ bytes }) => bytes.toString()).sort();
+    return [...bench.nas.files.values()].map(({ bytes }) => bytes.toString()).sort();
   }
 
   it('go into it under their names, as two names are no one file', async () => {
-    await house.send('alice/2026.11.29', 'a.jpg', 'one');
-    await house.send('alice/2026.11.29', 'b.jpg', 'two');
-    await house.deliver();
-    assert.equal(house.nas.text('alice/2026.11.29/a.jpg'), 'one');
-    assert.equal(house.nas.text('alice/2026.11.29/b.jpg'), 'two');
-    assert.deepEqual(house.states(), ['synced', 'synced']);
+    await bench.send('alice/2026.11.29', 'a.jpg', 'one');
+    await bench.send('alice/2026.11.29', 'b.jpg', 'two');
+    await bench.deliver();
+    assert.equal(bench.nas.text('alice/2026.11.29/a.jpg'), 'one');
+    assert.equal(bench.nas.text('alice/2026.11.29/b.jpg'), 'two');
+    assert.deepEqual(bench.states(), ['synced', 'synced']);
   });
 
   it('never write over each other, awake either', async () => {
-    house.presence.set(true);
-    await house.send('alice/2026.11.29', 'a.jpg', 'one');
-    await house.deliver();
-    const item = house.nas.item('alice/2026.11.29');
+    bench.presence.set(true);
+    await bench.send('alice/2026.11.29', 'a.jpg', 'one');
+    await bench.deliver();
+    const item = bench.nas.item('alice/2026.11.29');
     for (const [index, name] of ['b.jpg', 'c.jpg'].entries()) {
       if (item !== undefined) {
-        house.listed.set('1 alice/2026.11.29', {
+        bench.listed.set('1 alice/2026.11.29', {
           kind: 'file',
           sizeBytes: item.size,
           modifiedAt: item.modified_at,
           checksum: item.checksum,
-          listedAtMs: house.clock.nowMs() + 1_000,
+          listedAtMs: bench.clock.nowMs() + 1_000,
         });
       }
-      await house.send('alice/2026.11.29', name, `more ${index}`);
-      await house.deliver();
+      await bench.send('alice/2026.11.29', name, `more ${index}`);
+      await bench.deliver();
     }
     assert.deepEqual(contents(), ['more 0', 'more 1', 'one']);
   });
 
   it('are versions of one file where they come under one name', async () => {
-    await house.send('alice/notes.txt', 'draft', 'one');
-    await house.send('alice/notes.txt', 'draft', 'two');
-    await house.deliver();
-    assert.equal(house.nas.text('alice/notes.txt'), 'two');
+    await bench.send('alice/notes.txt', 'draft', 'one');
+    await bench.send('alice/notes.txt', 'draft', 'two');
+    await bench.deliver();
+    assert.equal(bench.nas.text('alice/notes.txt'), 'two');
     assert.deepEqual(contents(), ['two']);
   });
 });

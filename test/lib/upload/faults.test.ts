@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ALICE, House, multipart, type Answered } from './house.ts';
+import { ALICE, UploadBench, multipart, type Answered } from './upload-bench.ts';
 import { systemError, WatchedDisk } from './faulty-disk.ts';
 
 /** Two files that come in several writes. */
@@ -18,16 +18,16 @@ function openFiles(): number {
 }
 
 /** Every row has its whole file, and no file is without a row. */
-function assertWhole(house: House): void {
-  const rows = house.data.queue
+function assertWhole(bench: UploadBench): void {
+  const rows = bench.data.queue
     .prepare('SELECT id, size_bytes FROM upload_queue WHERE has_bytes = 1 ORDER BY id')
     .all();
   assert.deepEqual(
-    house.onDisk(),
+    bench.onDisk(),
     rows.map((row) => row['id']),
   );
   for (const row of rows) {
-    const bytes = readFileSync(join(house.queueFolder, String(row['id'])));
+    const bytes = readFileSync(join(bench.queueFolder, String(row['id'])));
     assert.equal(bytes.length, row['size_bytes']);
   }
 }
@@ -37,8 +37,8 @@ describe('a disk that fails', () => {
     it(`answers ${code} at any open, write, fsync or rename honestly, and goes on`, async function () {
       this.timeout(20_000);
       const disk = new WatchedDisk();
-      const house = new House({ disk });
-      await house.start();
+      const bench = new UploadBench({ disk });
+      await bench.start();
       const fds = openFiles();
       let accepted = 0;
       for (let k = 1; accepted === 0; k += 1) {
@@ -50,51 +50,51 @@ describe('a disk that fails', () => {
           count += 1;
           if (count === k) throw systemError(code);
         };
-        const { status, body } = await house.post(BODY);
+        const { status, body } = await bench.post(BODY);
         disk.around = () => undefined;
         if (status === 200) accepted += 1;
         else {
           assert.equal(status, code === 'EIO' ? 503 : 507);
           assert.equal(body['code'], code === 'EIO' ? 'disk_failing' : 'no_room');
-          assert.deepEqual(house.states(), []);
+          assert.deepEqual(bench.states(), []);
         }
-        assertWhole(house);
+        assertWhole(bench);
       }
       assert.equal(openFiles() <= fds + 1, true, 'a file was left open');
-      assert.equal((await house.send('alice', 'next.txt', 'x')).status, 200);
-      await house.deliver();
-      assert.deepEqual(house.states(), ['synced', 'synced', 'synced']);
-      await house.close();
+      assert.equal((await bench.send('alice', 'next.txt', 'x')).status, 200);
+      await bench.deliver();
+      assert.deepEqual(bench.states(), ['synced', 'synced', 'synced']);
+      await bench.close();
     });
   }
 
   it('never syncs a file a second time after its sync failed', async () => {
     const disk = new WatchedDisk();
-    const house = new House({ disk });
-    await house.start();
+    const bench = new UploadBench({ disk });
+    await bench.start();
     disk.operations.length = 0;
     disk.around = (operation, when) => {
       if (operation === 'fsync' && when === 'before') throw systemError('EIO');
     };
-    assert.equal((await house.send('alice', 'a.txt', 'x')).status, 503);
+    assert.equal((await bench.send('alice', 'a.txt', 'x')).status, 503);
     assert.deepEqual(disk.operations, ['open', 'write', 'fsync', 'remove']);
     disk.around = () => undefined;
-    await house.close();
+    await bench.close();
   });
 
   it('costs three syncs and one commit for a single file, and shares them between many', async () => {
     const disk = new WatchedDisk();
-    const house = new House({ disk });
-    await house.start();
+    const bench = new UploadBench({ disk });
+    await bench.start();
     let commits = 0;
-    const { queue } = house.data;
+    const { queue } = bench.data;
     const transaction = queue.transaction.bind(queue);
     queue.transaction = (work) => {
       commits += 1;
       return transaction(work);
     };
     disk.operations.length = 0;
-    await house.send('alice', 'a.txt', 'x');
+    await bench.send('alice', 'a.txt', 'x');
     assert.deepEqual(disk.operations, [
       ...['open', 'write', 'fsync'],
       // What is wanted, beside the body.
@@ -112,12 +112,12 @@ describe('a disk that fails', () => {
       await gate.promise;
     };
     await Promise.all(
-      [1, 2, 3, 4, 5, 6].map(async (n) => house.send('alice', `many-${n}`, `${n}`)),
+      [1, 2, 3, 4, 5, 6].map(async (n) => bench.send('alice', `many-${n}`, `${n}`)),
     );
     const syncs = disk.operations.filter((operation) => operation === 'fsync').length;
     assert.ok(syncs <= 10, `6 files took ${syncs} syncs`);
     assert.ok(commits <= 3, `6 uploads took ${commits - 1} commits`);
-    await house.close();
+    await bench.close();
   });
 
   for (const [what, error, status] of [
@@ -125,31 +125,31 @@ describe('a disk that fails', () => {
     ['fails', Object.assign(new Error('i/o'), { code: 'ERR_SQLITE_ERROR', errcode: 10 }), 503],
   ] as const) {
     it(`accepts nothing when the database ${what} at the commit`, async () => {
-      const house = new House();
-      await house.start();
-      const { queue } = house.data;
+      const bench = new UploadBench();
+      await bench.start();
+      const { queue } = bench.data;
       const transaction = queue.transaction.bind(queue);
       queue.transaction = () => {
         throw error;
       };
-      assert.equal((await house.post(BODY)).status, status);
-      assert.deepEqual(house.onDisk(), []);
+      assert.equal((await bench.post(BODY)).status, status);
+      assert.deepEqual(bench.onDisk(), []);
       queue.transaction = transaction;
-      assert.equal((await house.post(BODY)).status, 200);
-      await house.close();
+      assert.equal((await bench.post(BODY)).status, 200);
+      await bench.close();
     });
   }
 
   it('throws what is nobody’s fault as a surprise, keeping nothing', async () => {
-    const house = new House({
+    const bench = new UploadBench({
       mayWrite: () => {
         throw new Error('a bug');
       },
     });
-    await house.start();
-    assert.equal((await house.send('alice', 'a.txt', 'x')).status, 500);
-    assert.deepEqual(house.onDisk(), []);
-    await house.close();
+    await bench.start();
+    assert.equal((await bench.send('alice', 'a.txt', 'x')).status, 500);
+    assert.deepEqual(bench.onDisk(), []);
+    await bench.close();
   });
 });
 
@@ -160,8 +160,8 @@ describe('a process that dies', () => {
     for (let k = 1; !clean; k += 1) {
       assert.ok(k < 60, 'the sweep should have come to a clean run');
       const disk = new WatchedDisk();
-      const house = new House({ disk });
-      await house.start();
+      const bench = new UploadBench({ disk });
+      await bench.start();
       const died = Promise.withResolvers<'died'>();
       let count = 0;
       disk.around = async () => {
@@ -170,27 +170,27 @@ describe('a process that dies', () => {
         died.resolve('died');
         await FOR_EVER;
       };
-      const answered = house.post(BODY).catch((): Answered => ({ status: 0, body: {} }));
+      const answered = bench.post(BODY).catch((): Answered => ({ status: 0, body: {} }));
       const outcome = await Promise.race([answered, died.promise]);
-      await house.restart();
-      assertWhole(house);
+      await bench.restart();
+      assertWhole(bench);
       if (outcome !== 'died') {
         clean = true;
         assert.equal(outcome.status, 200);
-        assert.equal(house.states().length, 2);
+        assert.equal(bench.states().length, 2);
       } else {
         // What lay whole on the disk may have been acknowledged, for all the next start knows.
-        assert.ok(house.states().every((state) => state === 'found'));
+        assert.ok(bench.states().every((state) => state === 'found'));
       }
-      assert.equal((await house.post(BODY)).status, 200);
-      house.nas.chunkSize = 64 * 1024;
-      await house.deliver();
-      assert.deepEqual(house.states(), ['synced', 'synced']);
+      assert.equal((await bench.post(BODY)).status, 200);
+      bench.nas.chunkSize = 64 * 1024;
+      await bench.deliver();
+      assert.deepEqual(bench.states(), ['synced', 'synced']);
       assert.deepEqual(
-        [...house.nas.published.values()].map((versions) => versions.length),
+        [...bench.nas.published.values()].map((versions) => versions.length),
         [1, 1],
       );
-      await house.close();
+      await bench.close();
     }
   });
 
@@ -200,12 +200,12 @@ describe('a process that dies', () => {
     for (let k = 1; !clean; k += 1) {
       assert.ok(k < 200, 'the sweep should have come to a clean run');
       const disk = new WatchedDisk();
-      const house = new House({ disk });
-      await house.start();
-      house.nas.put('alice/x.txt', 'theirs');
-      await house.send('alice/new', 'a.txt', 'one'.repeat(50));
-      await house.send('alice/new', 'a.txt', 'two');
-      await house.send('alice', 'x.txt', 'mine');
+      const bench = new UploadBench({ disk });
+      await bench.start();
+      bench.nas.put('alice/x.txt', 'theirs');
+      await bench.send('alice/new', 'a.txt', 'one'.repeat(50));
+      await bench.send('alice/new', 'a.txt', 'two');
+      await bench.send('alice', 'x.txt', 'mine');
       const died = Promise.withResolvers<'died'>();
       let count = 0;
       const maybeDie = async (): Promise<void> => {
@@ -215,35 +215,35 @@ describe('a process that dies', () => {
         await FOR_EVER;
       };
       disk.around = maybeDie;
-      house.nas.effect = maybeDie;
-      house.nas.trouble = async () => {
+      bench.nas.effect = maybeDie;
+      bench.nas.trouble = async () => {
         await maybeDie();
         return null;
       };
-      clean = (await Promise.race([house.deliver(), died.promise])) !== 'died';
+      clean = (await Promise.race([bench.deliver(), died.promise])) !== 'died';
       disk.around = () => undefined;
-      house.nas.effect = () => undefined;
-      house.nas.trouble = () => null;
-      await house.restart();
-      await house.deliver();
-      assert.deepEqual(house.states(), ['synced', 'synced', 'conflict']);
-      assert.deepEqual(house.nas.published.get('alice/new/a.txt'), ['one'.repeat(50), 'two']);
-      assert.equal(house.nas.text('alice/x.txt'), 'theirs');
-      const beside = [...house.nas.published.keys()].filter((path) => path.includes('conflict'));
+      bench.nas.effect = () => undefined;
+      bench.nas.trouble = () => null;
+      await bench.restart();
+      await bench.deliver();
+      assert.deepEqual(bench.states(), ['synced', 'synced', 'conflict']);
+      assert.deepEqual(bench.nas.published.get('alice/new/a.txt'), ['one'.repeat(50), 'two']);
+      assert.equal(bench.nas.text('alice/x.txt'), 'theirs');
+      const beside = [...bench.nas.published.keys()].filter((path) => path.includes('conflict'));
       assert.deepEqual(beside, ['alice/x (conflict 2026-02-22 15-30 alice).txt']);
-      assert.equal(house.nas.published.get(beside[0] ?? '')?.length, 1);
-      assert.deepEqual(house.onDisk(), []);
-      await house.close();
+      assert.equal(bench.nas.published.get(beside[0] ?? '')?.length, 1);
+      assert.deepEqual(bench.onDisk(), []);
+      await bench.close();
     }
   });
 
   it('stops in the middle of a delivery and goes on with the next start', async () => {
-    const house = new House();
-    await house.start();
-    await house.send('alice', 'a.txt', 'x'.repeat(200));
+    const bench = new UploadBench();
+    await bench.start();
+    await bench.send('alice', 'a.txt', 'x'.repeat(200));
     const reached = Promise.withResolvers<undefined>();
     const goOn = Promise.withResolvers<undefined>();
-    house.nas.trouble = async (call) => {
+    bench.nas.trouble = async (call) => {
       if (call === 'chunk 1') {
         reached.resolve(undefined);
         await goOn.promise;
@@ -251,53 +251,53 @@ describe('a process that dies', () => {
       }
       return null;
     };
-    house.presence.set(true);
+    bench.presence.set(true);
     await reached.promise;
-    const stopping = house.upload.stop();
+    const stopping = bench.upload.stop();
     goOn.resolve(undefined);
     await stopping;
-    assert.deepEqual(house.states(), ['queued']);
-    house.nas.trouble = () => null;
-    await house.restart();
-    await house.deliver();
-    assert.deepEqual(house.states(), ['synced']);
-    await house.close();
+    assert.deepEqual(bench.states(), ['queued']);
+    bench.nas.trouble = () => null;
+    await bench.restart();
+    await bench.deliver();
+    assert.deepEqual(bench.states(), ['synced']);
+    await bench.close();
   });
 
   it('keeps the key and the id of a repeated request over a restart', async () => {
-    const house = new House();
-    await house.start();
-    const first = await house.send('alice', 'a.txt', 'x', { 'Idempotency-Key': 'k' });
-    await house.restart();
-    const again = await house.send('alice', 'a.txt', 'x', { 'Idempotency-Key': 'k' });
+    const bench = new UploadBench();
+    await bench.start();
+    const first = await bench.send('alice', 'a.txt', 'x', { 'Idempotency-Key': 'k' });
+    await bench.restart();
+    const again = await bench.send('alice', 'a.txt', 'x', { 'Idempotency-Key': 'k' });
     assert.equal(again.body['id'], first.body['id']);
-    assert.equal(house.onDisk().length, 1);
-    await house.close();
+    assert.equal(bench.onDisk().length, 1);
+    await bench.close();
   });
 
   it('keeps what nobody knows, clears halves away and marks a row whose file is missing or cut', async () => {
-    const house = new House();
-    await house.start();
-    const cut = await house.send('alice', 'cut.txt', 'whole');
-    const gone = await house.send('alice', 'gone.txt', 'there');
-    writeFileSync(join(house.queueFolder, String(cut.body['id'])), 'who');
-    rmSync(join(house.queueFolder, String(gone.body['id'])));
-    writeFileSync(join(house.queueFolder, '0123456789ABCDEFGHJKMNPQRS'), 'orphan');
-    writeFileSync(join(house.queueFolder, 'incoming', 'x.part'), 'half');
-    writeFileSync(join(house.queueFolder, 'notes-of-a-person.txt'), 'theirs');
-    await house.restart();
-    assert.deepEqual(house.states(), ['failed', 'failed']);
-    assert.equal(house.upload.lostUploads(), 2);
-    assert.deepEqual(house.onDisk(), [
+    const bench = new UploadBench();
+    await bench.start();
+    const cut = await bench.send('alice', 'cut.txt', 'whole');
+    const gone = await bench.send('alice', 'gone.txt', 'there');
+    writeFileSync(join(bench.queueFolder, String(cut.body['id'])), 'who');
+    rmSync(join(bench.queueFolder, String(gone.body['id'])));
+    writeFileSync(join(bench.queueFolder, '0123456789ABCDEFGHJKMNPQRS'), 'orphan');
+    writeFileSync(join(bench.queueFolder, 'incoming', 'x.part'), 'half');
+    writeFileSync(join(bench.queueFolder, 'notes-of-a-person.txt'), 'theirs');
+    await bench.restart();
+    assert.deepEqual(bench.states(), ['failed', 'failed']);
+    assert.equal(bench.upload.lostUploads(), 2);
+    assert.deepEqual(bench.onDisk(), [
       '0123456789ABCDEFGHJKMNPQRS',
       String(cut.body['id']),
       'notes-of-a-person.txt',
     ]);
     // The worse of the two words.
-    assert.equal(house.upload.recoveryWord(), 'lost');
-    assert.ok(house.log.lines.includes('2 accepted uploads have lost their file.'));
-    assert.ok(house.log.lines.every((line) => !line.includes(house.path)));
-    await house.close();
+    assert.equal(bench.upload.recoveryWord(), 'lost');
+    assert.ok(bench.log.lines.includes('2 accepted uploads have lost their file.'));
+    assert.ok(bench.log.lines.every((line) => !line.includes(bench.path)));
+    await bench.close();
   });
 
   for (const [how, mark] of [
@@ -305,123 +305,123 @@ describe('a process that dies', () => {
     ['of a restored backup, where it waits for its owner', true],
   ] as const) {
     it(`takes a lost upload back once its very bytes are there, ${how}`, async () => {
-      const house = new House();
-      await house.start();
-      const { body } = await house.send('alice', 'a.txt', 'there');
-      const other = await house.send('alice', 'b.txt', 'whole');
-      const files = [body, other.body].map(({ id }) => join(house.queueFolder, String(id)));
+      const bench = new UploadBench();
+      await bench.start();
+      const { body } = await bench.send('alice', 'a.txt', 'there');
+      const other = await bench.send('alice', 'b.txt', 'whole');
+      const files = [body, other.body].map(({ id }) => join(bench.queueFolder, String(id)));
       for (const file of files) rmSync(file);
-      await house.restart();
-      assert.equal(house.upload.lostUploads(), 2);
-      await house.restart({}, () => {
+      await bench.restart();
+      assert.equal(bench.upload.lostUploads(), 2);
+      await bench.restart({}, () => {
         writeFileSync(files[0] ?? '', 'there');
         writeFileSync(files[1] ?? '', 'wrong');
-        if (mark) writeFileSync(join(house.queueFolder, 'restored'), '');
+        if (mark) writeFileSync(join(bench.queueFolder, 'restored'), '');
       });
-      assert.deepEqual(house.states(), ['found', 'failed']);
-      assert.equal(house.upload.lostUploads(), 1);
-      await house.deliver();
+      assert.deepEqual(bench.states(), ['found', 'failed']);
+      assert.equal(bench.upload.lostUploads(), 1);
+      await bench.deliver();
       if (mark) {
-        assert.deepEqual([...house.nas.published], []);
-        house.upload.retry(ALICE, String(body['id']));
-        await house.deliver();
+        assert.deepEqual([...bench.nas.published], []);
+        bench.upload.retry(ALICE, String(body['id']));
+        await bench.deliver();
       }
-      assert.equal(house.nas.text('alice/a.txt'), 'there');
-      await house.close();
+      assert.equal(bench.nas.text('alice/a.txt'), 'there');
+      await bench.close();
     });
   }
 
   it('goes on soon with an upload whose delivery could not be written down', async () => {
-    const house = new House();
-    await house.start();
-    await house.send('alice', 'a.txt', 'x');
-    const { queue } = house.data;
+    const bench = new UploadBench();
+    await bench.start();
+    await bench.send('alice', 'a.txt', 'x');
+    const { queue } = bench.data;
     const transaction = queue.transaction.bind(queue);
     let failures = 0;
     queue.transaction = (work) => {
-      if (house.nas.text('alice/a.txt') === 'x' && failures < 1) {
+      if (bench.nas.text('alice/a.txt') === 'x' && failures < 1) {
         failures += 1;
         throw systemError('EIO');
       }
       return transaction(work);
     };
-    await assert.rejects(house.deliver(), /EIO/);
-    assert.deepEqual(house.states(), ['sending']);
-    await house.clock.advance(60_000);
-    await house.flushed();
-    assert.deepEqual(house.states(), ['synced']);
-    assert.equal(house.nas.count('complete'), 1);
-    await house.close();
+    await assert.rejects(bench.deliver(), /EIO/);
+    assert.deepEqual(bench.states(), ['sending']);
+    await bench.clock.advance(60_000);
+    await bench.flushed();
+    assert.deepEqual(bench.states(), ['synced']);
+    assert.equal(bench.nas.count('complete'), 1);
+    await bench.close();
   });
 
   it('writes down soon after, asleep too, that a delivered file left the disk', async () => {
-    const { house, mend } = await deliveredButNotWrittenDown();
-    assert.deepEqual([house.states(), house.onDisk()], [['synced'], []]);
-    assert.equal(house.upload.queuedBytes(), 1);
-    house.presence.set(false);
+    const { bench, mend } = await deliveredButNotWrittenDown();
+    assert.deepEqual([bench.states(), bench.onDisk()], [['synced'], []]);
+    assert.equal(bench.upload.queuedBytes(), 1);
+    bench.presence.set(false);
     mend();
-    await house.clock.advance(120_000);
-    await house.flushed();
-    assert.equal(house.upload.queuedBytes(), 0);
-    assertWhole(house);
-    await house.close();
+    await bench.clock.advance(120_000);
+    await bench.flushed();
+    assert.equal(bench.upload.queuedBytes(), 0);
+    assertWhole(bench);
+    await bench.close();
   });
 
   it('writes it down at the latest when it stops', async () => {
-    const { house, mend } = await deliveredButNotWrittenDown();
+    const { bench, mend } = await deliveredButNotWrittenDown();
     mend();
-    await house.upload.stop();
-    assertWhole(house);
-    await house.close();
+    await bench.upload.stop();
+    assertWhole(bench);
+    await bench.close();
   });
 
   it('stops in order though it cannot be written down, and the next start does it', async () => {
-    const { house, mend } = await deliveredButNotWrittenDown();
-    await house.upload.stop();
-    assert.equal(house.upload.queuedBytes(), 1);
+    const { bench, mend } = await deliveredButNotWrittenDown();
+    await bench.upload.stop();
+    assert.equal(bench.upload.queuedBytes(), 1);
     mend();
-    await house.restart();
-    assert.equal(house.upload.queuedBytes(), 0);
-    assert.equal(house.upload.lostUploads(), 0);
-    await house.close();
+    await bench.restart();
+    assert.equal(bench.upload.queuedBytes(), 0);
+    assert.equal(bench.upload.lostUploads(), 0);
+    await bench.close();
   });
 
   it('removes a delivered file later when the disk does not let it go at once', async () => {
     const disk = new WatchedDisk();
-    const house = new House({ disk });
-    await house.start();
-    await house.send('alice', 'a.txt', 'x');
+    const bench = new UploadBench({ disk });
+    await bench.start();
+    await bench.send('alice', 'a.txt', 'x');
     disk.around = (operation) => {
       if (operation === 'remove') throw systemError('EIO');
     };
-    await house.deliver();
-    assert.deepEqual([house.states(), house.onDisk().length], [['synced'], 1]);
+    await bench.deliver();
+    assert.deepEqual([bench.states(), bench.onDisk().length], [['synced'], 1]);
     disk.around = () => undefined;
-    await house.clock.advance(60_000);
-    await house.flushed();
-    assert.deepEqual(house.onDisk(), []);
-    assertWhole(house);
-    await house.close();
+    await bench.clock.advance(60_000);
+    await bench.flushed();
+    assert.deepEqual(bench.onDisk(), []);
+    assertWhole(bench);
+    await bench.close();
   });
 });
 
 /** The file is on the NAS and off the Pi's disk, but the commit that says so fails until mended. */
 async function deliveredButNotWrittenDown(): Promise<{
-  readonly house: House;
+  readonly bench: UploadBench;
   readonly mend: () => void;
 }> {
-  const house = new House();
-  await house.start();
-  await house.send('alice', 'a.txt', 'x');
-  const { queue } = house.data;
+  const bench = new UploadBench();
+  await bench.start();
+  await bench.send('alice', 'a.txt', 'x');
+  const { queue } = bench.data;
   const transaction = queue.transaction.bind(queue);
   queue.transaction = (work) => {
-    if (house.onDisk().length === 0) throw systemError('EIO');
+    if (bench.onDisk().length === 0) throw systemError('EIO');
     return transaction(work);
   };
   const mend = (): void => {
     queue.transaction = transaction;
   };
-  await assert.rejects(house.deliver(), /EIO/);
-  return { house, mend };
+  await assert.rejects(bench.deliver(), /EIO/);
+  return { bench, mend };
 }

@@ -3,7 +3,7 @@ import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import { FlushWake, type FlushWakeRule } from '../../../nodes/lib/upload/delivery/flush-wake.ts';
 import type { FlushWakeRows } from '../../../nodes/lib/upload/rows/queue-view-rows.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { CountingLog } from './house.ts';
+import { CountingLog } from './upload-bench.ts';
 import { FakePresence } from './memory-nas.ts';
 
 const AT_THREE: FlushWakeRule = { kind: 'daily', hour: 3, minute: 0 };

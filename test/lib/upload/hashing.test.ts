@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HashThread } from '../../../nodes/lib/upload/spool/hashing.ts';
-import { House } from './house.ts';
+import { UploadBench } from './upload-bench.ts';
 
 const MB = 1024 * 1024;
 
@@ -82,41 +82,41 @@ describe('hashing beside the event loop', () => {
 });
 
 describe('an upload larger than what is hashed in passing', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
+    bench = new UploadBench();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   it('is told by its own hash, however it lies in the body', async () => {
     for (const size of [256 * 1024, 256 * 1024 + 1, 3 * MB]) {
       const content = randomBytes(size);
-      const { status, body } = await house.send('alice', `f${size}`, content);
+      const { status, body } = await bench.send('alice', `f${size}`, content);
       assert.equal(status, 200);
       assert.equal((body['files'] as { sha256: string }[])[0]?.sha256, sha256(content));
     }
   });
 
   it('is refused and leaves nothing when the hashing fails', async () => {
-    await house.close();
+    await bench.close();
     let broken = true;
     const thread = new HashThread();
-    house = new House({
+    bench = new UploadBench({
       hashing: {
         follow: (file) => thread.follow(broken ? `${file}-elsewhere` : file),
         stop: () => thread.stop(),
       },
     });
-    await house.start();
-    const { status, body } = await house.send('alice', 'a', randomBytes(MB));
+    await bench.start();
+    const { status, body } = await bench.send('alice', 'a', randomBytes(MB));
     assert.deepEqual([status, body['code']], [503, 'disk_failing']);
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
     broken = false;
-    assert.equal((await house.send('alice', 'a', randomBytes(MB))).status, 200);
+    assert.equal((await bench.send('alice', 'a', randomBytes(MB))).status, 200);
   });
 });

@@ -1,67 +1,67 @@
 import assert from 'node:assert/strict';
-import { ADMIN, caller, House } from './house.ts';
+import { ADMIN, caller, UploadBench } from './upload-bench.ts';
 
 /** The NAS gave alice's id away again. */
 const NEW_ALICE = caller(1, 'anna');
 
 describe('uploads of a person who is gone', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
+    bench = new UploadBench();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   it('are held: never delivered, seen by admins alone, dropped by them', async () => {
-    await house.send('alice', 'delivered.txt', 'old');
-    await house.deliver();
-    house.presence.set(false);
-    const { body } = await house.send('alice', 'a.txt', 'private');
-    assert.equal(house.upload.hold(1), 1);
-    assert.deepEqual(house.states(NEW_ALICE), []);
-    assert.equal(house.upload.view.queuedFile(1, 'alice/a.txt'), null);
-    assert.equal(house.upload.hasUnfinished(1), false);
-    await house.deliver();
-    assert.equal(house.nas.text('alice/a.txt'), null);
-    assert.deepEqual(house.states(ADMIN), ['held']);
+    await bench.send('alice', 'delivered.txt', 'old');
+    await bench.deliver();
+    bench.presence.set(false);
+    const { body } = await bench.send('alice', 'a.txt', 'private');
+    assert.equal(bench.upload.hold(1), 1);
+    assert.deepEqual(bench.states(NEW_ALICE), []);
+    assert.equal(bench.upload.view.queuedFile(1, 'alice/a.txt'), null);
+    assert.equal(bench.upload.hasUnfinished(1), false);
+    await bench.deliver();
+    assert.equal(bench.nas.text('alice/a.txt'), null);
+    assert.deepEqual(bench.states(ADMIN), ['held']);
     const [item] = list(ADMIN, 'held');
     assert.equal(item?.detail, 'Its user alice is gone.');
     assert.deepEqual(list(NEW_ALICE, 'held'), []);
     const id = String(body['id']);
-    assert.deepEqual(kindOf(house.upload.retry(ADMIN, id)), 'conflict');
-    assert.deepEqual(kindOf(await house.upload.drop(NEW_ALICE, id)), 'not_found');
-    assert.deepEqual(kindOf(await house.upload.drop(ADMIN, id)), 'done');
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(kindOf(bench.upload.retry(ADMIN, id)), 'conflict');
+    assert.deepEqual(kindOf(await bench.upload.drop(NEW_ALICE, id)), 'not_found');
+    assert.deepEqual(kindOf(await bench.upload.drop(ADMIN, id)), 'done');
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('are still held after a restart, and do not stand on what the new one sends', async () => {
-    await house.send('alice', 'a.txt', 'private');
-    house.upload.hold(1);
-    await house.restart();
-    await house.send('alice', 'a.txt', 'of another');
-    await house.deliver();
-    assert.equal(house.nas.text('alice/a.txt'), 'of another');
-    assert.deepEqual(house.states(ADMIN), ['held']);
+    await bench.send('alice', 'a.txt', 'private');
+    bench.upload.hold(1);
+    await bench.restart();
+    await bench.send('alice', 'a.txt', 'of another');
+    await bench.deliver();
+    assert.equal(bench.nas.text('alice/a.txt'), 'of another');
+    assert.deepEqual(bench.states(ADMIN), ['held']);
   });
 
   it('are held though they were being sent at that moment', async () => {
-    await house.send('alice', 'a.txt', 'private');
-    house.tokens.delete(1);
-    await house.deliver();
-    house.upload.hold(1);
-    house.tokens.set(1, 'token-alice');
-    house.upload.credentialArrived(1);
-    await house.deliver();
-    assert.equal(house.nas.text('alice/a.txt'), null);
-    assert.deepEqual(house.states(ADMIN), ['held']);
+    await bench.send('alice', 'a.txt', 'private');
+    bench.tokens.delete(1);
+    await bench.deliver();
+    bench.upload.hold(1);
+    bench.tokens.set(1, 'token-alice');
+    bench.upload.credentialArrived(1);
+    await bench.deliver();
+    assert.equal(bench.nas.text('alice/a.txt'), null);
+    assert.deepEqual(bench.states(ADMIN), ['held']);
   });
 
   function list(who: typeof ADMIN, state: string) {
-    const listed = house.upload.view.list(who, state);
+    const listed = bench.upload.view.list(who, state);
     return listed.kind === 'uploads' ? listed.uploads : [];
   }
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { NodeDisk, type SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
-import { BOUNDARY, House, multipart } from './house.ts';
+import { BOUNDARY, UploadBench, multipart } from './upload-bench.ts';
 
 /** As the real one, without waiting for the platter: these tests are about bodies. */
 class HastyDisk extends NodeDisk {
@@ -30,19 +30,19 @@ const GOOD = multipart([
 const ALLOWED = [200, 400, 403, 413, 415, 422, 507];
 
 describe('hostile bodies', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House({ disk: new HastyDisk(), maxFileBytes: 100_000 });
-    await house.start();
+    bench = new UploadBench({ disk: new HastyDisk(), maxFileBytes: 100_000 });
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   async function idle(): Promise<void> {
-    while (house.onDisk().some((name) => name.startsWith('incoming/'))) {
+    while (bench.onDisk().some((name) => name.startsWith('incoming/'))) {
       await new Promise((resolve) => {
         setImmediate(resolve);
       });
@@ -76,7 +76,7 @@ describe('hostile bodies', () => {
         for (const { at, cut, put } of mutations[index] ?? []) {
           body = Buffer.concat([body.subarray(0, at), put, body.subarray(at + cut)]);
         }
-        const { status, body: answered } = await house.post(body);
+        const { status, body: answered } = await bench.post(body);
         assert.ok(ALLOWED.includes(status), `${status}: ${JSON.stringify(answered)}`);
         if (status !== 200) assert.equal(typeof answered['code'], 'string');
         seen.set(status, (seen.get(status) ?? 0) + 1);
@@ -85,7 +85,7 @@ describe('hostile bodies', () => {
     await Promise.all(workers);
     assert.ok((seen.get(200) ?? 0) > 20 && (seen.get(400) ?? 0) > 100, JSON.stringify([...seen]));
     await idle();
-    assert.equal(house.onDisk().length, house.states().length);
+    assert.equal(bench.onDisk().length, bench.states().length);
   });
 
   for (const [what, body, statuses] of [
@@ -151,10 +151,10 @@ describe('hostile bodies', () => {
     ],
   ] as const) {
     it(`with ${what} are answered ${statuses.join(' or ')}`, async () => {
-      const { status, body: answered } = await house.post(Buffer.from(body));
+      const { status, body: answered } = await bench.post(Buffer.from(body));
       assert.ok((statuses as readonly number[]).includes(status), JSON.stringify(answered));
       await idle();
-      assert.equal(house.onDisk().length, house.states().length);
+      assert.equal(bench.onDisk().length, bench.states().length);
     });
   }
 
@@ -164,7 +164,7 @@ describe('hostile bodies', () => {
       filename: `f${n}`,
       content: `content ${n}`,
     }));
-    const { status, body } = await house.post(
+    const { status, body } = await bench.post(
       multipart([{ name: 'path', content: 'alice' }, ...files]),
     );
     assert.equal(status, 200);
@@ -181,7 +181,7 @@ describe('hostile bodies', () => {
       0,
       -`--${BOUNDARY}--\r\n`.length,
     );
-    const socket = connect(house.port, '127.0.0.1');
+    const socket = connect(bench.port, '127.0.0.1');
     await once(socket, 'connect');
     socket.write(
       'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n' +
@@ -195,7 +195,7 @@ describe('hostile bodies', () => {
   });
 
   it('of unknown length are taken too', async () => {
-    const socket = connect(house.port, '127.0.0.1');
+    const socket = connect(bench.port, '127.0.0.1');
     await once(socket, 'connect');
     socket.write(
       'POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n' +

@@ -9,7 +9,7 @@ import { NodeDisk, PlainSend } from '../../../nodes/lib/upload/upload.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { PracticeNas } from '../../practice/nas/practice-nas.ts';
 import { FakePresence, json } from './memory-nas.ts';
-import { House } from './house.ts';
+import { UploadBench } from './upload-bench.ts';
 
 describe('sending a file in one piece', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-plain-'));
@@ -61,23 +61,23 @@ describe('sending a file in one piece', () => {
 
   it('is what the delivery falls back to where no session is kept, and is proved too', async () => {
     const sent: string[] = [];
-    const house: House = new House({
+    const bench: UploadBench = new UploadBench({
       fallback: {
         send: (_token, path, file) => {
           sent.push(path);
-          house.nas.put(path, readFileSync(file));
+          bench.nas.put(path, readFileSync(file));
           return Promise.resolve(json(200, { uploaded: 1 }));
         },
       },
     });
-    await house.start();
-    house.nas.trouble = (call) =>
+    await bench.start();
+    bench.nas.trouble = (call) =>
       call.startsWith('chunk') ? json(404, { detail: 'Upload session not found' }) : null;
-    await house.send('alice', 'a.txt', 'whole');
-    await house.deliver();
+    await bench.send('alice', 'a.txt', 'whole');
+    await bench.deliver();
     assert.deepEqual(sent, ['alice/a.txt']);
-    assert.deepEqual(house.states(), ['synced']);
-    assert.equal(house.nas.text('alice/a.txt'), 'whole');
-    await house.close();
+    assert.deepEqual(bench.states(), ['synced']);
+    assert.equal(bench.nas.text('alice/a.txt'), 'whole');
+    await bench.close();
   });
 });

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { systemError, WatchedDisk } from './faulty-disk.ts';
-import { ADMIN, ALICE, BOB, House } from './house.ts';
+import { ADMIN, ALICE, BOB, UploadBench } from './upload-bench.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -15,17 +15,17 @@ function sha256(bytes: Buffer): string {
 }
 
 describe('an upload in chunks', function () {
-  let house: House;
+  let bench: UploadBench;
 
   this.timeout(10_000);
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
+    bench = new UploadBench();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   async function begin(
@@ -43,20 +43,20 @@ describe('an upload in chunks', function () {
     { folder = 'alice', filename = 'big.bin' }: { folder?: string; filename?: string } = {},
     who: Caller = ALICE,
   ) {
-    return house.upload.resumable.begin(who, { filename, totalBytes, folder });
+    return bench.upload.resumable.begin(who, { filename, totalBytes, folder });
   }
 
   async function complete(id: string, headers = {}, who = ALICE) {
-    return house.upload.resumable.complete(who, id, headers);
+    return bench.upload.resumable.complete(who, id, headers);
   }
 
   function fileOf(id: string): string {
-    return join(house.queueFolder, 'resumable', `${id}.part`);
+    return join(bench.queueFolder, 'resumable', `${id}.part`);
   }
 
   /** A connection on which a chunk has begun and not ended. */
   async function half(id: string, index: number, sent: Buffer): Promise<Socket> {
-    const socket = connect(house.port, '127.0.0.1');
+    const socket = connect(bench.port, '127.0.0.1');
     socket.on('error', () => undefined);
     await once(socket, 'connect');
     socket.write(
@@ -78,11 +78,11 @@ describe('an upload in chunks', function () {
   it('ends in the queue like any other, with BaluHost’s words', async () => {
     const bytes = randomBytes(700_000);
     const id = await begin(bytes.length, { folder: 'alice/Photos v1.2' });
-    assert.deepEqual(await house.chunk(id, 0, bytes.subarray(0, 300_000)), {
+    assert.deepEqual(await bench.chunk(id, 0, bytes.subarray(0, 300_000)), {
       status: 200,
       body: { received_bytes: 300_000 },
     });
-    assert.deepEqual((await house.chunk(id, 1, bytes.subarray(300_000))).body, {
+    assert.deepEqual((await bench.chunk(id, 1, bytes.subarray(300_000))).body, {
       received_bytes: 700_000,
     });
     const done = await complete(id, { 'x-content-sha256': sha256(bytes) });
@@ -95,8 +95,8 @@ describe('an upload in chunks', function () {
       sizeBytes: 700_000,
       sha256: sha256(bytes),
     });
-    assert.deepEqual(house.onDisk(), [id]);
-    assert.deepEqual(readFileSync(join(house.queueFolder, id)), bytes);
+    assert.deepEqual(bench.onDisk(), [id]);
+    assert.deepEqual(readFileSync(join(bench.queueFolder, id)), bytes);
     assert.equal((await complete(id)).kind, 'refused');
   });
 
@@ -105,37 +105,37 @@ describe('an upload in chunks', function () {
     assert.equal(empty.kind === 'completed' && empty.file.sha256, sha256(Buffer.alloc(0)));
     const id = await begin(3, { filename: 'tiny' });
     for (const [index, byte] of [...'abc'].entries()) {
-      assert.equal((await house.chunk(id, index, Buffer.from(byte))).status, 200);
+      assert.equal((await bench.chunk(id, index, Buffer.from(byte))).status, 200);
     }
     const done = await complete(id);
     assert.equal(done.kind === 'completed' && done.file.sha256, sha256(Buffer.from('abc')));
-    await house.deliver();
-    assert.deepEqual(house.states(), ['synced', 'synced']);
+    await bench.deliver();
+    assert.deepEqual(bench.states(), ['synced', 'synced']);
   });
 
   it('takes its chunks in order only', async () => {
     const id = await begin(20);
-    await house.chunk(id, 0, Buffer.alloc(10));
+    await bench.chunk(id, 0, Buffer.alloc(10));
     for (const [index, detail] of [
       [0, 'Expected chunk 1, got 0'],
       [5, 'Expected chunk 1, got 5'],
     ] as const) {
-      const { status, body } = await house.chunk(id, index, Buffer.alloc(10));
+      const { status, body } = await bench.chunk(id, index, Buffer.alloc(10));
       assert.deepEqual([status, body['detail']], [400, detail]);
     }
-    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 200);
+    assert.equal((await bench.chunk(id, 1, Buffer.alloc(10))).status, 200);
   });
 
   it('is refused as complete while bytes are missing, and goes on', async () => {
     const id = await begin(20);
-    await house.chunk(id, 0, Buffer.alloc(10));
+    await bench.chunk(id, 0, Buffer.alloc(10));
     const early = await complete(id);
     assert.deepEqual(early, {
       kind: 'refused',
       code: 'conflict',
       detail: '10 of 20 bytes are here. Send the rest first.',
     });
-    await house.chunk(id, 1, Buffer.alloc(10));
+    await bench.chunk(id, 1, Buffer.alloc(10));
     assert.equal((await complete(id)).kind, 'completed');
   });
 
@@ -143,7 +143,7 @@ describe('an upload in chunks', function () {
     for (const chunked of [false, true]) {
       const id = await begin(10);
       if (chunked) {
-        const socket = connect(house.port, '127.0.0.1');
+        const socket = connect(bench.port, '127.0.0.1');
         await once(socket, 'connect');
         socket.write(`POST /chunk?id=${id}&index=0 HTTP/1.1\r\nHost: x\r\n`);
         socket.write(`Transfer-Encoding: chunked\r\n\r\n${(99).toString(16)}\r\n${'x'.repeat(99)}`);
@@ -151,14 +151,14 @@ describe('an upload in chunks', function () {
         assert.match(answered.toString(), /^HTTP\/1\.1 400/);
         socket.destroy();
       } else {
-        const { status, body } = await house.chunk(id, 0, Buffer.alloc(11));
+        const { status, body } = await bench.chunk(id, 0, Buffer.alloc(11));
         assert.equal(status, 400);
         const detail = `Upload exceeds declared total_size (10 bytes) for session ${id}`;
         assert.equal(body['detail'], detail);
       }
-      assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 404);
+      assert.equal((await bench.chunk(id, 0, Buffer.alloc(10))).status, 404);
     }
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('counts nothing of a chunk that breaks off, and takes it again', async () => {
@@ -166,9 +166,9 @@ describe('an upload in chunks', function () {
     const socket = await half(id, 0, Buffer.alloc(400, 1));
     await until(() => readFileSync(fileOf(id)).length === 400);
     socket.destroy();
-    await until(() => house.upload.hasUnfinished(ALICE.user.id));
+    await until(() => bench.upload.hasUnfinished(ALICE.user.id));
     const bytes = randomBytes(900);
-    assert.equal((await house.chunk(id, 0, bytes)).status, 200);
+    assert.equal((await bench.chunk(id, 0, bytes)).status, 200);
     const done = await complete(id, { 'x-content-sha256': sha256(bytes) });
     assert.equal(done.kind, 'completed');
   });
@@ -178,7 +178,7 @@ describe('an upload in chunks', function () {
     const socket = await half(id, 0, Buffer.alloc(400, 1));
     await until(() => readFileSync(fileOf(id)).length === 400);
     const bytes = randomBytes(900);
-    assert.equal((await house.chunk(id, 0, bytes)).status, 200);
+    assert.equal((await bench.chunk(id, 0, bytes)).status, 200);
     const done = await complete(id);
     assert.equal(done.kind === 'completed' && done.file.sha256, sha256(bytes));
     socket.destroy();
@@ -187,32 +187,32 @@ describe('an upload in chunks', function () {
   it('survives a restart between chunks, whatever lies behind the last durable byte', async () => {
     const bytes = randomBytes(600_000);
     const id = await begin(bytes.length);
-    await house.chunk(id, 0, bytes.subarray(0, 400_000));
+    await bench.chunk(id, 0, bytes.subarray(0, 400_000));
     appendFileSync(fileOf(id), 'half a chunk that was never acknowledged');
-    await house.restart();
-    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
-    assert.equal((await house.chunk(id, 1, bytes.subarray(400_000))).status, 200);
+    await bench.restart();
+    assert.equal(bench.upload.hasUnfinished(ALICE.user.id), true);
+    assert.equal((await bench.chunk(id, 1, bytes.subarray(400_000))).status, 200);
     const done = await complete(id);
     assert.equal(done.kind === 'completed' && done.file.sha256, sha256(bytes));
   });
 
   it('holds a delta of a desktop off while it moves, and no longer once it was abandoned', async () => {
     const id = await begin(10);
-    await house.clock.advance(590_000);
-    assert.equal((await house.chunk(id, 0, Buffer.alloc(5))).status, 200);
-    await house.clock.advance(590_000);
-    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
-    await house.clock.advance(20_000);
-    assert.equal(house.upload.hasUnfinished(ALICE.user.id), false);
-    assert.equal((await house.chunk(id, 1, Buffer.alloc(5))).status, 200);
-    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
+    await bench.clock.advance(590_000);
+    assert.equal((await bench.chunk(id, 0, Buffer.alloc(5))).status, 200);
+    await bench.clock.advance(590_000);
+    assert.equal(bench.upload.hasUnfinished(ALICE.user.id), true);
+    await bench.clock.advance(20_000);
+    assert.equal(bench.upload.hasUnfinished(ALICE.user.id), false);
+    assert.equal((await bench.chunk(id, 1, Buffer.alloc(5))).status, 200);
+    assert.equal(bench.upload.hasUnfinished(ALICE.user.id), true);
   });
 
   it('goes on after a process that died in the middle of completing it', async () => {
     const disk = new WatchedDisk();
-    await house.restart({ disk });
+    await bench.restart({ disk });
     const id = await begin(5);
-    await house.chunk(id, 0, Buffer.from('hello'));
+    await bench.chunk(id, 0, Buffer.from('hello'));
     const never = new Promise<never>(() => undefined);
     const reached = Promise.withResolvers<undefined>();
     disk.around = async (operation, when) => {
@@ -222,29 +222,29 @@ describe('an upload in chunks', function () {
     };
     void complete(id);
     await reached.promise;
-    await house.restart();
-    assert.deepEqual(house.onDisk(), [`resumable/${id}.intent`, `resumable/${id}.part`]);
+    await bench.restart();
+    assert.deepEqual(bench.onDisk(), [`resumable/${id}.intent`, `resumable/${id}.part`]);
     assert.equal((await complete(id)).kind, 'completed');
-    assert.deepEqual(house.onDisk(), [id]);
+    assert.deepEqual(bench.onDisk(), [id]);
   });
 
   it('is gone, not short, when its file is', async () => {
     const [cut, missing] = [await begin(20), await begin(20)];
-    await house.chunk(cut, 0, Buffer.alloc(10));
+    await bench.chunk(cut, 0, Buffer.alloc(10));
     truncateSync(fileOf(cut), 9);
-    assert.equal((await house.chunk(cut, 1, Buffer.alloc(10))).status, 404);
+    assert.equal((await bench.chunk(cut, 1, Buffer.alloc(10))).status, 404);
     rmSync(fileOf(missing));
-    await house.restart();
-    assert.equal((await house.chunk(missing, 0, Buffer.alloc(10))).status, 404);
-    assert.deepEqual(house.onDisk(), []);
+    await bench.restart();
+    assert.equal((await bench.chunk(missing, 0, Buffer.alloc(10))).status, 404);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('is listed, with where it goes on, to whoever began it, until it is complete', async () => {
     const id = await begin(20, { filename: 'film.mp4' });
     const other = await begin(5, { filename: 'other.mp4' });
-    await house.chunk(id, 0, Buffer.alloc(10));
+    await bench.chunk(id, 0, Buffer.alloc(10));
     const listed = (who: Caller) =>
-      house.upload.resumable
+      bench.upload.resumable
         .unfinished(who)
         .map(({ filename, receivedBytes, nextIndex }) => [filename, receivedBytes, nextIndex]);
     assert.deepEqual(listed(ALICE).sort(), [
@@ -252,29 +252,29 @@ describe('an upload in chunks', function () {
       ['other.mp4', 0, 0],
     ]);
     assert.deepEqual(listed(BOB), []);
-    await house.chunk(id, 1, Buffer.alloc(10));
+    await bench.chunk(id, 1, Buffer.alloc(10));
     await complete(id);
-    await house.upload.resumable.abort(ALICE, other);
+    await bench.upload.resumable.abort(ALICE, other);
     assert.deepEqual(listed(ALICE), []);
   });
 
   it('is there for its own user only', async () => {
     const id = await begin(10);
-    house.who = BOB;
-    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 404);
+    bench.who = BOB;
+    assert.equal((await bench.chunk(id, 0, Buffer.alloc(10))).status, 404);
     for (const who of [BOB, ADMIN]) {
       assert.deepEqual(await complete(id, {}, who), {
         kind: 'refused',
         code: 'not_found',
         detail: 'Upload session not found',
       });
-      assert.equal((await house.upload.resumable.abort(who, id)).kind, 'refused');
+      assert.equal((await bench.upload.resumable.abort(who, id)).kind, 'refused');
     }
-    assert.equal(house.upload.hasUnfinished(BOB.user.id), false);
-    assert.equal(house.upload.hasUnfinished(ALICE.user.id), true);
-    assert.equal((await house.upload.resumable.abort(ALICE, id)).kind, 'done');
-    assert.equal(house.upload.hasUnfinished(ALICE.user.id), false);
-    assert.deepEqual(house.onDisk(), []);
+    assert.equal(bench.upload.hasUnfinished(BOB.user.id), false);
+    assert.equal(bench.upload.hasUnfinished(ALICE.user.id), true);
+    assert.equal((await bench.upload.resumable.abort(ALICE, id)).kind, 'done');
+    assert.equal(bench.upload.hasUnfinished(ALICE.user.id), false);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   for (const [what, wish, totalBytes, code] of [
@@ -288,7 +288,7 @@ describe('an upload in chunks', function () {
     it(`is not begun with ${what}`, async () => {
       const begun = await tryBegin(totalBytes, wish);
       assert.equal(begun.kind === 'refused' && begun.code, code);
-      assert.deepEqual(house.onDisk(), []);
+      assert.deepEqual(bench.onDisk(), []);
     });
   }
 
@@ -304,44 +304,44 @@ describe('an upload in chunks', function () {
         return Promise.resolve(free);
       }
     }
-    await house.restart({ disk: new SmallDisk() });
+    await bench.restart({ disk: new SmallDisk() });
     const ids: string[] = [];
     for (let count = 0; count < 7; count += 1) ids.push(await begin(1_000));
-    assert.equal((await house.send('alice', 'a.txt', 'x'.repeat(300))).status, 200);
-    house.who = BOB;
-    assert.equal((await house.send('bob', 'b.txt', 'x'.repeat(300))).status, 200);
-    house.who = ALICE;
+    assert.equal((await bench.send('alice', 'a.txt', 'x'.repeat(300))).status, 200);
+    bench.who = BOB;
+    assert.equal((await bench.send('bob', 'b.txt', 'x'.repeat(300))).status, 200);
+    bench.who = ALICE;
     free -= 600;
     const [id = ''] = ids;
-    assert.equal((await house.chunk(id, 0, Buffer.alloc(200))).status, 200);
+    assert.equal((await bench.chunk(id, 0, Buffer.alloc(200))).status, 200);
     free -= 200;
-    await house.restart({ disk: new SmallDisk() });
-    assert.equal(house.upload.queuedBytes(), 800);
-    const over = await house.chunk(id, 1, Buffer.alloc(300));
+    await bench.restart({ disk: new SmallDisk() });
+    assert.equal(bench.upload.queuedBytes(), 800);
+    const over = await bench.chunk(id, 1, Buffer.alloc(300));
     assert.deepEqual([over.status, over.body['code']], [507, 'share_used']);
     free += 600;
-    assert.equal((await house.chunk(id, 1, Buffer.alloc(100))).status, 200);
+    assert.equal((await bench.chunk(id, 1, Buffer.alloc(100))).status, 200);
   });
 
   it('is given up after a day without a chunk', async () => {
     const [left, kept] = [await begin(20), await begin(20)];
-    await house.clock.advance(23 * HOUR_MS);
-    await house.chunk(kept, 0, Buffer.alloc(10));
-    await house.clock.advance(2 * HOUR_MS);
-    assert.equal((await house.chunk(left, 0, Buffer.alloc(10))).status, 404);
-    assert.equal((await house.chunk(kept, 1, Buffer.alloc(10))).status, 200);
-    await until(() => house.onDisk().length === 2);
+    await bench.clock.advance(23 * HOUR_MS);
+    await bench.chunk(kept, 0, Buffer.alloc(10));
+    await bench.clock.advance(2 * HOUR_MS);
+    assert.equal((await bench.chunk(left, 0, Buffer.alloc(10))).status, 404);
+    assert.equal((await bench.chunk(kept, 1, Buffer.alloc(10))).status, 200);
+    await until(() => bench.onDisk().length === 2);
   });
 
   it('is given up for its age only while the time is proved', async () => {
-    house.isClockProved = false;
+    bench.isClockProved = false;
     const id = await begin(20);
-    await house.clock.advance(30 * HOUR_MS);
-    assert.equal((await house.chunk(id, 0, Buffer.alloc(10))).status, 200);
-    house.clock.stepWallTo(house.clock.nowMs() - 60 * HOUR_MS);
-    house.isClockProved = true;
-    await house.clock.advance(2 * HOUR_MS);
-    assert.equal((await house.chunk(id, 1, Buffer.alloc(10))).status, 200);
+    await bench.clock.advance(30 * HOUR_MS);
+    assert.equal((await bench.chunk(id, 0, Buffer.alloc(10))).status, 200);
+    bench.clock.stepWallTo(bench.clock.nowMs() - 60 * HOUR_MS);
+    bench.isClockProved = true;
+    await bench.clock.advance(2 * HOUR_MS);
+    assert.equal((await bench.chunk(id, 1, Buffer.alloc(10))).status, 200);
   });
 
   it('is one of 16 of its user, of which the one longest idle makes place', async () => {
@@ -350,18 +350,18 @@ describe('an upload in chunks', function () {
     const over = await tryBegin(1);
     assert.equal(over.kind === 'refused' && over.code, 'too_many_tries');
     await begin(1, { folder: 'bob' }, BOB);
-    await house.clock.advance(HOUR_MS);
-    for (const id of ids.slice(1)) await house.chunk(id, 0, Buffer.alloc(1));
+    await bench.clock.advance(HOUR_MS);
+    for (const id of ids.slice(1)) await bench.chunk(id, 0, Buffer.alloc(1));
     await begin(1);
-    assert.equal((await house.chunk(ids[0] ?? '', 0, Buffer.alloc(1))).status, 404);
+    assert.equal((await bench.chunk(ids[0] ?? '', 0, Buffer.alloc(1))).status, 404);
   });
 
   it('is refused with nothing kept when its content is not what was said', async () => {
     const id = await begin(5);
-    await house.chunk(id, 0, Buffer.from('hello'));
+    await bench.chunk(id, 0, Buffer.from('hello'));
     const done = await complete(id, { 'x-content-sha256': sha256(Buffer.from('other')) });
     assert.equal(done.kind === 'refused' && done.code, 'invalid');
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
     const bad = await complete(id, { 'x-base-checksum': 'zz' });
     assert.equal(bad.kind === 'refused' && bad.code, 'invalid');
   });
@@ -370,7 +370,7 @@ describe('an upload in chunks', function () {
     it(`survives ${code} at any open, write, fsync or rename`, async function () {
       this.timeout(20_000);
       const disk = new WatchedDisk();
-      await house.restart({ disk });
+      await bench.restart({ disk });
       for (let k = 1, clean = false; !clean; k += 1) {
         assert.ok(k < 40);
         let count = 0;
@@ -387,11 +387,11 @@ describe('an upload in chunks', function () {
         }
         const id = begun.kind === 'begun' ? begun.id : '';
         for (const index of [0, 1]) {
-          let { status } = await house.chunk(id, index, Buffer.from('hello'));
+          let { status } = await bench.chunk(id, index, Buffer.from('hello'));
           if (status !== 200) {
             assert.equal(status, code === 'EIO' ? 503 : 507);
             clean = false;
-            ({ status } = await house.chunk(id, index, Buffer.from('hello')));
+            ({ status } = await bench.chunk(id, index, Buffer.from('hello')));
           }
           assert.equal(status, 200);
         }
@@ -406,16 +406,16 @@ describe('an upload in chunks', function () {
         );
         disk.around = () => undefined;
       }
-      assert.equal(house.onDisk().length, house.states().length);
+      assert.equal(bench.onDisk().length, bench.states().length);
     });
   }
 
   it('costs one sync and one commit a chunk, and three to complete', async () => {
     const disk = new WatchedDisk();
-    await house.restart({ disk });
+    await bench.restart({ disk });
     const id = await begin(10);
     disk.operations.length = 0;
-    await house.chunk(id, 0, Buffer.alloc(10));
+    await bench.chunk(id, 0, Buffer.alloc(10));
     assert.deepEqual(disk.operations, ['open', 'write', 'fsync']);
     disk.operations.length = 0;
     await complete(id);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ALICE, BOB, House, multipart } from './house.ts';
+import { ALICE, BOB, UploadBench, multipart } from './upload-bench.ts';
 import { WatchedDisk } from './faulty-disk.ts';
 
 const DAY_MS = 86_400_000;
@@ -15,22 +15,22 @@ class SmallDisk extends WatchedDisk {
 }
 
 describe('the room for queued uploads', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
     const disk = new SmallDisk();
-    house = new House({ disk });
-    disk.taken = () => house.upload.queuedBytes();
-    await house.start();
+    bench = new UploadBench({ disk });
+    disk.taken = () => bench.upload.queuedBytes();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   async function send(who: typeof ALICE, name: string, bytes: number): Promise<string> {
-    house.who = who;
-    const { status, body } = await house.send(who.user.username, name, Buffer.alloc(bytes, name));
+    bench.who = who;
+    const { status, body } = await bench.send(who.user.username, name, Buffer.alloc(bytes, name));
     return status === 200 ? 'taken' : `${status} ${String(body['code'])}`;
   }
 
@@ -41,52 +41,52 @@ describe('the room for queued uploads', () => {
   });
 
   it('is shared evenly with who signed in or queued lately, and says so', async () => {
-    house.signedIn.add(1).add(2);
+    bench.signedIn.add(1).add(2);
     assert.equal(await send(ALICE, 'a', 4_000), 'taken');
-    house.who = ALICE;
-    const { status, body } = await house.send('alice', 'b', Buffer.alloc(4_000));
+    bench.who = ALICE;
+    const { status, body } = await bench.send('alice', 'b', Buffer.alloc(4_000));
     assert.deepEqual([status, body['code']], [507, 'share_used']);
     assert.match(String(body['detail']), /share|shared among 2 users/);
     assert.equal(await send(BOB, 'b', 4_000), 'taken');
     assert.equal(await send(BOB, 'c', 4_000), '507 share_used');
     // What was delivered counts no more, and who was not here for 30 days shares no more.
-    await house.deliver();
+    await bench.deliver();
     assert.equal(await send(ALICE, 'c', 4_000), 'taken');
-    house.signedIn.clear();
-    await house.clock.advance(31 * DAY_MS);
-    await house.deliver();
+    bench.signedIn.clear();
+    await bench.clock.advance(31 * DAY_MS);
+    await bench.deliver();
     assert.equal(await send(ALICE, 'd', 6_000), 'taken');
   });
 
   it('counts a body while it comes, whatever length it says it has', async () => {
     const disk = new SmallDisk();
     disk.totalBytes = 40_000_000;
-    await house.restart({ disk, maxFileBytes: 30_000_000 });
-    house.signedIn.add(1).add(2);
+    await bench.restart({ disk, maxFileBytes: 30_000_000 });
+    bench.signedIn.add(1).add(2);
     const content = Buffer.alloc(21_000_000);
     const body = multipart([{ name: 'file', filename: 'a', content }]);
-    house.who = ALICE;
-    const { status, body: answered } = await house.post(
+    bench.who = ALICE;
+    const { status, body: answered } = await bench.post(
       body,
       { 'Transfer-Encoding': 'chunked' },
       'alice',
     );
     assert.deepEqual([status, answered['code']], [507, 'share_used']);
-    assert.deepEqual(house.onDisk(), []);
+    assert.deepEqual(bench.onDisk(), []);
     assert.equal(await send(ALICE, 'b', 4_000), 'taken');
   });
 
   it('is no more than 100,000 uploads, of several users an even part each', async () => {
-    const insert = house.data.queue.prepare(`
+    const insert = bench.data.queue.prepare(`
       INSERT INTO upload_queue (id, user_id, username, folder, filename, path, size_bytes, sha256,
         base_source, state, has_bytes, created_at_ms)
       VALUES (?, 1, 'alice', 'alice', ?, ?, 0, '', 'none', 'failed', 0, ?)`);
-    house.data.queue.transaction(() => {
+    bench.data.queue.transaction(() => {
       for (let n = 0; n < 49_999; n += 1) {
-        insert.run(`id-${n}`, `n${n}`, `alice/n${n}`, house.clock.nowMs());
+        insert.run(`id-${n}`, `n${n}`, `alice/n${n}`, bench.clock.nowMs());
       }
     });
-    house.signedIn.add(1).add(2);
+    bench.signedIn.add(1).add(2);
     assert.equal(await send(ALICE, 'a', 1), 'taken');
     assert.equal(await send(ALICE, 'b', 1), '507 share_used');
     assert.equal(await send(BOB, 'b', 1), 'taken');
@@ -94,9 +94,9 @@ describe('the room for queued uploads', () => {
       { name: 'files', filename: 'c', content: '1' },
       { name: 'files', filename: 'd', content: '2' },
     ]);
-    house.data.queue.prepare("DELETE FROM upload_queue WHERE id = 'id-0'").run();
-    house.who = ALICE;
-    assert.equal((await house.post(two, {}, 'alice')).status, 507);
+    bench.data.queue.prepare("DELETE FROM upload_queue WHERE id = 'id-0'").run();
+    bench.who = ALICE;
+    assert.equal((await bench.post(two, {}, 'alice')).status, 507);
     assert.equal(await send(ALICE, 'c', 1), 'taken');
   });
 });

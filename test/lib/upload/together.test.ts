@@ -1,110 +1,110 @@
 import assert from 'node:assert/strict';
-import { ALICE, House } from './house.ts';
+import { ALICE, UploadBench } from './upload-bench.ts';
 import { json } from './memory-nas.ts';
 
 const COUNT = 40;
 
 describe('delivering small files together', () => {
-  let house: House;
+  let bench: UploadBench;
 
   beforeEach(async () => {
-    house = new House();
-    await house.start();
+    bench = new UploadBench();
+    await bench.start();
   });
 
   afterEach(async () => {
-    await house.close();
+    await bench.close();
   });
 
   async function queue(folder = 'alice'): Promise<void> {
     for (let index = 0; index < COUNT; index += 1) {
-      await house.send(folder, `${index}.jpg`, `photo ${index}`);
+      await bench.send(folder, `${index}.jpg`, `photo ${index}`);
     }
   }
 
-  const looks = (): number => house.nas.count('list ') + house.nas.count('exist ');
-  const synced = (): number => house.states().filter((state) => state === 'synced').length;
+  const looks = (): number => bench.nas.count('list ') + bench.nas.count('exist ');
+  const synced = (): number => bench.states().filter((state) => state === 'synced').length;
 
   it('asks the NAS for many names at once, and proves each file', async () => {
     await queue();
-    await house.deliver();
+    await bench.deliver();
     assert.equal(synced(), COUNT);
     assert.ok(looks() <= 9, `${looks()} looks`);
     for (let index = 0; index < COUNT; index += 1) {
-      assert.deepEqual(house.nas.published.get(`alice/${index}.jpg`), [`photo ${index}`]);
+      assert.deepEqual(bench.nas.published.get(`alice/${index}.jpg`), [`photo ${index}`]);
     }
-    assert.equal(house.kept.length, COUNT);
-    assert.deepEqual(house.onDisk(), []);
+    assert.equal(bench.kept.length, COUNT);
+    assert.deepEqual(bench.onDisk(), []);
   });
 
   it('lists where the NAS does not answer the question for duplicates', async () => {
     await queue();
-    house.nas.trouble = (call) => (call.startsWith('exist') ? json(404, { detail: 'No' }) : null);
-    await house.deliver();
+    bench.nas.trouble = (call) => (call.startsWith('exist') ? json(404, { detail: 'No' }) : null);
+    await bench.deliver();
     assert.equal(synced(), COUNT);
   });
 
   it('makes the folder for all of them once', async () => {
     await queue('alice/2026/02');
-    await house.deliver();
+    await bench.deliver();
     assert.equal(synced(), COUNT);
-    assert.equal(house.nas.count('mkdir'), 2);
+    assert.equal(bench.nas.count('mkdir'), 2);
   });
 
   it('puts beside what changed, and delivers the rest', async () => {
-    house.nas.put('alice/3.jpg', 'somebody else’s');
+    bench.nas.put('alice/3.jpg', 'somebody else’s');
     await queue();
-    await house.deliver();
+    await bench.deliver();
     assert.equal(synced(), COUNT - 1);
-    assert.equal(house.nas.text('alice/3.jpg'), 'somebody else’s');
-    assert.equal(house.states()[3], 'conflict');
+    assert.equal(bench.nas.text('alice/3.jpg'), 'somebody else’s');
+    assert.equal(bench.states()[3], 'conflict');
   });
 
   it('sees a change that comes after the first look and before the last step', async () => {
     await queue();
     let changed = false;
-    house.nas.effect = (call) => {
+    bench.nas.effect = (call) => {
       if (call.startsWith('chunk') && !changed) {
         changed = true;
-        house.nas.put('alice/5.jpg', 'just written');
+        bench.nas.put('alice/5.jpg', 'just written');
       }
     };
-    await house.deliver();
-    assert.equal(house.nas.text('alice/5.jpg'), 'just written');
-    assert.equal(house.states()[5], 'conflict');
+    await bench.deliver();
+    assert.equal(bench.nas.text('alice/5.jpg'), 'just written');
+    assert.equal(bench.states()[5], 'conflict');
     assert.equal(synced(), COUNT - 1);
   });
 
   it('sends nothing that is there already', async () => {
     for (let index = 0; index < COUNT; index += 1) {
-      house.nas.put(`alice/${index}.jpg`, `photo ${index}`);
+      bench.nas.put(`alice/${index}.jpg`, `photo ${index}`);
     }
     await queue();
-    await house.deliver();
+    await bench.deliver();
     assert.equal(synced(), COUNT);
-    assert.equal(house.nas.count('init'), 0);
+    assert.equal(bench.nas.count('init'), 0);
   });
 
   it('sends again alone what did not arrive whole', async () => {
     await queue();
     let broken = false;
-    house.nas.effect = (call) => {
+    bench.nas.effect = (call) => {
       if (call === 'complete alice/7.jpg' && !broken) {
         broken = true;
-        house.nas.put('alice/7.jpg', 'phot');
+        bench.nas.put('alice/7.jpg', 'phot');
       }
     };
-    await house.deliver();
+    await bench.deliver();
     assert.equal(synced(), COUNT);
-    assert.equal(house.nas.text('alice/7.jpg'), 'photo 7');
+    assert.equal(bench.nas.text('alice/7.jpg'), 'photo 7');
   });
 
   it('fails one that the NAS refuses, and no other', async () => {
     await queue();
-    house.nas.trouble = (call) =>
+    bench.nas.trouble = (call) =>
       call === 'init alice/9.jpg' ? json(422, { detail: 'no' }) : null;
-    await house.deliver();
-    assert.equal(house.states()[9], 'failed');
+    await bench.deliver();
+    assert.equal(bench.states()[9], 'failed');
     assert.equal(synced(), COUNT - 1);
   });
 
@@ -112,38 +112,38 @@ describe('delivering small files together', () => {
     it(`publishes each once though the answers to ${verb} are lost now and then`, async () => {
       await queue();
       let count = 0;
-      house.nas.effect = (call) => {
+      bench.nas.effect = (call) => {
         if (!call.startsWith(verb)) return;
         count += 1;
-        if (count % 7 === 0) house.nas.loseAnswerOf.add(verb);
+        if (count % 7 === 0) bench.nas.loseAnswerOf.add(verb);
       };
       for (let turn = 0; turn < 20 && synced() < COUNT; turn += 1) {
-        house.presence.set(false);
-        await house.deliver();
+        bench.presence.set(false);
+        await bench.deliver();
       }
       assert.equal(synced(), COUNT);
       for (let index = 0; index < COUNT; index += 1) {
-        assert.equal(house.nas.published.get(`alice/${index}.jpg`)?.length, 1);
+        assert.equal(bench.nas.published.get(`alice/${index}.jpg`)?.length, 1);
       }
     });
   }
 
   it('waits as one when the user can be acted for no more', async () => {
     await queue();
-    house.nas.deadTokens.add('token-alice');
-    await house.deliver();
-    assert.deepEqual(new Set(house.states()), new Set(['waiting_for_credential']));
-    const status = house.upload.view.status(ALICE, false);
+    bench.nas.deadTokens.add('token-alice');
+    await bench.deliver();
+    assert.deepEqual(new Set(bench.states()), new Set(['waiting_for_credential']));
+    const status = bench.upload.view.status(ALICE, false);
     assert.partialDeepStrictEqual(status, { status: { waiting_for_credential: ['alice'] } });
   });
 
   it('delivers versions of a path in order, though they never travel together', async () => {
     for (const version of ['one', 'two', 'three']) {
-      await house.send('alice', 'a.txt', version);
-      await house.send('alice', `${version}.txt`, version);
+      await bench.send('alice', 'a.txt', version);
+      await bench.send('alice', `${version}.txt`, version);
     }
-    await house.deliver();
-    assert.deepEqual(house.nas.published.get('alice/a.txt'), ['one', 'two', 'three']);
+    await bench.deliver();
+    assert.deepEqual(bench.nas.published.get('alice/a.txt'), ['one', 'two', 'three']);
     assert.equal(synced(), 6);
   });
 });

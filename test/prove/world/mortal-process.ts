@@ -1,6 +1,6 @@
 import type { SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
 import { NodeDisk, type UploadDeps } from '../../../nodes/lib/upload/upload.ts';
-import type { House } from '../../lib/upload/house.ts';
+import type { UploadBench } from '../../lib/upload/upload-bench.ts';
 
 type Method = (...given: unknown[]) => unknown;
 
@@ -47,10 +47,10 @@ export class MortalProcess {
   }
 
   /** Its ways to the outside. */
-  partsOf(house: House): Partial<UploadDeps> {
+  partsOf(bench: UploadBench): Partial<UploadDeps> {
     return {
-      nas: this.#gated(house.nas.client()),
-      api: this.#gated(house.nas.api()),
+      nas: this.#gated(bench.nas.client()),
+      api: this.#gated(bench.nas.api()),
       disk: this.#gated(new NodeDisk()),
     };
   }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { FileHashing } from '../../../nodes/lib/upload/spool/hashing.ts';
 import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
-import { ALICE, BOB, type House } from '../../lib/upload/house.ts';
+import { ALICE, BOB, type UploadBench } from '../../lib/upload/upload-bench.ts';
 import { gone, json, type MemoryNas } from '../../lib/upload/memory-nas.ts';
-import { TreeHouse } from '../../lib/upload/tree-house.ts';
+import { TreeBench } from '../../lib/upload/tree-bench.ts';
 import { MortalProcess } from './mortal-process.ts';
 import type { Random } from './random.ts';
 import { above, isAt, nameIn, type Want, WantedTree } from './wanted-tree.ts';
@@ -62,7 +62,7 @@ export class NightHome {
   readonly #random: Random;
   readonly #wild: Wildness;
   readonly #hashing: FileHashing;
-  readonly #tree: TreeHouse;
+  readonly #tree: TreeBench;
   readonly #fates = new Map<string, Fate>();
   readonly #origins = new Map<string, string>();
   readonly #views = new Map<number, WantedTree>();
@@ -79,7 +79,7 @@ export class NightHome {
     this.#wild = wild;
     // One thread hashes for all of them, whoever stops.
     this.#hashing = { follow: (file) => hashing.follow(file), stop: () => Promise.resolve() };
-    this.#tree = new TreeHouse({ hashing: this.#hashing });
+    this.#tree = new TreeBench({ hashing: this.#hashing });
     this.#fill();
   }
 
@@ -90,13 +90,13 @@ export class NightHome {
 
   async close(): Promise<void> {
     await this.#process.buried();
-    await this.#house.discard();
+    await this.#bench.discard();
   }
 
   /** Everybody looks around, the NAS sleeps, they change things, it wakes, all is settled. */
   async night(): Promise<void> {
     for (const who of USERS) await this.#lookAround(who);
-    this.#house.presence.set(false);
+    this.#bench.presence.set(false);
     const wanted = this.#random.between(6, 14);
     for (let turn = 0; turn < wanted && this.failures.length === 0; turn += 1) {
       await this.#wish();
@@ -108,12 +108,12 @@ export class NightHome {
     this.#judge();
   }
 
-  get #house(): House {
-    return this.#tree.house;
+  get #bench(): UploadBench {
+    return this.#tree.bench;
   }
 
   get #nas(): MemoryNas {
-    return this.#house.nas;
+    return this.#bench.nas;
   }
 
   /** The first trees. */
@@ -209,11 +209,11 @@ export class NightHome {
     want: Want,
   ): Promise<{ readonly isTaken: boolean; readonly id: string | null }> {
     if (want.kind === 'upload') {
-      this.#house.who = who;
-      const sent = await this.#house.send(above(want.path), nameIn(want.path), want.content);
+      this.#bench.who = who;
+      const sent = await this.#bench.send(above(want.path), nameIn(want.path), want.content);
       return { isTaken: sent.status === 200, id: String(sent.body['id']) };
     }
-    const taken = await this.#house.upload.acceptChange(who, wishOf(want, this.#random));
+    const taken = await this.#bench.upload.acceptChange(who, wishOf(want, this.#random));
     return { isTaken: taken.kind === 'taken', id: taken.kind === 'taken' ? taken.id : null };
   }
 
@@ -222,7 +222,7 @@ export class NightHome {
     const seen = await this.#seen(who);
     const after = view.copy();
     after.apply(want);
-    const listed = this.#house.upload.view.list(who, null);
+    const listed = this.#bench.upload.view.list(who, null);
     const rows = listed.kind === 'uploads' ? listed.uploads : [];
     const hash = want.kind === 'upload' ? sha256(want.content) : null;
     // Where the NAS tells no checksum one version looks like the other.
@@ -313,7 +313,7 @@ export class NightHome {
       for (const [content, at] of this.#origins) {
         if (isAt(at, path)) this.#fate(content).movedBy.add(STRANGER);
       }
-      const { upload } = this.#house;
+      const { upload } = this.#bench;
       await this.#process.outlives(upload.changedPaths.followMove(path, to, upload.mark()));
     }
   }
@@ -335,11 +335,11 @@ export class NightHome {
       if (this.#wild.mayDie && this.#random.next() < 0.3) {
         this.#process.dieIn(this.#random.between(0, 30));
       }
-      this.#house.presence.set(true);
+      this.#bench.presence.set(true);
       await this.#flush();
       if (this.#process.isDead) await this.#reborn();
       this.#process.dieIn(Infinity);
-      await this.#house.clock.advance(FIVE_MINUTES_MS);
+      await this.#bench.clock.advance(FIVE_MINUTES_MS);
       this.#retryFound();
     }
     this.#nas.trouble = () => null;
@@ -351,32 +351,32 @@ export class NightHome {
   async #flush(): Promise<void> {
     const process = this.#process;
     let isDone = false;
-    const flushing = this.#house.upload.flush().finally(() => {
+    const flushing = this.#bench.upload.flush().finally(() => {
       isDone = true;
     });
     flushing.catch(() => undefined);
     for (let turn = 1; !isDone && !process.isDead; turn += 1) {
       await new Promise((resolve) => setImmediate(resolve));
-      if (turn % 40 === 0) await this.#house.clock.advance(200);
+      if (turn % 40 === 0) await this.#bench.clock.advance(200);
     }
   }
 
   /** What was found again, and changed meanwhile, waits for a word of its owner: they want it. */
   #retryFound(): void {
     for (const who of USERS) {
-      const listed = this.#house.upload.view.list(who, 'found');
+      const listed = this.#bench.upload.view.list(who, 'found');
       if (listed.kind !== 'uploads') continue;
       for (const { id, kind, detail } of listed.uploads) {
         if (detail === null) continue;
         if (kind !== undefined && !this.#wild.isAlone) {
-          void this.#house.upload.drop(who, id);
+          void this.#bench.upload.drop(who, id);
           continue;
         }
         if (kind !== undefined) this.#again.add(id);
-        this.#house.upload.retry(who, id);
+        this.#bench.upload.retry(who, id);
       }
-      for (const { id, upload_id: of } of this.#house.upload.conflicts(who)) {
-        if (this.#again.delete(of)) void this.#house.upload.resolveConflict(who, id, 'done');
+      for (const { id, upload_id: of } of this.#bench.upload.conflicts(who)) {
+        if (this.#again.delete(of)) void this.#bench.upload.resolveConflict(who, id, 'done');
       }
     }
   }
@@ -394,14 +394,14 @@ export class NightHome {
     await this.#process.buried();
     this.#process = new MortalProcess();
     this.deaths += 1;
-    const wasAwake = this.#house.presence.awake;
-    await this.#tree.restart(this.#process.partsOf(this.#house), (house) => {
+    const wasAwake = this.#bench.presence.awake;
+    await this.#tree.restart(this.#process.partsOf(this.#bench), (bench) => {
       if (!losesDatabase) return;
       for (const name of ['queue.db', 'queue.db-wal', 'queue.db-shm']) {
-        rmSync(join(house.path, name), { force: true });
+        rmSync(join(bench.path, name), { force: true });
       }
     });
-    this.#house.presence.awake = wasAwake;
+    this.#bench.presence.awake = wasAwake;
   }
 
   async #seen(who: Caller): Promise<ReadonlyMap<string, string | null>> {
@@ -437,7 +437,7 @@ export class NightHome {
 
   /** Holds the NAS against what everybody wanted. */
   #judge(): void {
-    this.conflicts += USERS.flatMap((who) => this.#house.upload.conflicts(who)).length;
+    this.conflicts += USERS.flatMap((who) => this.#bench.upload.conflicts(who)).length;
     const onNas = new Map<string, string>();
     for (const path of this.#nas.files.keys()) onNas.set(this.#nas.text(path) ?? '', path);
     if (this.#wild.isAlone) this.#judgeExactly();
@@ -513,7 +513,7 @@ export class NightHome {
 
   #stateOf(id: string): string | null {
     for (const who of USERS) {
-      const listed = this.#house.upload.view.list(who, null);
+      const listed = this.#bench.upload.view.list(who, null);
       const row = listed.kind === 'uploads' ? listed.uploads.find((one) => one.id === id) : null;
       if (row !== null && row !== undefined) return row.state;
     }
@@ -523,12 +523,12 @@ export class NightHome {
   /** Hashes of what waits for a word of somebody, or is kept for its time. */
   *#onPi(): Iterable<string> {
     for (const who of USERS) {
-      const listed = this.#house.upload.view.list(who, null);
+      const listed = this.#bench.upload.view.list(who, null);
       if (listed.kind !== 'uploads') continue;
       for (const { state, sha256: hash } of listed.uploads) if (state !== 'synced') yield hash;
     }
-    const rows = this.#house.data.queue.prepare('SELECT id, sha256 FROM kept_bytes').all();
-    const names = readdirSync(this.#house.queueFolder, { recursive: true }).map(String);
+    const rows = this.#bench.data.queue.prepare('SELECT id, sha256 FROM kept_bytes').all();
+    const names = readdirSync(this.#bench.queueFolder, { recursive: true }).map(String);
     for (const row of rows) {
       if (names.includes(`kept/${String(row['id'])}`)) yield String(row['sha256']);
     }

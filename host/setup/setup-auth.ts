@@ -18,11 +18,11 @@ import {
 } from './setup-pages.ts';
 import type { Sections, Visited } from './setup-sections.ts';
 
-/** Names the browser that entered the code. */
+/** Identifies the browser that entered the code. */
 const SETUP_COOKIE = 'balupi_setup';
-/** What the code opens while no admin is known, beside the sign-in itself. */
+/** The steps that the code opens while no admin is known. */
 const BEFORE_ADMIN: ReadonlySet<string> = new Set(['house', 'nas']);
-/** … and what the guided start leaves to the settings. */
+/** The names that lead to the settings, once an admin is known. */
 const PAST_ADMIN: ReadonlySet<string> = new Set(['', 'admin', 'keys']);
 const NAMES: ReadonlySet<string> = new Set(['', 'admin', 'done', ...SECTIONS]);
 const PLACE = /^(setup|settings)(?:\/([a-z]*))?\/?$/;
@@ -31,11 +31,11 @@ const LANGUAGE_SECONDS = 31_536_000;
 interface Deps {
   readonly setup: Setup;
   readonly sections: Sections;
-  /** Whose cookie it is, asking the NAS where that is due. */
+  /** The user of a cookie; asks the NAS when that is due. */
   readonly look: (cookie: string) => Promise<User | null>;
   readonly isSecure: (request: IncomingMessage) => boolean;
   readonly addressOf: (request: IncomingMessage) => string;
-  /** Ends the process so that it is started again; called once the page that waits is sent. */
+  /** Exits so that the service manager restarts; called once the waiting page is sent. */
   readonly restart: () => void;
 }
 
@@ -46,16 +46,16 @@ interface SetupVisit {
   readonly belongsTo: (user: User | null) => void;
 }
 
-/** One visit, and what its address names. */
+/** One visit, and the section its address names. */
 interface Place extends SetupVisit {
   readonly base: Base;
   readonly name: string;
 }
 
 /**
- * The guided start and the settings, in front of the Dashboard: pages without a script that work
- * while no flow runs. The code opens the first steps while no admin of the NAS is known; from then on
- * everything here is for admins, by the cookie of the Dashboard.
+ * Auth and routes of the guided setup and the settings: pages without a script that work while no flow
+ * runs. The code opens the first steps while no admin of the NAS is known; after that all of it is for
+ * admins, by the Dashboard's cookie.
  */
 export class SetupAuth {
   readonly #deps: Deps;
@@ -64,8 +64,8 @@ export class SetupAuth {
     this.#deps = deps;
   }
 
-  /** Whether somebody who asks to sign in is better led to the guided start. */
-  get isEmptyHouse(): boolean {
+  /** Whether the sign-in should lead to the guided setup instead. */
+  get isNotSetUp(): boolean {
     return this.#deps.setup.isOpen && !this.#deps.sections.isNasSaid;
   }
 
@@ -75,7 +75,7 @@ export class SetupAuth {
 
   /**
    * @param name what follows `/dashboard/`
-   * @returns whether it is one of these pages, which is answered then
+   * @returns true once answered; false if it is none of these pages
    */
   async handle(visit: SetupVisit, name: string): Promise<boolean> {
     const [isOurs, base, section = ''] = PLACE.exec(name) ?? [];
@@ -124,7 +124,7 @@ export class SetupAuth {
     else await this.#section(place, { user, asksAgain: true });
   }
 
-  /** The rest of the guided start, which an admin does. */
+  /** The rest of the guided setup, for an admin. */
   async #guided(place: Place, user: User): Promise<void> {
     const { request, response, name, language } = place;
     const isJustDone = this.#deps.setup.isJustDone(cookieOf(request, SETUP_COOKIE));
@@ -209,13 +209,13 @@ export class SetupAuth {
     send(place, 200, restartPage(language, next), WAITING_CONTENT_SECURITY_POLICY);
   }
 
-  /** As the button in the head of the pages does, which has to be able to change it. */
+  /** Sets the language cookie as the button in the pages' head does, which must be able to change it. */
   #speak({ response }: Place, language: Language): void {
     const rules = `Path=/dashboard; SameSite=Strict; Max-Age=${LANGUAGE_SECONDS}`;
     response.setHeader('Set-Cookie', `balupi_language=${language}; ${rules}`);
   }
 
-  /** Somebody who came back from the sign-in without being an admin. */
+  /** The problem to show to a user who signed in but is no admin. */
   async #noAdmin({ request, language }: Place): Promise<string | null> {
     const cookie = cookieOf(request, DASHBOARD_COOKIE);
     const user = cookie === undefined ? null : await this.#deps.look(cookie);
@@ -237,7 +237,7 @@ export class SetupAuth {
   }
 }
 
-/** A form's worth of names, passwords and choices. */
+/** A form of names, passwords and choices. */
 const FORM_BYTES = 32 * 1_024;
 
 type FormRead =
@@ -247,7 +247,7 @@ type FormRead =
   | { readonly kind: 'too_large' }
   | { readonly kind: 'cut' };
 
-/** Reads what a page of ours sent. */
+/** Reads a form sent by one of our pages. */
 async function readForm(request: IncomingMessage): Promise<FormRead> {
   if (!isSameOrigin(request)) return { kind: 'foreign' };
   const read = await readBody(request, FORM_BYTES);

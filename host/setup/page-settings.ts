@@ -1,6 +1,6 @@
 import { type KeptSettings, sealedValue } from '../kept-settings.ts';
 
-/** What the pages may set; all else is the environment's or `balupi set`'s. */
+/** Settings that pages may change; others need the environment or `balupi set`. */
 export type PageSetting =
   | 'TIMEZONE'
   | 'NAS_URL'
@@ -11,18 +11,18 @@ export type PageSetting =
   | 'TAPO_PASSWORD'
   | 'ENERGY_DEFAULT_PRICE_CENTS';
 
-/** Null forgets a setting. */
+/** Null removes a setting. */
 export type Changes = Readonly<Partial<Record<PageSetting, string | null>>>;
 
 interface Deps {
   readonly kept: KeptSettings;
-  /** What outranks what is kept here, by names without the prefix. */
+  /** Settings that outrank the data folder's, by names without the prefix. */
   readonly outranking: ReadonlyMap<string, string>;
-  /** What holds where nobody says anything; null for nothing. */
+  /** The default; null for none. */
   readonly standard: (name: PageSetting) => string | null;
   /** SECRET_KEY. */
   readonly key: string;
-  /** What would be wrong with the settings as a whole, in English. */
+  /** Faults of the settings as a whole with these changes, in English. */
   readonly faultsWith: (changes: Changes) => readonly string[];
 }
 
@@ -31,33 +31,33 @@ export type KeepOutcome =
   | { readonly kind: 'faults'; readonly faults: readonly string[] };
 
 /**
- * The settings that pages show and change. They lie in the data folder, what is secret sealed, and
- * the environment outranks them.
+ * The settings that pages show and change. Stored in the data folder, secrets sealed; the environment
+ * outranks them.
  */
-export class HouseSettings {
+export class PageSettings {
   readonly #deps: Deps;
 
   constructor(deps: Deps) {
     this.#deps = deps;
   }
 
-  /** Whether the environment says it, so that a change here would be for nothing. */
+  /** Whether the environment sets it, so that a change here would have no effect. */
   isOutranked(name: PageSetting): boolean {
     return this.#deps.outranking.has(name);
   }
 
-  /** Whether anybody said it: the environment, or somebody whose word is kept here. */
+  /** Whether it is set, by the environment or here. */
   isSaid(name: PageSetting): boolean {
     return this.isOutranked(name) || `BALUPI_${name}` in this.#deps.kept.read();
   }
 
-  /** What holds, from the next start on at the latest; nothing secret is told. */
+  /** The value, effective from the next start at the latest; never a secret. */
   valueOf(name: Exclude<PageSetting, 'TAPO_USERNAME' | 'TAPO_PASSWORD'>): string | null {
     const { kept, outranking, standard } = this.#deps;
     return outranking.get(name) ?? kept.read()[`BALUPI_${name}`] ?? standard(name);
   }
 
-  /** Keeps what the environment leaves to be said, all of it or nothing. */
+  /** Stores changes of settings that the environment does not set, all or nothing. */
   keep(changes: Changes): KeepOutcome {
     const { kept, key, faultsWith } = this.#deps;
     const before = kept.read();

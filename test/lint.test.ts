@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { cruise, RUNNING, textFaults } from '../deploy/lint-house.ts';
+import { cruise, RUNNING, textFaults } from '../deploy/lint-rules.ts';
 import { unusedIn } from '../deploy/lint-unused.ts';
 
 /** A rule, and the smallest tree that breaks it and nothing else of interest. */
@@ -67,7 +67,7 @@ const PLANTED: readonly Planted[] = [
     },
   },
   {
-    rule: 'packages-by-their-door',
+    rule: 'packages-by-their-entry',
     files: {
       'host/bad.ts': using('../packages/node-red-flow-files/lib/flow-set.ts'),
       'packages/node-red-flow-files/lib/flow-set.ts': EMPTY,
@@ -76,12 +76,12 @@ const PLANTED: readonly Planted[] = [
   { rule: 'no-unresolved', files: { 'host/bad.ts': using('./nowhere.ts') } },
 ];
 
-describe('The lint of the house', function () {
+describe('The lint', function () {
   this.timeout(120_000);
   let folder: string;
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'balupi-house-'));
+    folder = mkdtempSync(join(tmpdir(), 'balupi-lint-'));
     cpSync('tsconfig.json', join(folder, 'tsconfig.json'));
     cpSync('package.json', join(folder, 'package.json'));
     symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));

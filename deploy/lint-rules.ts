@@ -10,7 +10,7 @@ import { ShippedFlowFolder } from '../flows/shipped-flows.ts';
 import { FlowFiles, type FlowNode } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { unusedIn } from './lint-unused.ts';
 
-/** A rule, and the file whose text breaks it. */
+/** A rule and the file that breaks it. */
 interface TextFault {
   readonly rule: string;
   readonly file: string;
@@ -22,7 +22,7 @@ interface TextRule {
   readonly breaks: (text: string) => boolean;
 }
 
-/** Alone on a line, as git writes them; a heading underlined in Markdown has fewer or more. */
+/** Git's conflict markers, alone on a line; Markdown's heading underlines differ in length. */
 const MARKS = new RegExp(`^(?:${'<'.repeat(7)} |${'='.repeat(7)}$|${'>'.repeat(7)} )`, 'm');
 
 const RULES: readonly TextRule[] = [
@@ -39,21 +39,21 @@ const RULES: readonly TextRule[] = [
     breaks: (text) => /\.prepare\(\s*['"`]/.test(text),
   },
   {
-    // What a node answers itself is typed by its description: `answerTo`.
+    // A node's answers are typed by their description: `answerTo`.
     rule: 'no-untyped-answer',
     looksAt: (file) => /^nodes\/(?!lib\/)[\w-]+\/.*\.ts$/.test(file),
     breaks: (text) => /\bplainAnswer\(\s*[{[]/.test(text),
   },
 ];
 
-/** Every file that git knows. @throws Error where this is no checkout */
+/** Every tracked file. @throws Error if this is no checkout */
 function trackedFiles(): readonly string[] {
   const listed = spawnSync('git', ['ls-files', '-z'], { encoding: 'utf8' });
   if (listed.status !== 0) throw new Error(`git lists no files: ${listed.stderr}`);
   return listed.stdout.split('\0').filter((file) => file !== '' && existsSync(file));
 }
 
-/** @param files as seen from `folder` */
+/** @param files relative to `folder` */
 export function textFaults(files: readonly string[], folder = '.'): readonly TextFault[] {
   return files.flatMap((file) => {
     const rules = RULES.filter(({ looksAt }) => looksAt(file));
@@ -63,7 +63,7 @@ export function textFaults(files: readonly string[], folder = '.'): readonly Tex
   });
 }
 
-/** What the import rules found in a set of folders. */
+/** The violations of import rules in a set of folders. */
 interface CruiseReport {
   readonly modules: number;
   readonly violations: readonly {
@@ -88,13 +88,13 @@ const CODE = [
   'compose.ts',
 ] as const;
 
-/** The part of it that runs by itself: what only tests use is not used. */
+/** Without tests: code that only tests use counts as unused. */
 export const RUNNING = CODE.filter((place) => place !== 'test');
 
 /**
  * Checks the import rules of `.dependency-cruiser.cjs`.
- * @param places files and folders, as seen from `folder`
- * @param folder a tree laid out like this one; its own for all but the lint's own test
+ * @param places files and folders, relative to `folder`
+ * @param folder a tree laid out like this one; another one only in the lint's own test
  */
 export async function cruise(
   places: readonly string[],
@@ -115,20 +115,20 @@ export async function cruise(
   };
 }
 
-/** Joins the flow files as Node-RED would get them, with what is optional or without it. */
+/** Joins the flow files as Node-RED would get them, with or without optional packages. */
 async function joinedFlows(folder: string, loads = true): Promise<FlowNode[]> {
   const shipped = new ShippedFlowFolder(folder, () => loads);
   return (await new FlowFiles(shipped, () => 'unknown').load()).nodes;
 }
 
-/** Of the flows in either form, each once. */
+/** The faults of both forms, without duplicates. */
 async function faultsOfFlows(folder: string): Promise<readonly FlowFault[]> {
   const forms = await Promise.all([true, false].map((loads) => joinedFlows(folder, loads)));
   const faults = forms.flatMap(flowFaults);
   return [...new Map(faults.map((fault) => [`${fault.rule} ${fault.node}`, fault])).values()];
 }
 
-/** Runs Node-RED's own linter over the flows as a whole: links cross files. */
+/** Runs Node-RED's linter over all flows together, as links cross files. */
 async function lintFlows(folder: string): Promise<{ ok: boolean; output: string }> {
   const scratch = mkdtempSync(join(tmpdir(), 'balupi-lint-'));
   const file = join(scratch, 'flows.json');
@@ -141,7 +141,7 @@ async function lintFlows(folder: string): Promise<{ ok: boolean; output: string 
   return { ok: done.status === 0, output: done.stdout + done.stderr };
 }
 
-/** A lint that silently read nothing was seen (ADR 0002). */
+/** Guards against a lint that silently reads nothing (ADR 0002). */
 const LEAST_LOOKED_AT = 500;
 
 async function main(): Promise<number> {
@@ -164,9 +164,9 @@ async function main(): Promise<number> {
   if (!flows.ok) console.error(flows.output);
   const violations = report.violations.length + unused.length + told.length + untrue.length;
   console.log(
-    `House rules: ${report.modules} modules, ${violations} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
+    `Import rules: ${report.modules} modules, ${violations} violations; flows ${flows.ok ? 'fine' : 'not fine'}.`,
   );
   return violations === 0 && flows.ok ? 0 : 1;
 }
 
-if (process.argv[1]?.endsWith('lint-house.js')) process.exitCode = await main();
+if (process.argv[1]?.endsWith('lint-rules.js')) process.exitCode = await main();

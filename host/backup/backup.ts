@@ -20,10 +20,10 @@ import {
   SETTINGS,
 } from './last-backup.ts';
 
-/** Where copies of the databases lie while one runs. */
+/** Copies of the databases, while a backup runs. */
 const SCRATCH = 'backup-running';
 const ENDS = /^ends-.*\.log$/;
-/** What lies in the queue's folder beside the bodies; `ends-….log` are read last. */
+/** Files of the queue's folder other than bodies; `ends-….log` are read last. */
 const INTENTS = /\.intents$/;
 const UNFINISHED = /\.(?:part|intent)$/;
 
@@ -33,20 +33,20 @@ export interface Deps {
   readonly version: string;
   /** SECRET_KEY, wherever it was set. */
   readonly secretKey: string;
-  /** BACKUP_USER, in whose home on the NAS a backup is kept; null where it is not set. */
+  /** BACKUP_USER, whose home on the NAS holds a backup; null if not set. */
   readonly ownUser: string | null;
   readonly userNamed: (username: string) => { readonly id: number } | null;
-  /** Writes the samples that are still in memory. */
+  /** Flushes samples from memory to the database. */
   readonly writeSamples: () => void;
 }
 
 /**
- * How much of a house: `whole`; `own`, without files that other users than BACKUP_USER have queued;
- * `open`, without anything that is secret.
+ * What a backup contains: `whole`, everything; `own`, no queued files of users other than BACKUP_USER;
+ * `open`, nothing secret.
  */
-export type Extent = 'whole' | 'own' | 'open';
+export type BackupScope = 'whole' | 'own' | 'open';
 
-/** A backup cannot be made now, for a reason that may be told. */
+/** A backup cannot be made now; the message may be shown. */
 export class CannotBackUp extends Error {
   override readonly name = 'CannotBackUp';
 }
@@ -64,12 +64,12 @@ interface Body {
 }
 
 /**
- * Everything a house needs to stand again elsewhere, read while it runs: its databases as they are
- * at one moment, then what lies beside them. The order makes it whole without stopping anything: an
- * upload that the copied database still counts as waiting and whose file is gone was delivered or
- * dropped since, and its end was written before its file went; so the ends are read last.
+ * Everything needed to restore this BaluPi elsewhere, read while it runs: consistent copies of the
+ * databases, then the files. The order makes it complete without stopping anything: if an upload waits
+ * in the copied database but its file is gone, it was delivered or dropped since, and its end was
+ * written before the file was deleted; so the ends are read last.
  */
-export class HouseBackup {
+export class Backup {
   readonly #deps: Deps;
   readonly #scratch: string;
 
@@ -79,21 +79,21 @@ export class HouseBackup {
   }
 
   /**
-   * @param extent all but `open` hold keys, credentials and queued files, for a stream that is sealed
-   *   before it leaves the disk; `open` holds energy, flows and settings alone
+   * @param scope all but `open` contain keys, credentials and queued files, and must be sealed before
+   *   they are stored; `open` contains energy, flows and settings only
    */
-  async *stream(extent: Extent): AsyncGenerator<Buffer> {
+  async *stream(scope: BackupScope): AsyncGenerator<Buffer> {
     try {
       await this.clear();
       await mkdir(this.#scratch, { mode: 0o700 });
       const { version, clock } = this.#deps;
       const madeAt = new Date(clock.nowMs()).toISOString();
       const missing: string[] = [];
-      if (extent === 'open') {
+      if (scope === 'open') {
         yield* archiveOf({ version, madeAt, isWhole: false }, this.#harmless(), () => missing);
         return;
       }
-      const own = extent === 'own' ? this.#own() : null;
+      const own = scope === 'own' ? this.#own() : null;
       const uploadsOf = own === null ? {} : { uploadsOf: own.username };
       const entries = this.#everything(own, missing);
       yield* archiveOf({ version, madeAt, isWhole: true, ...uploadsOf }, entries, () => missing);
@@ -102,7 +102,7 @@ export class HouseBackup {
     }
   }
 
-  /** Takes away what one that broke off left. */
+  /** Removes what an aborted backup left behind. */
   async clear(): Promise<void> {
     await rm(this.#scratch, { recursive: true, force: true });
   }
@@ -138,7 +138,7 @@ export class HouseBackup {
     yield* this.#below(FLOWS);
   }
 
-  /** @param everybodys with what is not whole yet, and what was kept of conflicts, of all users */
+  /** @param everybodys also unfinished uploads and conflict backups, of all users */
   async *#queued(
     bodies: readonly Body[],
     everybodys: boolean,
@@ -169,7 +169,7 @@ export class HouseBackup {
     yield* this.#below(`${QUEUE}/kept`);
   }
 
-  /** Each taken at one moment: what it tells decides what is missing. */
+  /** Each read at one moment: they decide what counts as missing. */
   async *#ends(gone: readonly string[], missing: string[]): AsyncGenerator<OutgoingEntry> {
     const folder = join(this.#deps.data.path, QUEUE);
     let unexplained = gone;
@@ -190,13 +190,13 @@ export class HouseBackup {
     }
   }
 
-  /** @returns where a copy of that database lies, found sound */
+  /** @returns path of a checked copy of that database */
   async #copy(name: 'queue' | 'energy'): Promise<string> {
     const { data, writeSamples } = this.#deps;
     if (name === 'energy') writeSamples();
     const { size } = await stat(join(data.path, `${name}.db`));
     const { bavail, bsize } = await statfs(data.path);
-    // The copy, its check, and as much again for everybody else.
+    // The copy, its check, and the same again as a reserve.
     if (bavail * bsize < size * 3) throw new CannotBackUp(`No room to copy ${name}.db.`);
     const file = join(this.#scratch, `${name}.db`);
     await data[name].file.copyTo(file);
@@ -211,7 +211,7 @@ export class HouseBackup {
   }
 }
 
-/** What a copy of the queue's database counts as waiting for the NAS. */
+/** The uploads waiting for the NAS in a copy of the queue's database. */
 function bodiesIn(file: string): readonly Body[] {
   const store = Store.open({
     file,
@@ -237,7 +237,7 @@ function bodiesIn(file: string): readonly Body[] {
   }
 }
 
-/** One file, as long as it is when it is opened; none where there is none any more. */
+/** One file, with its size at opening; nothing if it is gone. */
 async function* fileAt(
   folder: string,
   name: string,
@@ -263,7 +263,7 @@ function entryOf(name: string, bytes: Buffer): OutgoingEntry {
   return { name, sizeBytes: bytes.length, content: Readable.from([bytes]), sha256: null };
 }
 
-/** Settings that are no secret and lead to none. */
+/** Settings that are not secret and do not lead to secrets. */
 async function* openSettings(file: string): AsyncGenerator<OutgoingEntry> {
   const text = await readFile(file, 'utf8').catch(unlessGone);
   if (text === null) return;

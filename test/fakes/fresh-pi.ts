@@ -22,7 +22,7 @@ const NEIGHBOURS = pathToFileURL(join(import.meta.dirname, 'neighbours.js')).hre
 /** Where a BaluHost answers without a proxy of its own. */
 const NAS_PORT = 8000;
 
-export interface EmptyHouseOptions {
+export interface FreshPiOptions {
   /** Settings that were said all the same. */
   readonly environment?: Readonly<Record<string, string>>;
   /** The NAS answers where a BaluHost does, and the machine has spoken to it: it can be found. */
@@ -33,7 +33,7 @@ export interface EmptyHouseOptions {
  * A BaluPi of which nobody said anything yet, beside a practice NAS and two practice plugs that it
  * does not know, started again by itself where it asks for that.
  */
-export class EmptyHouse {
+export class FreshPi {
   readonly nas: PracticeNas;
   readonly folder: string;
   readonly port: number;
@@ -53,7 +53,7 @@ export class EmptyHouse {
     plugs: readonly PracticePlug[],
     folder: string,
     port: number,
-    { environment = {}, isNasNear = false }: EmptyHouseOptions,
+    { environment = {}, isNasNear = false }: FreshPiOptions,
   ) {
     this.nas = nas;
     this.#plugs = plugs;
@@ -63,7 +63,7 @@ export class EmptyHouse {
     this.#isNasNear = isNasNear;
   }
 
-  static async start(options: EmptyHouseOptions = {}): Promise<EmptyHouse> {
+  static async start(options: FreshPiOptions = {}): Promise<FreshPi> {
     const folder = mkdtempSync(join(tmpdir(), 'balupi-empty-'));
     const clock = new SystemClock((problem) => {
       throw problem;
@@ -83,9 +83,9 @@ export class EmptyHouse {
       recursive: true,
       filter: (name) => !name.endsWith('.ts'),
     });
-    const house = new EmptyHouse(nas, plugs, folder, await freePort(), options);
-    await house.#begin();
-    return house;
+    const fresh = new FreshPi(nas, plugs, folder, await freePort(), options);
+    await fresh.#begin();
+    return fresh;
   }
 
   get url(): string {

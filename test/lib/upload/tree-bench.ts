@@ -2,47 +2,47 @@ import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Files, type StoredItem } from '../../../nodes/lib/files/files.ts';
 import type { QueuedWish, UploadDeps } from '../../../nodes/lib/upload/upload.ts';
 import { keepDelivered, pendingUploads, shownEntry } from '../../../compose/files.ts';
-import { ALICE, House } from './house.ts';
+import { ALICE, UploadBench } from './upload-bench.ts';
 
 /** What a user sees of a folder and all below it: a hash for a file, null for a folder. */
 export type SeenTree = ReadonlyMap<string, string | null>;
 
-/** A {@link House} whose uploads meet the files module, so that what users see is what they change. */
-export class TreeHouse {
-  readonly house: House;
+/** A {@link UploadBench} whose uploads meet the files module, so that what users see is what they change. */
+export class TreeBench {
+  readonly bench: UploadBench;
   readonly #over: Partial<UploadDeps>;
   files: Files;
 
   constructor(over: Partial<UploadDeps> = {}) {
     this.#over = over;
-    this.house = new House(this.#ports());
+    this.bench = new UploadBench(this.#ports());
     this.files = this.#filesOf();
   }
 
   async start(): Promise<void> {
-    await this.house.start();
+    await this.bench.start();
   }
 
   /** Throws the process away and starts another over the same folder. */
   async restart(
     over: Partial<UploadDeps> = {},
-    meanwhile: (house: House) => void = () => undefined,
+    meanwhile: (bench: UploadBench) => void = () => undefined,
   ): Promise<void> {
     const ports = { ...this.#ports(), ...over };
-    await this.house.restart(ports, meanwhile, () => {
+    await this.bench.restart(ports, meanwhile, () => {
       this.files = this.#filesOf();
     });
   }
 
   async close(): Promise<void> {
-    await this.house.close();
+    await this.bench.close();
   }
 
   /** Asks for a folder and all below it while the NAS is awake, as an app does that looks around. */
   async lookAround(who: Caller = ALICE, from = who.user.username): Promise<void> {
-    const wasAwake = this.house.presence.awake;
-    this.house.presence.awake = true;
-    await this.house.clock.advance(10_001);
+    const wasAwake = this.bench.presence.awake;
+    this.bench.presence.awake = true;
+    await this.bench.clock.advance(10_001);
     const folders = [from];
     for (const folder of folders) {
       const listed = await this.files.list(who, folder);
@@ -53,7 +53,7 @@ export class TreeHouse {
         if (isFolder) folders.push(item.path);
       }
     }
-    this.house.presence.awake = wasAwake;
+    this.bench.presence.awake = wasAwake;
   }
 
   /** What a user is shown of a folder and all below it. */
@@ -91,7 +91,7 @@ export class TreeHouse {
   }
 
   async change(wish: QueuedWish, who: Caller = ALICE): Promise<string> {
-    const taken = await this.house.upload.acceptChange(who, wish);
+    const taken = await this.bench.upload.acceptChange(who, wish);
     return taken.kind === 'refused' ? taken.code : taken.kind;
   }
 
@@ -113,7 +113,7 @@ export class TreeHouse {
 
   /** States of all that is in the queue, oldest first: uploads by name, changes by kind. */
   states(who: Caller = ALICE): string[] {
-    const listed = this.house.upload.view.list(who, null);
+    const listed = this.bench.upload.view.list(who, null);
     if (listed.kind !== 'uploads') throw new Error('no list');
     return listed.uploads.map(({ kind = 'upload', state }) => `${kind} ${state}`).reverse();
   }
@@ -141,23 +141,23 @@ export class TreeHouse {
   }
 
   #filesOf(): Files {
-    const { house } = this;
+    const { bench } = this;
     const presence = {
       get state() {
-        return house.presence.state;
+        return bench.presence.state;
       },
     };
     return new Files({
-      store: house.data.cache,
-      nas: house.nas.client(),
+      store: bench.data.cache,
+      nas: bench.nas.client(),
       presence,
-      clock: house.clock,
-      trustedNowMs: () => house.clock.nowMs(),
-      tokenOf: ({ user }) => Promise.resolve(house.tokens.get(user.id) ?? null),
+      clock: bench.clock,
+      trustedNowMs: () => bench.clock.nowMs(),
+      tokenOf: ({ user }) => Promise.resolve(bench.tokens.get(user.id) ?? null),
       tokenRefused: () => undefined,
       holdsCredential: () => true,
       isKept: () => false,
-      pending: pendingUploads(() => house.upload),
+      pending: pendingUploads(() => bench.upload),
     });
   }
 }

@@ -83,7 +83,7 @@ export class CountingLog implements Log {
 }
 
 /** An upload room over a real folder and database, a small NAS and a bare HTTP server. */
-export class House {
+export class UploadBench {
   /** Time synchronisation and the NAS both tell the time of the clock. */
   isClockProved = true;
   readonly path = mkdtempSync(join(tmpdir(), 'balupi-upload-'));
@@ -275,7 +275,7 @@ export class House {
    */
   async restart(
     over: Partial<UploadDeps> = {},
-    meanwhile: (house: House) => void = () => undefined,
+    meanwhile: (bench: UploadBench) => void = () => undefined,
     onOpened: () => void = () => undefined,
   ): Promise<void> {
     await this.closeServer();
