@@ -253,7 +253,7 @@ export function notices({ settings, clock, log, data, time, services }: BuildCon
     cipher: new CredentialCipher(settings.SECRET_KEY, randomBytes),
     people: {
       userOf: (userId) => services().accounts.users.userOf(userId),
-      standingOf: (userId) => services().accounts.users.standingOf(userId),
+      signInEpochOf: (userId) => services().accounts.users.signInEpochOf(userId),
     },
     contact: settings.PUSH_CONTACT,
     timeZone: settings.TIMEZONE,

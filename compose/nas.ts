@@ -48,7 +48,7 @@ export function nasService(context: BuildContext): NasService {
     },
     liveToken: () => services().accounts.liveTokens.any()?.token ?? null,
     tokenRefused: (token) => {
-      services().accounts.verdicts.refused(token);
+      services().accounts.introspection.refused(token);
     },
     heardDate: (date) => {
       clockEvidence.heardFromNas(date);

@@ -43,7 +43,7 @@ export function credentials(context: BuildContext, nas: NasService): Credentials
     isOver: (token) => services().accounts.users.isOver(token),
     takeRefresh: () => services().accounts.takeRefresh(),
     refusedElsewhere: (token) => {
-      services().accounts.verdicts.refused(token);
+      services().accounts.introspection.refused(token);
     },
     onEnded: (userId) => {
       services().accounts.storedCredentialEnded(userId);

@@ -28,7 +28,7 @@ function nodeFiles(): readonly string[] {
 }
 
 const LANGUAGES: Readonly<Record<Language, string>> = { en: 'en-US', de: 'de' };
-const GROUPS = ['flow', 'house'] as const;
+const GROUPS = ['flow', 'balupi'] as const;
 
 /** Words that every node has. */
 const COMMON = {
@@ -44,7 +44,7 @@ const COMMON = {
 } as const;
 const GROUP_WORDS = {
   flow: { en: 'In a flow of yours', de: 'In einem eigenen Flow' },
-  house: { en: 'What the API, pages and schedules do', de: 'Was API, Seiten und Zeitpläne tun' },
+  balupi: { en: 'What the API, pages and schedules do', de: 'Was API, Seiten und Zeitpläne tun' },
 } as const;
 const TYPE_WORDS = {
   plug: { en: 'plug', de: 'Steckdose' },
@@ -333,9 +333,9 @@ function takesLines(declaration: NodeDeclaration, language: Language): readonly 
 /** The operations of shipped tabs, for readers who come across them. */
 function shippedOperations(declaration: NodeDeclaration, language: Language): string {
   const names = operationsOf(declaration)
-    .filter(([, operation]) => operation.for === 'house')
+    .filter(([, operation]) => operation.for === 'balupi')
     .map(([, { words }]) => `**${words[language]}**`);
-  return names.length === 0 ? '' : `${GROUP_WORDS.house[language]}: ${names.join(', ')}.`;
+  return names.length === 0 ? '' : `${GROUP_WORDS.balupi[language]}: ${names.join(', ')}.`;
 }
 
 function servesAny(declaration: NodeDeclaration): boolean {

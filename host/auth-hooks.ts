@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { AuthVerdict, Caller } from '../nodes/lib/accounts/caller.ts';
+import type { AuthResult, Caller } from '../nodes/lib/accounts/caller.ts';
 import type { ChunkQuery } from '../nodes/lib/api/api.ts';
 import { asleepAnswer, troubleAnswer, wordlessRefusal } from '../nodes/lib/guard/fault-answers.ts';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
@@ -26,7 +26,7 @@ export function authHooks(services: Services): AuthHooks {
   };
 }
 
-function turnedAway({ nas }: Services, why: Exclude<AuthVerdict, { kind: 'caller' }>): Answer {
+function turnedAway({ nas }: Services, why: Exclude<AuthResult, { kind: 'caller' }>): Answer {
   if (why.kind === 'cannot_ask') return asleepAnswer(nas.presence.state);
   const given = refuse(why.code);
   return { ...given, headers: { ...given.headers, 'WWW-Authenticate': 'Bearer' } };

@@ -5,7 +5,7 @@ interface StoreNode extends Node {
   services?: Services;
 }
 
-/** For *As* in the dialogs: who may be acted as at this moment. Only an admin gets into the editor. */
+/** For *As* in the dialogs: the users a node may act as now. Only admins get into the editor. */
 function offerUsers(RED: NodeAPI): void {
   RED.httpAdmin.get(
     '/balupi/users/:config',

@@ -11,7 +11,7 @@ import {
   type SystemStatus,
 } from '../lib/api/api.ts';
 import type { Counted } from '../lib/energy/energy.ts';
-import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { isoSeconds, plainAnswer, refuse } from '../lib/http/http.ts';
@@ -36,7 +36,7 @@ function listActivity({ activity, accounts }: Services, message: ApiMessage): Ap
   return withAnswer(message, answerTo('activity', payload));
 }
 
-/** What an entry has nothing to tell of. */
+/** Fields left out of an entry that has no value for them. */
 const UNTOLD: Required<Entry['facts']> = {
   ...{ cause: null, sleepState: null, energyMwh: null, costUc: null },
   ...{ path: null, conflictPath: null, what: null, files: null, sizeBytes: null, detail: null },
@@ -280,7 +280,7 @@ export const DECLARATION = {
     },
     'page-checks': {
       words: { en: 'the checks, for a table', de: 'die Prüfungen, für eine Tabelle' },
-      for: 'house',
+      for: 'balupi',
       run: pageChecks,
     },
     'page-doctor': {
@@ -288,7 +288,7 @@ export const DECLARATION = {
         en: 'the doctor’s findings, for a table',
         de: 'die Befunde des Doktors, für eine Tabelle',
       },
-      for: 'house',
+      for: 'balupi',
       serves: ['system-doctor'],
       run: pageDoctor,
     },
@@ -327,7 +327,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 /** Node `balupi-system`. */
 export default function register(RED: NodeAPI): void {
@@ -335,7 +335,12 @@ export default function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const fields = new FieldReader(RED, this, DECLARATION, config);
     new NodeGuard(this).onInput((message) =>
-      actOf(ACTS, config.op, '', fields)(servicesBehind(RED.nodes.getNode(config.store)), message),
+      operationOf(
+        ACTS,
+        config.op,
+        '',
+        fields,
+      )(servicesBehind(RED.nodes.getNode(config.store)), message),
     );
   }
   RED.nodes.registerType('balupi-system', SystemNode);
@@ -353,7 +358,7 @@ interface Metric {
   readonly values: readonly Value[];
 }
 
-/** What is unknown has no line: a zero would be a lie. */
+/** An unknown value gets no line: a zero would be a lie. */
 type Reading = number | null | readonly Value[];
 
 function gauge(name: string, help: string, reading: Reading): Metric {
@@ -393,8 +398,8 @@ function powerMetrics({ energy }: Services): readonly Metric[] {
 }
 
 /**
- * Counters go on for ever and never fall: not by a restart, not when the past is put right, not by
- * prices below zero. What is stored now is a gauge beside them.
+ * Counters never fall: not at a restart, not when the past is corrected, not by prices below zero.
+ * What is stored now is a separate gauge.
  */
 function energyMetrics({ energy }: Services): readonly Metric[] {
   const plugs = energy.current().devices.map((device) => {
@@ -434,7 +439,7 @@ function energyMetrics({ energy }: Services): readonly Metric[] {
   ];
 }
 
-/** Alone what never changes: a label with another value begins another series. */
+/** Only what never changes: a label with another value starts another series. */
 function labelsOf({ deviceId }: { deviceId: string }) {
   return { device: deviceId };
 }

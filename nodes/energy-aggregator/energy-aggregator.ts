@@ -23,7 +23,7 @@ import {
   currentJson,
   historyCsv,
   historyJson,
-  type HistoryWish,
+  type HistoryQuery,
   homeAssistantFarewells,
   homeAssistantSensors,
   homeAssistantStates,
@@ -31,7 +31,7 @@ import {
   priceErrors,
   priceJson,
   type PriceOutcome,
-  priceWish,
+  priceInput,
   reportCsv,
   reportJson,
   type ReportRefusal,
@@ -39,9 +39,14 @@ import {
   summaryJson,
   type UnusualHour,
   unusualJson,
-  type WishRefusal,
+  type QueryRefusal,
 } from '../lib/energy/energy.ts';
-import { actOf, type Acts, actsOf, type Declared } from '../lib/guard/acts.ts';
+import {
+  operationOf,
+  type Operations,
+  operationsOf,
+  type Declared,
+} from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { type Answer, refuse } from '../lib/http/http.ts';
@@ -57,16 +62,16 @@ import { WORDS } from '../lib/words/words.ts';
 import {
   dashboard,
   deviceTypes,
-  growthOfAll,
+  cumulativeOfAll,
   hourly,
   oneSmartDevice,
   periodStats,
   plugCost,
-  plugGrowth,
+  plugCumulative,
   plugHistory,
   powerSummary,
   smartDevices,
-} from './app-acts.ts';
+} from './app-operations.ts';
 
 interface EnergyConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -74,7 +79,7 @@ interface EnergyConfig extends NodeDef, StoredNode {
 }
 
 /**
- * Books what a plug told; one that did not answer is no reading, and never 0 W.
+ * Records a plug's reading; a plug that did not answer gives no reading, and never 0 W.
  * @throws Error for a message that is not the tapo meter's
  */
 function record({ energy }: Services, _message: ApiMessage, { payload }: Given): void {
@@ -117,7 +122,7 @@ function standbyByPlug({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('energy-standby', payload));
 }
 
-/** What is unusual leaves by itself (see below). */
+/** Unusual hours leave by themselves (see below). */
 function lookForUnusual({ energy }: Services): void {
   energy.unusual.look();
 }
@@ -127,7 +132,7 @@ function prune({ energy }: Services): void {
   energy.prune();
 }
 
-/** The message goes on at the first output; what is unusual leaves the second. */
+/** The message goes on at the first output; unusual hours leave at the second. */
 function rollUp({ energy }: Services, message: ApiMessage): ApiMessage {
   energy.rollUp();
   energy.prune();
@@ -142,13 +147,13 @@ function listPrices({ energy }: Services, message: ApiMessage): ApiMessage {
 }
 
 function addPrice({ energy }: Services, message: ApiMessage): ApiMessage {
-  return withAnswer(message, outcomeAnswer(energy, energy.prices.create(wishOf(message)), 201));
+  return withAnswer(message, outcomeAnswer(energy, energy.prices.create(inputOf(message)), 201));
 }
 
 function updatePrice({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(
     message,
-    outcomeAnswer(energy, energy.prices.update(idOf(message), wishOf(message)), 200),
+    outcomeAnswer(energy, energy.prices.update(idOf(message), inputOf(message)), 200),
   );
 }
 
@@ -202,7 +207,7 @@ function putSlots({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, given);
 }
 
-/** What a flow sent; what has not the form of a slot is told as one that is wrong. */
+/** Slots a flow sent; one of another shape is reported as invalid. */
 function slotsIn(payload: unknown): PriceSlotsBody {
   const { name, slots } = (payload ?? {}) as Partial<PriceSlotsBody>;
   const list: readonly unknown[] = Array.isArray(slots) ? slots : [];
@@ -215,7 +220,7 @@ function faultsText(errors: readonly { loc: readonly (string | number)[]; msg: s
   return `The prices were not taken. ${places.join('; ')}`;
 }
 
-/** With how much of its time has a cost already, which this change leaves as it is. */
+/** With the hours that already have a cost, which this change leaves as they are. */
 function changedJson({ prices }: Services['energy'], { price, before }: Changed) {
   return { ...priceJson(price), ...costedJson(prices.costed(price, before)) };
 }
@@ -229,8 +234,8 @@ function idOf(message: ApiMessage): number {
   return Number(callOf(message).params['id']);
 }
 
-function wishOf(message: ApiMessage): ReturnType<typeof priceWish> {
-  return priceWish(callOf(message).body as Readonly<Record<string, unknown>>);
+function inputOf(message: ApiMessage): ReturnType<typeof priceInput> {
+  return priceInput(callOf(message).body as Readonly<Record<string, unknown>>);
 }
 
 function outcomeAnswer(
@@ -335,7 +340,7 @@ function costs({ energy }: Services, message: ApiMessage): ApiMessage {
 /** JSON, or with `Accept: text/csv` all points as a stream. */
 async function history({ energy }: Services, message: ApiMessage): Promise<unknown> {
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyHistoryQuery;
-  const wish: HistoryWish = { deviceId, ...rest };
+  const wish: HistoryQuery = { deviceId, ...rest };
   if (takesCsv(message.req?.headers.accept ?? '')) {
     const pages = energy.histories.pages(wish);
     if (pages.kind !== 'pages') return withAnswer(message, refusal(pages));
@@ -369,12 +374,12 @@ async function report({ energy }: Services, message: ApiMessage): Promise<unknow
 async function sendCsv(
   message: ApiMessage,
   name: string,
-  pieces: AsyncIterable<string>,
+  chunks: AsyncIterable<string>,
 ): Promise<null> {
   const response = responseOf(message);
   response.setHeader('Content-Type', 'text/csv; charset=utf-8');
   response.setHeader('Content-Disposition', `attachment; filename="${name}"`);
-  await pipeline(Readable.from(pieces), response);
+  await pipeline(Readable.from(chunks), response);
   return null;
 }
 
@@ -389,7 +394,7 @@ function reportRefusal(refused: ReportRefusal): Answer {
   }
 }
 
-function refusal(refused: WishRefusal): Answer {
+function refusal(refused: QueryRefusal): Answer {
   switch (refused.kind) {
     case 'unknown_device':
       return refuse('not_found', { detail: 'There is no plug with this id.' });
@@ -461,7 +466,7 @@ function glance(services: Services, message: ApiMessage): ApiMessage {
   const euros = (uc: number | null): number | null => (uc === null ? null : euro(uc));
   const periods = PERIODS.map((period) => {
     const costs = costsOf(services, period);
-    // Nothing was booked is not nothing was used.
+    // Nothing recorded does not mean nothing used.
     if (costs === null || costs.byTariff.length === 0) return [period, NOTHING] as const;
     return [period, { kwh: kwh(costs.energyMwh), euro: euro(costs.costUc) }] as const;
   });
@@ -485,7 +490,7 @@ function standby({ energy }: Services, message: ApiMessage): ApiMessage {
   return show(message, rows);
 }
 
-/** Descriptions of all sensors, and of none for plugs that are gone, a message each, for an `mqtt out` node. */
+/** A message per sensor for an `mqtt out` node: its description, empty for a gone plug. */
 function announce({ tapo, energy }: Services): unknown {
   const now = new Map(energy.current().devices.map((device) => [device.deviceId, device]));
   const plugs = tapo.list().map(({ id, name, model, firmware, deviceNumber }) => {
@@ -603,7 +608,7 @@ export const DECLARATION = {
     },
     record: {
       words: { en: 'record readings', de: 'Messwerte aufzeichnen' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       takes: {
         payload: {
@@ -618,133 +623,133 @@ export const DECLARATION = {
     },
     prune: {
       words: { en: 'forget what is too old', de: 'Altes vergessen' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       run: prune,
     },
     'roll-up': {
       words: { en: 'write now, forget, tell', de: 'jetzt schreiben, vergessen, melden' },
-      for: 'house',
+      for: 'balupi',
       outputs: [{ en: 'after it is written', de: 'nach dem Schreiben' }, UNUSUAL],
       run: rollUp,
     },
     correct: {
       words: { en: 'put the past right', de: 'Vergangenes berichtigen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-history-correct'],
       run: correct,
     },
     corrections: {
       words: { en: 'list corrections', de: 'Berichtigungen auflisten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-corrections-list'],
       run: corrections,
     },
     'undo-correction': {
       words: { en: 'undo a correction', de: 'eine Berichtigung zurücknehmen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-corrections-undo'],
       run: undoCorrection,
     },
     'add-price': {
       words: { en: 'add a tariff', de: 'Tarif hinzufügen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-prices-add'],
       run: addPrice,
     },
     'update-price': {
       words: { en: 'change a tariff', de: 'Tarif ändern' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-prices-change'],
       leaves: ['slots', 'already_costed_hours', 'recalculate_from'],
       run: updatePrice,
     },
     'remove-price': {
       words: { en: 'remove a tariff', de: 'Tarif entfernen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-prices-delete'],
       run: removePrice,
     },
     recalculate: {
       words: { en: 'recalculate costs', de: 'Kosten neu berechnen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-prices-recalculate'],
       run: recalculate,
     },
     'app-devices': {
       words: { en: 'list the plugs for the apps', de: 'Steckdosen für die Apps auflisten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['smart-devices'],
       run: smartDevices,
     },
     'app-power': {
       words: { en: 'watts for the apps', de: 'Leistung für die Apps' },
-      for: 'house',
+      for: 'balupi',
       serves: ['smart-devices-power'],
       run: powerSummary,
     },
     'app-dashboard': {
       words: { en: 'one plug for the apps', de: 'eine Steckdose für die Apps' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-dashboard'],
       run: dashboard,
     },
     'app-types': {
       words: { en: 'what kinds of plugs there are', de: 'welche Arten von Steckdosen es gibt' },
-      for: 'house',
+      for: 'balupi',
       serves: ['smart-device-types'],
       run: deviceTypes,
     },
     'app-device': {
       words: { en: 'one plug as a smart device', de: 'eine Steckdose als smartes Gerät' },
-      for: 'house',
+      for: 'balupi',
       serves: ['smart-device'],
       run: oneSmartDevice,
     },
     'app-stats': {
       words: { en: 'a period of one plug', de: 'ein Zeitraum einer Steckdose' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-stats'],
       run: periodStats,
     },
     'app-hourly': {
       words: { en: 'the last hours of one plug', de: 'die letzten Stunden einer Steckdose' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-hourly'],
       run: hourly,
     },
     'app-cost': {
       words: { en: 'what one plug cost', de: 'was eine Steckdose gekostet hat' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-cost'],
       run: plugCost,
     },
     'app-growth': {
       words: { en: 'how one plug’s energy grew', de: 'wie die Energie einer Steckdose wuchs' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-cumulative'],
-      run: plugGrowth,
+      run: plugCumulative,
     },
     'app-growth-of-all': {
       words: { en: 'how the energy of all grew', de: 'wie die Energie aller wuchs' },
-      for: 'house',
+      for: 'balupi',
       serves: ['energy-cumulative-total'],
-      run: growthOfAll,
+      run: cumulativeOfAll,
     },
     'app-history': {
       words: { en: 'the past watts of one plug', de: 'die vergangenen Watt einer Steckdose' },
-      for: 'house',
+      for: 'balupi',
       serves: ['smart-device-history'],
       run: plugHistory,
     },
     'page-now': {
       words: { en: 'watts now, for a page', de: 'Leistung jetzt, für eine Seite' },
-      for: 'house',
+      for: 'balupi',
       run: now,
     },
     'page-glance': {
       words: { en: 'the household, for a page', de: 'der Haushalt, für eine Seite' },
-      for: 'house',
+      for: 'balupi',
       run: glance,
     },
     'page-standby': {
@@ -752,7 +757,7 @@ export const DECLARATION = {
         en: 'standby of plugs, for a table',
         de: 'Standby der Steckdosen, für eine Tabelle',
       },
-      for: 'house',
+      for: 'balupi',
       run: standby,
     },
   },
@@ -808,7 +813,7 @@ Die **für eine Seite** antworten niemandem: sie legen in \`payload\`, was eine 
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 function statusOf({ energy }: Services): NodeStatus {
   const { totalPowerW } = energy.current();
@@ -829,17 +834,17 @@ export default function register(RED: NodeAPI): void {
       this.send(config.op === 'unusual' ? message : [null, message]);
     });
     const listening =
-      <Out>(act: (given: Services, message: ApiMessage) => Out) =>
+      <Out>(run: (given: Services, message: ApiMessage) => Out) =>
       (given: Services, message: ApiMessage): Out => {
         stopListening ??= given.energy.unusual.listen(tell);
-        return act(given, message);
+        return run(given, message);
       };
-    const acts: Acts<Services> = {
+    const operations: Operations<Services> = {
       ...ACTS,
       unusual: listening(lookForUnusual),
       'roll-up': listening(rollUp),
     };
-    guard.onInput((message) => actOf(acts, config.op, '', fields)(services(), message));
+    guard.onInput((message) => operationOf(operations, config.op, '', fields)(services(), message));
     this.on('close', () => {
       stopListening?.();
     });

@@ -9,7 +9,7 @@ interface EventsConfig extends NodeDef {
   readonly store: string;
   /** What is to be told, of {@link EVENT_KINDS}. */
   readonly kinds?: readonly string[];
-  /** Tells of nobody's uploads but this user's; empty for everybody's. */
+  /** Reports only this user's uploads; empty for everybody's. */
   readonly username?: string;
   /** Of the sentence in `payload.text`. */
   readonly language?: string;

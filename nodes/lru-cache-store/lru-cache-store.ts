@@ -13,7 +13,7 @@ import {
 } from '../lib/api/api.ts';
 import { type Pin, wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
-import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
 import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
@@ -65,14 +65,14 @@ async function lookUp(services: Services, message: FileMessage): Promise<unknown
       await cache.describe(file, version, request, responseOf(message));
       return null;
     }
-    // A share's own row tells no version; nobody is woken for a head.
+    // A share's own row has no version, and a HEAD never wakes the NAS.
     if (!state.awake) return refused(withAnswer(message, asleepAnswer(state)));
   }
   message.file = { kind: 'missing', file };
   return nas.presence.state.awake ? missing(message) : asleep(message);
 }
 
-/** Ends the request, unless the bytes turn out to be gone: then the message goes on as a miss. */
+/** Ends the request, unless the bytes turn out to be gone: then the message continues as a miss. */
 async function serve(services: Services, message: FileMessage): Promise<unknown> {
   const { cache } = services;
   const { file } = message;
@@ -93,7 +93,7 @@ async function serve(services: Services, message: FileMessage): Promise<unknown>
   return message;
 }
 
-/** Reading on from here is likely, and was possible without the NAS. */
+/** A reader is likely to read on, and could do so without the NAS. */
 function noteRead({ prefetch }: Services, message: FileMessage, path: string): null {
   const { auto } = callOf(message);
   prefetch.read({ caller: callerOf(message), path, auto, fromHere: true });
@@ -230,7 +230,7 @@ function days({ cache }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, answerTo('cache-days', payload));
 }
 
-/** Fetches beside what is being read. Comes back when there is nothing left to fetch. */
+/** Prefetches neighbours of files being read. Resolves when none are left. */
 async function fetchAhead({ prefetch }: Services): Promise<void> {
   await prefetch.fetchNeighbours();
 }
@@ -240,7 +240,7 @@ async function keepPins({ prefetch }: Services): Promise<void> {
   await prefetch.keepPins();
 }
 
-/** Reads a part of what is kept again, and drops what changed on the disk. */
+/** Re-reads a part of the cache and drops what changed on disk. */
 async function check({ cache }: Services): Promise<void> {
   await cache.check();
 }
@@ -314,8 +314,8 @@ function fetchedAhead({ cache }: Services) {
 }
 
 /**
- * The words a download was asked with, undecoded: what follows `/download/`, or the query's `path`.
- * The files module decodes them itself, as names with a bare `%` or `+` have two readings.
+ * The undecoded path of a download: what follows `/download/`, or the query's `path`. The files
+ * module decodes it, as names with a bare `%` or `+` have two readings.
  */
 function rawReference(message: ApiMessage): string {
   const { rest } = callOf(message);
@@ -379,7 +379,7 @@ export const DECLARATION = {
     },
     lookup: {
       words: { en: 'look up', de: 'nachsehen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-download', 'files-download-query'],
       outputs: [
         { en: 'kept', de: 'vorhanden' },
@@ -391,32 +391,32 @@ export const DECLARATION = {
     },
     serve: {
       words: { en: 'serve', de: 'ausliefern' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-download', 'files-download-query'],
       outputs: [{ en: 'copy was gone', de: 'Kopie war weg' }],
       run: serve,
     },
     'fetch-ahead': {
       words: { en: 'fetch ahead', de: 'vorausholen' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       run: fetchAhead,
     },
     'keep-pins': {
       words: { en: 'keep pins', de: 'Angeheftetes holen' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       run: keepPins,
     },
     check: {
       words: { en: 'check', de: 'prüfen' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       run: check,
     },
     settle: {
       words: { en: 'stay below the limit', de: 'unter der Grenze bleiben' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       run: settle,
     },
@@ -425,7 +425,7 @@ export const DECLARATION = {
         en: 'wakes avoided by day, for a chart',
         de: 'vermiedenes Wecken je Tag, für ein Diagramm',
       },
-      for: 'house',
+      for: 'balupi',
       run: pageDays,
     },
   },
@@ -473,7 +473,7 @@ Dateiinhalt reist nie in einer Nachricht: \`msg.file\` ist ein Abholschein.`,
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 function statusOf(services: Services, op: string): NodeStatus {
   if (op !== 'fetch-ahead' && op !== 'keep-pins') return {};
@@ -489,7 +489,9 @@ export default function register(RED: NodeAPI): void {
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services(), config.op));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(services(), message));
+    guard.onInput((message) =>
+      operationOf(ACTS, config.op, config.as, fields)(services(), message),
+    );
   }
   RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { PASSED } from '../lib/api/api.ts';
-import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { nasRefusal, troubleAnswer, wordlessRefusal } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
@@ -10,7 +10,7 @@ import { type Answer, answerNow, giveBack, hasBody, refuse } from '../lib/http/h
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import type { PassedAnswer, PassOutcome } from '../lib/pass/pass.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';
-import { fetchFile, largestFiles, listFolder, syncChanges } from './file-acts.ts';
+import { fetchFile, largestFiles, listFolder, syncChanges } from './file-operations.ts';
 import {
   credentials,
   desktops,
@@ -33,7 +33,7 @@ import {
   register as registerPhone,
   status,
   verifyTwoFactor,
-} from './sign-in-acts.ts';
+} from './sign-in-operations.ts';
 
 interface NasProxyConfig extends NodeDef, StoredNode {
   readonly op: string;
@@ -43,8 +43,8 @@ interface NasProxyConfig extends NodeDef, StoredNode {
 }
 
 /**
- * Passes a request on to the NAS and its answer back, both as they stream. Ends the request; only a
- * refusal, and what another module answers, goes on.
+ * Streams a request to the NAS and its answer back. Ends the request; only refusals and other
+ * modules' answers continue.
  */
 async function pass(services: Services, message: ApiMessage): Promise<ApiMessage | null> {
   const [request, response] = [requestOf(message), responseOf(message)];
@@ -65,7 +65,7 @@ async function pass(services: Services, message: ApiMessage): Promise<ApiMessage
   }
   const given = answerFor(outcome, services);
   if (request.complete) return withAnswer(message, given);
-  // The rest of the refused body still comes, which the reply node knows nothing of.
+  // The rest of the refused body is still arriving, which the reply node does not know.
   answerNow(request, response, given);
   return null;
 }
@@ -95,14 +95,14 @@ function answerFor(
   }
 }
 
-/** What cannot be finished is cut: a short answer must not look like a whole one. */
+/** What cannot be finished is cut: a partial answer must not look like a whole one. */
 async function sendOn(passed: PassedAnswer, response: ServerResponse): Promise<void> {
   const { status, headers, lengthBytes, first, rest } = passed;
   // A reset connection is told by 'close' as well.
   response.on('error', () => undefined);
   const length = lengthBytes === null ? {} : { 'content-length': String(lengthBytes) };
   response.writeHead(status, { ...headers, ...length });
-  // What the NAS sends bit by bit, over minutes, begins now.
+  // Answers the NAS sends slowly, over minutes, start now.
   response.flushHeaders();
   for (const block of first) response.write(block);
   if (rest === null) {
@@ -113,8 +113,8 @@ async function sendOn(passed: PassedAnswer, response: ServerResponse): Promise<v
 }
 
 /**
- * Block by block as they came: a loop over the stream would be given some of them put together, and
- * what they were made of would wait for the collector (40 MB of 200, measured).
+ * Block by block as they arrived: iterating over the stream would merge some, and the originals
+ * would wait for the collector (40 MB of 200, measured).
  */
 async function pour(rest: Readable, response: ServerResponse): Promise<void> {
   const over = Promise.withResolvers<undefined>();
@@ -142,13 +142,13 @@ async function pour(rest: Readable, response: ServerResponse): Promise<void> {
 }
 
 /**
- * The body of a request, to be given away: whoever destroys it leaves the request alone, which may
- * still get its answer.
+ * A request's body for another owner: destroying it leaves the request alone, which may still be
+ * answered.
  */
 function bodyOf(request: IncomingMessage, response: ServerResponse): Readable {
   if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
   const body = new PassThrough();
-  // Whoever reads it hears of it; where nobody does any more, it is nobody's matter.
+  // Its reader gets the error; without a reader it does not matter.
   body.on('error', () => undefined);
   request.once('close', () => {
     if (!request.readableEnded) body.destroy(new Error('The caller went away.'));
@@ -185,7 +185,7 @@ export const DECLARATION = {
       serves: ['files-list'],
       leaves: ['limit', 'cursor'],
       takes: { count: { kind: 'number' } },
-      // In a flow, or behind an address of an owner's own: it is no endpoint of the API.
+      // In a flow, or behind a custom route: it is no endpoint of the API.
       run: largestFiles,
     },
     'handshake-status': {
@@ -202,86 +202,86 @@ export const DECLARATION = {
     },
     fetch: {
       words: { en: 'fetch and keep', de: 'holen und behalten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-download', 'files-download-query'],
       outputs: [{ en: 'refused', de: 'abgelehnt' }],
       run: fetchFile,
     },
     login: {
       words: { en: 'sign in', de: 'anmelden' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-login'],
       run: login,
     },
     'verify-2fa': {
       words: { en: 'second factor', de: 'zweiter Faktor' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-verify-2fa'],
       run: verifyTwoFactor,
     },
     refresh: {
       words: { en: 'fresh token', de: 'Token erneuern' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-refresh'],
       run: refresh,
     },
     me: {
       words: { en: 'who am I', de: 'wer bin ich' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-me'],
       run: me,
     },
     logout: {
       words: { en: 'sign out', de: 'abmelden' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-logout'],
       run: logout,
     },
     'pair-phone': {
       words: { en: 'pair a phone', de: 'Telefon koppeln' },
-      for: 'house',
+      for: 'balupi',
       serves: ['mobile-register'],
       run: registerPhone,
     },
     'pair-code': {
       words: { en: 'begin to pair a desktop', de: 'Desktop koppeln beginnen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['desktop-pairing-code'],
       run: deviceCode,
     },
     'pair-poll': {
       words: { en: 'was the desktop let in?', de: 'Desktop eingelassen?' },
-      for: 'house',
+      for: 'balupi',
       serves: ['desktop-pairing-poll'],
       run: poll,
     },
     desktops: {
       words: { en: 'paired desktops', de: 'gekoppelte Desktops' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-desktops'],
       run: desktops,
     },
     'desktops-end': {
       words: { en: 'end a paired desktop', de: 'gekoppelten Desktop beenden' },
-      for: 'house',
+      for: 'balupi',
       serves: ['auth-desktops-end'],
       run: endDesktop,
     },
     people: {
       words: { en: 'who is known here', de: 'wer hier bekannt ist' },
-      for: 'house',
+      for: 'balupi',
       serves: ['people'],
       run: people,
     },
     'people-end': {
       words: { en: 'end a sign-in', de: 'Anmeldung beenden' },
-      for: 'house',
+      for: 'balupi',
       serves: ['people-sign-in-end'],
       run: endSignIn,
     },
     probe: {
       words: { en: 'probe when due', de: 'nachsehen, wenn fällig' },
-      for: 'house',
+      for: 'balupi',
       outputs: [
         { en: 'awake', de: 'wach' },
         { en: 'asleep', de: 'schläft' },
@@ -291,46 +291,46 @@ export const DECLARATION = {
     },
     credentials: {
       words: { en: 'stored credentials', de: 'hinterlegte Zugänge' },
-      for: 'house',
+      for: 'balupi',
       serves: ['nas-credentials'],
       run: credentials,
     },
     'credentials-put': {
       words: { en: 'store a key', de: 'Schlüssel hinterlegen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['nas-credentials-put'],
       takes: { wake: { kind: 'flag' } },
       run: putCredential,
     },
     'credentials-drop': {
       words: { en: 'forget credentials', de: 'Zugänge vergessen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['nas-credentials-drop'],
       run: dropCredentials,
     },
     'sync-changes': {
       words: { en: "a desktop's delta", de: 'Abgleich eines Desktops' },
-      for: 'house',
+      for: 'balupi',
       serves: ['sync-changes'],
       outputs: [{ en: 'refused', de: 'abgelehnt' }],
       run: syncChanges,
     },
     pass: {
       words: { en: 'pass to the NAS', de: 'ans NAS weiterreichen' },
-      for: 'house',
+      for: 'balupi',
       outputs: [{ en: 'refused', de: 'abgelehnt' }],
       run: pass,
       endpoints: [PASSED],
     },
     goodbye: {
       words: { en: 'the NAS goes', de: 'das NAS geht' },
-      for: 'house',
+      for: 'balupi',
       serves: ['handshake-goodbye'],
       run: goodbye,
     },
     hello: {
       words: { en: 'the NAS comes', de: 'das NAS kommt' },
-      for: 'house',
+      for: 'balupi',
       serves: ['handshake-hello'],
       run: hello,
     },
@@ -406,7 +406,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 /** What the NAS or the presence calls it; another word of the NAS's is shown as it is. */
 const SLEEP_WORDS: ReadonlySet<string> = new Set([
@@ -430,7 +430,9 @@ export default function register(RED: NodeAPI): void {
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.nas));
     const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services()));
-    guard.onInput((message) => actOf(ACTS, config.op, config.as, fields)(services(), message));
+    guard.onInput((message) =>
+      operationOf(ACTS, config.op, config.as, fields)(services(), message),
+    );
     guard.follow((again) => services().nas.presence.onChange(again));
   }
   RED.nodes.registerType('balupi-nas-proxy', NasProxy);

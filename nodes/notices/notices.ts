@@ -8,7 +8,7 @@ import {
   type NoticeTestBody,
 } from '../lib/api/api.ts';
 import type { Audience } from '../lib/events/events.ts';
-import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
@@ -100,7 +100,7 @@ function tell({ notices }: Services, message: ApiMessage, given: Given): ApiMess
   return message;
 }
 
-/** @throws Error for what is none: a slip must not tell everybody */
+/** @throws Error for any other value: a typo must not notify everybody */
 function audienceOf(audience: unknown, username: unknown): Audience {
   if (audience === 'everybody' || audience === 'admins') return { audience };
   if (audience === 'user' && typeof username === 'string') return { audience, username };
@@ -154,13 +154,13 @@ export const DECLARATION = {
     },
     show: {
       words: { en: 'choices and browsers', de: 'Auswahl und Browser' },
-      for: 'house',
+      for: 'balupi',
       serves: ['notices'],
       run: show,
     },
     choose: {
       words: { en: 'choose of what to be told', de: 'wählen, was gemeldet wird' },
-      for: 'house',
+      for: 'balupi',
       serves: ['notices-choose'],
       fieldWords: {
         wanted: {
@@ -180,7 +180,7 @@ export const DECLARATION = {
     },
     'device-add': {
       words: { en: 'add a browser', de: 'Browser hinzufügen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['notices-device-add'],
       // What a browser hands out, for its own page alone.
       leaves: ['name', 'endpoint', 'p256dh', 'auth'],
@@ -188,13 +188,13 @@ export const DECLARATION = {
     },
     'device-remove': {
       words: { en: 'remove a browser', de: 'Browser entfernen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['notices-device-remove'],
       run: remove,
     },
     test: {
       words: { en: 'send a test', de: 'Probe senden' },
-      for: 'house',
+      for: 'balupi',
       serves: ['notices-test'],
       leaves: ['device_id'],
       run: test,
@@ -218,7 +218,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 /** Node `balupi-notices`. */
 export default function register(RED: NodeAPI): void {
@@ -226,7 +226,7 @@ export default function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const fields = new FieldReader(RED, this, DECLARATION, config);
     new NodeGuard(this).onInput((message) =>
-      actOf(
+      operationOf(
         ACTS,
         config.op,
         config.as,

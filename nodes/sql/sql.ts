@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
 import type { ApiMessage } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
@@ -28,7 +28,7 @@ interface ForeignDatabase {
   doConnect?(): void;
 }
 
-/** The services, and what one node of this kind has beside them. */
+/** The services, and this node's own state. */
 interface Asking extends Services {
   /** Aborts when the node is taken away. */
   readonly closed: AbortSignal;
@@ -42,7 +42,7 @@ async function ask(
   message: SqlMessage,
   given: Given,
 ): Promise<SqlMessage> {
-  // Of itself by the name of its copy too, as nodes of before have it.
+  // Also by the path of our copy, which older nodes use.
   const named = textIn(given, 'file');
   const file = named === '' || named === energyCopy.file ? energyCopy.source : named;
   if (foreign(file).length > 0) {
@@ -69,7 +69,7 @@ async function ask(
   }
 }
 
-/** What a request's sender wrote reaches a question as a value alone. */
+/** Text from a request only reaches a query as a parameter. */
 function valuesOf(params: unknown): Readonly<Record<string, unknown>> {
   return typeof params === 'object' && params !== null ? { ...params } : {};
 }
@@ -94,7 +94,7 @@ function foreignDatabases(RED: NodeAPI, file: string): readonly ForeignDatabase[
   return found;
 }
 
-/** It opens its file once a deploy. What is asked on the old one meanwhile is answered. */
+/** It reopens its file at each deploy. Queries on the old handle still get their answers. */
 function openAnew(database: ForeignDatabase): void {
   const { db: old } = database;
   database.db = undefined;
@@ -163,7 +163,7 @@ Die Frage läuft neben allem anderen, auf einem eigenen Thread, und wird nach *S
   },
 } as const satisfies Declared<Asking>;
 
-const ACTS = actsOf<Asking>(DECLARATION);
+const ACTS = operationsOf<Asking>(DECLARATION);
 
 async function copy({ energyCopy, foreign }: Asking, message: ApiMessage): Promise<ApiMessage> {
   const isOther = await energyCopy.refresh();
@@ -176,7 +176,7 @@ export default function register(RED: NodeAPI): void {
   function Sql(this: Node, config: SqlConfig): void {
     RED.nodes.createNode(this, config);
     const closed = new AbortController();
-    // Nodes of before name no act: they ask.
+    // Nodes of older versions name no operation: they query.
     const { op = 'ask' } = config;
     const fields = new FieldReader(RED, this, DECLARATION, { ...config, op });
     const guard = new NodeGuard(this);
@@ -186,7 +186,12 @@ export default function register(RED: NodeAPI): void {
         foreign: { value: (file: string) => foreignDatabases(RED, file) },
       }) as Asking;
     guard.onInput((message) =>
-      actOf(ACTS, op, '', fields)(asking(servicesBehind(RED.nodes.getNode(config.store))), message),
+      operationOf(
+        ACTS,
+        op,
+        '',
+        fields,
+      )(asking(servicesBehind(RED.nodes.getNode(config.store))), message),
     );
     this.on('close', () => {
       closed.abort();

@@ -10,14 +10,19 @@ import {
   type TapoToggleAnswer,
   type TapoToggleBody,
 } from '../lib/api/api.ts';
-import { type Acts, actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import {
+  type Operations,
+  operationOf,
+  operationsOf,
+  type Declared,
+} from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard } from '../lib/guard/guarded.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';
 import type {
-  DeviceWish,
+  DeviceInput,
   PlugReading,
   PlugSample,
   SwitchedBy,
@@ -29,7 +34,7 @@ interface TapoConfig extends NodeDef, StoredNode {
   readonly store: string;
 }
 
-/** Starts the reads that are due. What comes of each leaves the node when it is there. */
+/** Starts the reads that are due. Each result leaves the node when it arrives. */
 async function sample({ tapo, schedule }: Services): Promise<void> {
   if (schedule.sampling.due()) await tapo.pollAll();
 }
@@ -71,7 +76,7 @@ async function discover({ tapo }: Services, message: ApiMessage): Promise<ApiMes
 async function add({ tapo }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { body, language } = callOf(message);
   const { ip_address: address, ...rest } = body as NewTapoDeviceBody;
-  const outcome = await tapo.add({ address, ...wishOf(rest) }, language);
+  const outcome = await tapo.add({ address, ...inputOf(rest) }, language);
   switch (outcome.kind) {
     case 'added':
       return withAnswer(message, answerTo('tapo-devices-add', wire(outcome.device), 201));
@@ -91,12 +96,12 @@ function update({ tapo }: Services, message: ApiMessage): ApiMessage {
     confirm_old_protocol: confirmed,
     ...rest
   } = body as TapoDeviceChangeBody;
-  const wish = {
-    ...wishOf(rest),
+  const input = {
+    ...inputOf(rest),
     ...(address === undefined ? {} : { address }),
     ...(confirmed === undefined ? {} : { confirmOldProtocol: confirmed }),
   };
-  const outcome = tapo.update(params['id'] ?? '', wish, language);
+  const outcome = tapo.update(params['id'] ?? '', input, language);
   switch (outcome.kind) {
     case 'updated':
       return withAnswer(message, answerTo('tapo-devices-change', wire(outcome.device)));
@@ -129,7 +134,7 @@ function remove({ tapo }: Services, message: ApiMessage): ApiMessage {
   );
 }
 
-/** The history first: an old plug that is still there can be merged again, a lost one not. */
+/** The history first: an old plug that is still there can be merged again, a lost one cannot. */
 function merge({ tapo, energy }: Services, message: ApiMessage): ApiMessage {
   const { body, params, language } = callOf(message);
   const { into } = body as TapoMergeBody;
@@ -179,8 +184,8 @@ function refuseAddress(): Answer {
   return refuse('invalid', { detail: BAD_ADDRESS, errors });
 }
 
-/** Leaves out what was not wished for; an absent name changes nothing. */
-function wishOf(body: Pick<TapoDeviceChangeBody, 'name' | 'role'>): DeviceWish {
+/** Leaves out what was not given; an absent name changes nothing. */
+function inputOf(body: Pick<TapoDeviceChangeBody, 'name' | 'role'>): DeviceInput {
   return {
     ...(body.name === undefined ? {} : { name: body.name }),
     ...(body.role === undefined ? {} : { role: body.role }),
@@ -286,7 +291,7 @@ function readingOf({ id, name }: Pick<TapoDevice, 'id' | 'name'>, reading: PlugR
   };
 }
 
-/** What a plug does not tell is null, never 0. */
+/** A missing value is null, never 0. */
 function thousandth(value: number | null): number | null {
   return value === null ? null : value / 1_000;
 }
@@ -302,7 +307,7 @@ function chosen(plugs: readonly TapoDevice[], message: PlugMessage, given: Given
   );
 }
 
-/** By id first: somebody may call a plug like another one's id. */
+/** By id first: a plug may be named like another one's id. */
 function plugCalled(plugs: readonly TapoDevice[], wanted: string): TapoDevice | undefined {
   return plugs.find(({ id }) => id === wanted) ?? plugs.find(({ name }) => name === wanted);
 }
@@ -366,61 +371,61 @@ export const DECLARATION = {
           },
         },
       },
-      // A request that came here would wait for ever.
+      // A request here would wait for ever.
       run: () => {
         throw new Error("'readings' takes no message: it sends them by itself.");
       },
     },
     sample: {
       words: { en: 'read the plugs that are due', de: 'fällige Steckdosen lesen' },
-      for: 'house',
+      for: 'balupi',
       run: sample,
     },
     devices: {
       words: { en: 'list the plugs', de: 'Steckdosen auflisten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-list'],
       run: devices,
     },
     discover: {
       words: { en: 'search the network', de: 'im Netz suchen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-discover'],
       run: discover,
     },
     add: {
       words: { en: 'add by address', de: 'mit Adresse hinzufügen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-add'],
       run: add,
     },
     update: {
       words: { en: 'change name, role or address', de: 'Name, Rolle oder Adresse ändern' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-change'],
       run: update,
     },
     remove: {
       words: { en: 'forget a plug', de: 'Steckdose vergessen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-delete'],
       run: remove,
     },
     forgotten: {
       words: { en: 'list forgotten plugs', de: 'vergessene Steckdosen auflisten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-forgotten'],
       run: forgotten,
     },
     merge: {
       words: { en: 'hand a history over', de: 'Verlauf übergeben' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-merge'],
       run: merge,
     },
     toggle: {
       words: { en: 'switch', de: 'schalten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['tapo-devices-toggle'],
       run: toggle,
     },
@@ -457,7 +462,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 /** Tells each reading, whoever asked for it, from the deploy on. */
 function tellReadings(node: Node, guard: NodeGuard, services: Services, given: Given): () => void {
@@ -492,14 +497,14 @@ export default function register(RED: NodeAPI): void {
     const pass = guard.callback((payload: unknown) => {
       this.send({ payload });
     });
-    const acts: Acts<Services> = {
+    const operations: Operations<Services> = {
       ...ACTS,
       sample: (services) => {
         stopListening ??= services.tapo.onSample(pass);
         return sample(services);
       },
     };
-    guard.onInput((message) => actOf(acts, config.op, '', fields)(store(), message));
+    guard.onInput((message) => operationOf(operations, config.op, '', fields)(store(), message));
     if (config.op === 'readings') {
       guard.callback(async () => {
         const given = await fields.read({});

@@ -16,7 +16,12 @@ import {
   type UploadRow,
 } from '../lib/api/api.ts';
 import { eventMessage, ofUpload } from '../lib/events/events.ts';
-import { actOf, type Acts, actsOf, type Declared } from '../lib/guard/acts.ts';
+import {
+  operationOf,
+  type Operations,
+  operationsOf,
+  type Declared,
+} from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
@@ -56,7 +61,7 @@ async function accept({ upload }: Services, message: ApiMessage): Promise<unknow
   if (given === null) return null;
   if (taken.kind !== 'refused') return [withAnswer(message, given), null];
   if (request.complete) return [null, withAnswer(message, given)];
-  // The rest of the refused body still comes, which the reply node knows nothing of.
+  // The rest of the refused body is still arriving, which the reply node does not know.
   answerNow(request, responseOf(message), given);
   return null;
 }
@@ -159,13 +164,13 @@ function wakeForQueue({ upload }: Services): void {
   upload.wakeIfDue();
 }
 
-/** As a node of before did both at its one tick. */
+/** Older nodes did both on a single tick. */
 async function wakeAndFlush(services: Services): Promise<void> {
   wakeForQueue(services);
   await flush(services);
 }
 
-/** What became of an upload or a change, at its own output of `deliver`; null for what is not out yet. */
+/** The outcome of an upload or change at its output of `deliver`; null for one without. */
 function outcomeOf(news: UploadNews, atMs: number): readonly (object | null)[] | null {
   const at = OUTCOMES.indexOf(news.kind);
   if (at === -1) return null;
@@ -221,7 +226,7 @@ async function chunk({ upload }: Services, message: ApiMessage): Promise<ApiMess
   const given = chunkAnswer(received);
   if (given === null) return null;
   if (received.kind !== 'refused' || request.complete) return withAnswer(message, given);
-  // The rest of the refused chunk still comes, which the reply node knows nothing of.
+  // The rest of the refused chunk is still arriving, which the reply node does not know.
   answerNow(request, responseOf(message), given);
   return null;
 }
@@ -334,16 +339,16 @@ export const DECLARATION = {
     },
     due: {
       words: { en: 'when something can be delivered', de: 'wenn etwas geliefert werden kann' },
-      for: 'house',
+      for: 'balupi',
       isSource: true,
-      // A request that came here would wait for ever.
+      // A request here would wait for ever.
       run: () => {
         throw new Error("'due' takes no message: it sends them by itself.");
       },
     },
     flush: {
       words: { en: 'deliver to the NAS', de: 'an das NAS liefern' },
-      for: 'house',
+      for: 'balupi',
       outputs: [
         { en: 'delivered', de: 'geliefert' },
         { en: 'later', de: 'später' },
@@ -354,25 +359,25 @@ export const DECLARATION = {
     },
     'wake-for-queue': {
       words: { en: 'wake the NAS for what waits', de: 'das NAS für Wartendes wecken' },
-      for: 'house',
+      for: 'balupi',
       outputs: 0,
       run: wakeForQueue,
     },
     begin: {
       words: { en: 'begin an upload in chunks', de: 'Hochladen in Stücken beginnen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-chunked-init'],
       run: begin,
     },
     chunk: {
       words: { en: 'take a chunk', de: 'Stück annehmen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-chunked-chunk'],
       run: chunk,
     },
     complete: {
       words: { en: 'complete it', de: 'abschließen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-chunked-complete'],
       outputs: [ACCEPTED, REFUSED],
       hadOneOutput: true,
@@ -380,31 +385,31 @@ export const DECLARATION = {
     },
     abort: {
       words: { en: 'give it up', de: 'abbrechen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-chunked-abort'],
       run: abort,
     },
     unfinished: {
       words: { en: 'list the unfinished', de: 'Unfertiges auflisten' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-chunked-list'],
       run: unfinished,
     },
     'device-queue': {
       words: { en: 'queue for the app', de: 'Warteschlange für die App' },
-      for: 'house',
+      for: 'balupi',
       serves: ['mobile-upload-queue'],
       run: deviceQueue,
     },
     'take-up': {
       words: { en: 'take up what is held', de: 'Zurückgehaltenes übernehmen' },
-      for: 'house',
+      for: 'balupi',
       serves: ['files-uploads-take-up'],
       run: takeUp,
     },
     'device-retry': {
       words: { en: 'try again (app)', de: 'erneut versuchen (App)' },
-      for: 'house',
+      for: 'balupi',
       serves: ['mobile-upload-queue-retry'],
       run: deviceRetry,
     },
@@ -436,7 +441,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = actsOf<Services>(DECLARATION);
+const ACTS = operationsOf<Services>(DECLARATION);
 
 function statusOf({ upload }: Services): NodeStatus {
   const failed = upload.failedCount();
@@ -467,14 +472,16 @@ export default function register(RED: NodeAPI): void {
     });
     let stop: (() => void) | null = null;
     const deliver = isBeforeOutcomes(config) ? wakeAndFlush : flush;
-    const acts: Acts<Services> = {
+    const operations: Operations<Services> = {
       ...ACTS,
       flush: (given) => {
         stop ??= tellOutcomes(given, send);
         return deliver(given);
       },
     };
-    guard.onInput((message) => actOf(acts, config.op, config.as, fields)(services(), message));
+    guard.onInput((message) =>
+      operationOf(operations, config.op, config.as, fields)(services(), message),
+    );
     guard.follow((again) => services().upload.onNews(again));
     const listen = guard.callback(() => {
       stop = services().upload.onDue(() => {

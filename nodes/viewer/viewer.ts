@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Endpoint, ENDPOINTS } from '../lib/api/api.ts';
-import { type Act, named, type Declared } from '../lib/guard/acts.ts';
+import { type Run, named, type Declared } from '../lib/guard/run-operation.ts';
 import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
@@ -21,11 +21,11 @@ interface ViewerConfig extends NodeDef {
 interface PageMessage extends ApiMessage {
   /** Set by the Dashboard, from the socket. */
   _client?: { readonly socketId?: unknown };
-  /** How the page calls its question; it comes back with the answer. */
+  /** The page's id of its question, returned with the answer. */
   readonly action?: unknown;
-  /** Of a page that will ask the same again: under which name it has an answer; empty: none yet. */
+  /** For repeated questions: the name of the answer the page has; empty: none yet. */
   known?: string;
-  /** From that answer to this one, in place of the payload. */
+  /** The difference to that answer, in place of the payload. */
   changes?: readonly Change[];
   /** What a page says about an answer; empty where there is nothing to say. */
   text?: string;
@@ -43,14 +43,14 @@ function askerOf({ viewers }: Services, message: PageMessage): Asker | null {
 }
 
 /**
- * Lets a page's wish on as the call that it would be over the API.
- * @throws Error for a node set to an endpoint that is none
+ * Turns a page's request into the corresponding API call.
+ * @throws Error for a node set to an endpoint that does not exist
  */
 function ask({ services, config }: Viewing, message: PageMessage): unknown {
   const endpoint = (ENDPOINTS as readonly Endpoint[]).find(({ id }) => id === config.endpoint);
   if (endpoint === undefined) throw new Error(`There is no endpoint '${config.endpoint}'.`);
   const asker = askerOf(services, message);
-  // The page is gone, or its sign-in is over: there is nobody to say no to.
+  // The page is gone, or its sign-in has ended: nobody is left to answer.
   if (asker === null) return null;
   const { payload } = message;
   const asked: Asked & { readonly known?: unknown } =
@@ -82,7 +82,7 @@ function answer({ services, config }: Viewing, message: PageMessage): PageMessag
 }
 
 /**
- * To a page that has an answer to the same question goes what is other now.
+ * Sends only the difference to a page that has an answer to the same question.
  * @param by the id of this node, as a page asks many
  */
 function tellChanges({ viewers }: Services, message: PageMessage, by: string): void {
@@ -103,7 +103,7 @@ function detailOf(payload: unknown): string {
   return typeof message === 'string' ? message : '';
 }
 
-/** Why each upload, conflict or entry of a list is where it is, for its reader. */
+/** Tells the reader the reason for the state of each upload, conflict or entry of a list. */
 function withDetailsIn(language: Language, payload: unknown): unknown {
   const lists = (payload ?? {}) as Readonly<Record<string, unknown>>;
   for (const name of ['uploads', 'conflicts', 'entries']) {
@@ -240,10 +240,10 @@ export default function register(RED: NodeAPI): void {
     RED.nodes.createNode(this, config);
     const services = (): Services => servicesBehind(RED.nodes.getNode(config.store));
     const guard = new NodeGuard(this, () => (config.op === 'look' ? statusOf(services()) : {}));
-    // Whose page it is tells the socket, not the request a message may carry.
+    // The socket tells whose page it is, not the request a message may carry.
     guard.onInput((message) => {
       const viewing = { services: services(), config };
-      return named<Act<Viewing>>(RUNS, config.op)(viewing, message, NOTHING_GIVEN);
+      return named<Run<Viewing>>(RUNS, config.op)(viewing, message, NOTHING_GIVEN);
     });
   }
   RED.nodes.registerType('balupi-viewer', ViewerNode);

@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { WakeEnd } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { answerTo } from '../lib/api/api.ts';
-import { actOf, actsOf, type Declared } from '../lib/guard/acts.ts';
+import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
 import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
 import { asleepAnswer } from '../lib/guard/fault-answers.ts';
 import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
@@ -22,7 +22,7 @@ function senderOf({ req }: ApiMessage): WakeCause['by'] {
 
 type Began = ReturnType<Services['nas']['wake']['wake']>;
 
-/** The services, and who is told how a wake that somebody asked for began. */
+/** The services, and a callback for how a requested wake began. */
 interface Waking extends Services {
   readonly follow: (outcome: Began) => void;
 }
@@ -71,7 +71,7 @@ async function hold(services: Services, message: ApiMessage): Promise<unknown> {
   return [null, withAnswer(message, given)];
 }
 
-/** A flow that asks for it needs the NAS: the message goes on as it came, at 1 once it is awake. */
+/** For a flow that needs the NAS: passes the message at output 1 once it is awake. */
 async function wakeAndWait(services: Services, message: ApiMessage): Promise<unknown> {
   const held = await holdForWake(services, {
     ...{ by: senderOf(message), auto: false },
@@ -91,7 +91,7 @@ function ending({ nas }: Services, ended: WakeEnd): readonly (object | null)[] {
   return ended === 'awake' ? [null, message, null] : [null, null, message];
 }
 
-/** How the NAS is by now, whatever came of the last wake. */
+/** The state of the NAS now, whatever came of the last wake. */
 function statusOf({ nas }: Services): NodeStatus {
   if (nas.presence.state.awake) return { fill: 'green', shape: 'dot', words: 'wol.status.awake' };
   const { state } = nas.wake.status;
@@ -135,7 +135,7 @@ export const DECLARATION = {
     },
     'wake-app': {
       words: { en: 'wake, answered as the NAS does', de: 'wecken, Antwort wie vom NAS' },
-      for: 'house',
+      for: 'balupi',
       serves: ['system-sleep-wake'],
       outputs: WAKE_OUTCOMES,
       run: (waking, message) => [wakeForApp(waking, message), null, null],
@@ -179,7 +179,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Waking>;
 
-const ACTS = actsOf<Waking>(DECLARATION);
+const ACTS = operationsOf<Waking>(DECLARATION);
 
 /** Node `balupi-wol`. */
 export default function register(RED: NodeAPI): void {
@@ -204,7 +204,9 @@ export default function register(RED: NodeAPI): void {
       };
       return Object.create(given, { follow: { value: follow } }) as Waking;
     };
-    guard.onInput((message) => actOf(ACTS, config.op, '', fields)(waking(services()), message));
+    guard.onInput((message) =>
+      operationOf(ACTS, config.op, '', fields)(waking(services()), message),
+    );
     guard.follow((again) => {
       const { nas } = services();
       const stops = [nas.presence.onChange(again), nas.onNews(again)];
@@ -219,7 +221,7 @@ export default function register(RED: NodeAPI): void {
 type Held =
   { readonly kind: 'awake' } | { readonly kind: 'asleep'; readonly retryAfterSeconds: number };
 
-/** What a refused reader is told to wait when a wake runs: it may be done by then. */
+/** `Retry-After` for a refused reader while a wake runs: it may be done by then. */
 const WAKING_RETRY_SECONDS = 15;
 /** … and when nothing is going to wake the NAS. */
 const ASLEEP_RETRY_SECONDS = 300;

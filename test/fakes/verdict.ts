@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Accounts, KnownRequest } from '../../nodes/lib/accounts/accounts.ts';
-import type { AuthVerdict } from '../../nodes/lib/accounts/caller.ts';
+import type { AuthResult } from '../../nodes/lib/accounts/caller.ts';
 
 /** What becomes of a request that comes with a bearer token, or with none where it is empty. */
-export function verdictOf(accounts: Accounts, token: string): Promise<AuthVerdict> {
-  const { promise, resolve, reject } = Promise.withResolvers<AuthVerdict>();
+export function verdictOf(accounts: Accounts, token: string): Promise<AuthResult> {
+  const { promise, resolve, reject } = Promise.withResolvers<AuthResult>();
   const headers = token === '' ? {} : { authorization: `Bearer ${token}` };
   const request = { headers } as IncomingMessage as KnownRequest;
   const middleware = accounts.authenticator.before((_request, _response, why) => {

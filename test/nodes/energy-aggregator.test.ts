@@ -3,7 +3,7 @@ import type {
   Costs,
   EnergyDevice,
   UnusualHour,
-  WishRefusal,
+  QueryRefusal,
 } from '../../nodes/lib/energy/energy.ts';
 import type {
   History,
@@ -148,7 +148,7 @@ const REPORT: Report = {
   curveStepS: 300,
   curves: [{ deviceId: 'a', points: [{ startS: DAY_S, avgMw: 30_500 }] }],
 };
-const WRONG: readonly (readonly [WishRefusal, number, string])[] = [
+const WRONG: readonly (readonly [QueryRefusal, number, string])[] = [
   [{ kind: 'unknown_device' }, 404, 'not_found'],
   [{ kind: 'unknown_period' }, 422, 'invalid'],
   [{ kind: 'bad_range', field: 'from' }, 422, 'invalid'],

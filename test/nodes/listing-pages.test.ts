@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ApiMessage } from '../../nodes/lib/guard/call.ts';
 import type { Services } from '../../nodes/lib/services/services.ts';
-import { listFolder } from '../../nodes/nas-proxy/file-acts.ts';
+import { listFolder } from '../../nodes/nas-proxy/file-operations.ts';
 import { FilesBench } from '../lib/files/files-bench.ts';
 
 describe('Listing a folder in pages', () => {

@@ -14,11 +14,11 @@ import {
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import { Authenticator, NasVerdicts } from './authenticator.ts';
+import { Authenticator, TokenIntrospection } from './authenticator.ts';
 import {
   AccountEvents,
   type AccountNews,
-  type AuthVerdict,
+  type AuthResult,
   type Caller,
   type ConfirmedListener,
   type LogoutListener,
@@ -71,7 +71,7 @@ type UserReader = Pick<
   | 'everybody'
   | 'bornAt'
   | 'answeredAtMs'
-  | 'standingOf'
+  | 'signInEpochOf'
   | 'isOver'
   | 'clockPutRight'
 >;
@@ -91,7 +91,7 @@ interface AccountsDeps {
   /** scrypt's N for password verifiers, a power of two; default what a Pi 3B+ bears. */
   readonly scryptCost?: number;
   readonly budget: CallBudget;
-  /** What is stored to act for users, and nothing they came with. */
+  /** Stored credentials that act for users, and nothing the users sent themselves. */
   readonly stored: StoredCredentials;
   /** DESKTOP_REFRESH. */
   readonly desktopRefresh: 'auto' | 'off';
@@ -100,13 +100,13 @@ interface AccountsDeps {
   readonly log: Log;
 }
 
-/** Who is calling: tokens, passwords, roles. The door of this module. */
+/** Who is calling: tokens, passwords, roles. This module's entry point. */
 export class Accounts {
-  /** What the NAS said of tokens; hears of each that it refused. */
-  readonly verdicts: NasVerdicts;
+  /** What the NAS said of tokens; learns of each token it refuses. */
+  readonly introspection: TokenIntrospection;
   /** Stands before every route that is not open to all. */
   readonly authenticator: Authenticator;
-  /** What a caller is told of themselves, and their way out. */
+  /** What callers learn about themselves, and their logout. */
   readonly profile: Profile;
   /** Signs a person in to a page that asks for the second factor by itself. */
   readonly pageSignIn: PageSignIn;
@@ -152,10 +152,10 @@ export class Accounts {
     const onNews = events.news.bind(events);
     const own = { nas, presence, book, time, clock, graceMs, onConfirmed, onNews };
     const common = { ...own, shares, log, budget };
-    const verdicts = (this.verdicts = new NasVerdicts(common));
+    const introspection = (this.introspection = new TokenIntrospection(common));
     [this.#book, this.users, this.liveTokens] = [book, book, book.live];
     const unknown = (): CannotAsk | null => unknownNow(store, presence);
-    this.authenticator = new Authenticator(tokens, (token) => verdicts.judge(token), unknown);
+    this.authenticator = new Authenticator(tokens, (token) => introspection.judge(token), unknown);
     const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
     this.#signIn = new SignIn({
       ...common,
@@ -228,7 +228,7 @@ export class Accounts {
     this.#book.users.keepPermissions(userId, told, this.#deps.time.nowMs());
   }
 
-  /** The paired desktops that may go on: the caller's own, for an admin everybody's. */
+  /** Paired desktops still in use: the caller's own, or for an admin everybody's. */
   pairedDesktops(caller: Caller): readonly DesktopRow[] {
     return this.#desktops.list(this.isAdmin(caller) ? null : caller.user.id);
   }
@@ -243,12 +243,12 @@ export class Accounts {
     return rows.length > 0;
   }
 
-  /** That user's password was changed: what was paired before is over. */
+  /** That user's password was changed: earlier pairings end. */
   passwordChanged(userId: number): void {
     this.#book.endDesktopsOf(userId, 'password_changed');
   }
 
-  /** What is stored to act for that user is over. */
+  /** That user's stored credentials have ended. */
   storedCredentialEnded(userId: number): void {
     this.#desktops.credentialEnded(userId);
   }
@@ -263,7 +263,7 @@ export class Accounts {
     this.#book.devices.learn(deviceId, userId, this.#deps.time.nowMs());
   }
 
-  /** Ids of the active users for whom the NAS answered since then. */
+  /** Ids of the active users for whom the NAS has answered since then. */
   signedInSince(sinceMs: number): readonly number[] {
     return this.#book.users.answeredSince(sinceMs);
   }
@@ -303,7 +303,7 @@ export class Accounts {
   /** Waits for what runs in the background. */
   async stop(): Promise<void> {
     this.#unlisten();
-    await Promise.all([this.#learning.stop(), this.verdicts.stop(), this.#telling]);
+    await Promise.all([this.#learning.stop(), this.introspection.stop(), this.#telling]);
   }
 
   #tellLogouts(): void {
@@ -338,7 +338,7 @@ export class Accounts {
       recheck,
       randomBytes,
       userOf: (userId) => this.users.userOf(userId),
-      standingOf: (userId) => this.users.standingOf(userId),
+      signInEpochOf: (userId) => this.users.signInEpochOf(userId),
     });
   }
 
@@ -354,9 +354,9 @@ export class Accounts {
   }
 }
 
-type CannotAsk = Extract<AuthVerdict, { kind: 'cannot_ask' }>;
+type CannotAsk = Extract<AuthResult, { kind: 'cannot_ask' }>;
 
-/** What a token is that nothing is known of, where neither the disk nor the NAS can tell. */
+/** The answer for an unknown token, when neither the disk nor the NAS can tell. */
 function unknownNow(store: Store, { state }: NasPresence): CannotAsk | null {
   if (store.file.isWhole || mayAsk(state)) return null;
   return { kind: 'cannot_ask', code: silentCode(state) };
@@ -381,8 +381,9 @@ class Profile {
   }
 
   /**
-   * No stored credential acts for a Pi token on anything below `auth` (contract 2), so that one is
-   * sent to refresh. A paired desktop would get another of the Pi's there, and is told from memory.
+   * Stored credentials never act for a Pi token on anything below `auth` (contract 2), so that
+   * caller is sent to refresh. A paired desktop would only get another Pi token there, so it is
+   * answered from memory.
    */
   async me(caller: Caller): Promise<SignInOutcome> {
     const { nas, presence } = this.#deps;
@@ -408,7 +409,7 @@ class Profile {
         return { kind: 'passed', status: answer.status, body: answer.body, user };
       }
     }
-    // Whatever the NAS made of it, on this Pi the user is signed out.
+    // Whatever the NAS answered, the user is signed out on this Pi.
     return { kind: 'issued', body: { message: 'Logged out' }, user };
   }
 
@@ -429,8 +430,8 @@ class Profile {
   }
 
   /**
-   * The NAS's answer, except where it could not answer: BaluDesk forgets its credentials on any
-   * error but 401 and 429 (read in BaluDesk), so the kept answer stands in.
+   * The NAS's answer, or the kept one when the NAS could not answer: BaluDesk forgets its
+   * credentials on any error but 401 and 429 (read in BaluDesk).
    */
   #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
     const { book } = this.#deps;
@@ -462,7 +463,7 @@ class Profile {
   }
 }
 
-/** Who may wake changes rarely, and the apps' own asks are kept as well. */
+/** Permission to wake rarely changes, and the apps' own requests keep it fresh too. */
 const PERMISSIONS_FRESH_MS = 6 * 3_600_000;
 
 interface BackgroundLearningDeps {
@@ -475,8 +476,8 @@ interface BackgroundLearningDeps {
 }
 
 /**
- * Asks for what the Pi will need of a user once the NAS sleeps and nobody has asked yet: `me`, which
- * BaluDesk must get at its start, and whether they may wake. Where no caller waits the budget rules.
+ * Asks for what the Pi will need of a user while the NAS sleeps: `me`, which BaluDesk must get at
+ * its start, and whether they may wake. No caller waits, so the background budget rules.
  */
 class BackgroundLearning {
   readonly #deps: BackgroundLearningDeps;
@@ -494,8 +495,8 @@ class BackgroundLearning {
   }
 
   /**
-   * The same for somebody who just signed in and waits: their call, so it is not counted as one
-   * nobody waits for. Without it a person could not wake the NAS a minute after their sign-in.
+   * The same for a user who just signed in and waits, so it does not count against the background
+   * budget. Without it nobody could wake the NAS a minute after signing in.
    */
   async atSignIn(user: User, token: string): Promise<void> {
     await this.#running.get(user.id);

@@ -15,7 +15,7 @@ import {
 } from '../nas/nas.ts';
 import type { Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
-import type { AuthVerdict, Caller, User } from './caller.ts';
+import type { AuthResult, Caller, User } from './caller.ts';
 import type { CallBudget } from './login-limits.ts';
 import {
   bearerOf,
@@ -32,7 +32,7 @@ import {
 } from './nas-answers.ts';
 import type { PiTokens } from './pi-tokens.ts';
 import type { UserBook } from './user-book.ts';
-import type { VerdictRow } from './user-rows.ts';
+import type { IntrospectionRow } from './user-rows.ts';
 
 /** A request with its caller on it, once it went through {@link Authenticator.before}. */
 export interface KnownRequest extends IncomingMessage {
@@ -47,25 +47,25 @@ export type Middleware = (
 ) => void;
 
 /** Why a token opens nothing. */
-type Refused = Exclude<AuthVerdict, { kind: 'caller' }>;
+type Refused = Exclude<AuthResult, { kind: 'caller' }>;
 
 /** What a failed strategy hands to passport, so that the reason is not lost on the way. */
-interface VerdictChallenge {
-  readonly verdict: Refused;
+interface AuthChallenge {
+  readonly result: Refused;
 }
 
 /** What Passport calls back with; the challenge is the one of the single strategy that was asked. */
 type PassportCallback = (
   error: unknown,
   caller: Caller | false,
-  challenges?: readonly (VerdictChallenge | Error | undefined)[],
+  challenges?: readonly (AuthChallenge | Error | undefined)[],
 ) => void;
 
 const PI_TOKEN = 'pi-token';
-const NAS_VERDICT = 'nas-verdict';
+const INTROSPECTION = 'introspection';
 
 /** Which of the two ways a token takes; it is written in the token, so it never changes. */
-type Way = typeof PI_TOKEN | typeof NAS_VERDICT;
+type Way = typeof PI_TOKEN | typeof INTROSPECTION;
 
 const WAYS_REMEMBERED = 200;
 
@@ -81,23 +81,23 @@ export class Authenticator {
   readonly #ways = new LruMap<string, Way>(WAYS_REMEMBERED);
 
   /**
-   * @param unknown why a token of the Pi that nothing is known of is no refused one now; null where
-   *   it is. An app that is refused asleep would sign its user out.
+   * @param unknown how to answer an unknown Pi token; null to refuse it. An app that is refused
+   *   while the NAS sleeps would sign its user out.
    */
   constructor(
     tokens: PiTokens,
-    judge: (token: string) => Promise<AuthVerdict>,
+    judge: (token: string) => Promise<AuthResult>,
     unknown: () => Refused | null,
   ) {
     this.#tokens = tokens;
     this.#unknown = unknown;
     this.#passport.use(PI_TOKEN, piTokenStrategy(tokens));
-    this.#passport.use(NAS_VERDICT, new NasVerdictStrategy(judge));
+    this.#passport.use(INTROSPECTION, new IntrospectionStrategy(judge));
   }
 
   /**
-   * Middleware to stand before what it guards: `request.caller` is who the bearer token lets in, and
-   * no other request goes on.
+   * Middleware for protected routes: sets `request.caller` from the bearer token and lets no other
+   * request through.
    * @param turnAway answers all others
    */
   before(
@@ -121,8 +121,8 @@ export class Authenticator {
           next();
         }
       };
-      // One way each: what claims to be ours and is not let in as such is a forgery, and taking a
-      // token of the NAS for ours first cost a sixth of a small download (measured).
+      // One strategy per token: what claims to be ours but is not valid is a forgery, and trying a
+      // NAS token as ours first cost a sixth of a small download (measured).
       const middleware = this.#passport.authenticate(
         [way],
         { session: false },
@@ -133,51 +133,50 @@ export class Authenticator {
   }
 
   #why(way: Way, [challenge]: Parameters<PassportCallback>[2] = []): Refused {
-    if (challenge !== undefined && 'verdict' in challenge) return challenge.verdict;
+    if (challenge !== undefined && 'result' in challenge) return challenge.result;
     return (way === PI_TOKEN ? this.#unknown() : null) ?? { kind: 'refused', code: 'bad_token' };
   }
 
   #wayOf(token: string): Way | null {
     const known = this.#ways.get(token);
     if (known !== undefined) return known;
-    // passport-jwt throws on a signed body that is no object, so such forms do not get there.
+    // passport-jwt throws on a signed body that is not an object, so such tokens never reach it.
     if (!hasForm(token)) return null;
-    const way = this.#tokens.isOurs(token) ? PI_TOKEN : NAS_VERDICT;
+    const way = this.#tokens.isOurs(token) ? PI_TOKEN : INTROSPECTION;
     this.#ways.set(token, way);
     return way;
   }
 }
 
 /**
- * Lets in whom the NAS lets in. Passport works on objects made with Object.create(strategy), which
- * have none of the strategy's #private fields, hence the plain property.
+ * Lets in whoever the NAS lets in. Passport works on objects made with Object.create(strategy),
+ * which have none of the strategy's #private fields, hence the plain property.
  */
-class NasVerdictStrategy extends Strategy {
-  readonly name = NAS_VERDICT;
-  readonly judge: (token: string) => Promise<AuthVerdict>;
+class IntrospectionStrategy extends Strategy {
+  readonly name = INTROSPECTION;
+  readonly judge: (token: string) => Promise<AuthResult>;
 
-  constructor(judge: (token: string) => Promise<AuthVerdict>) {
+  constructor(judge: (token: string) => Promise<AuthResult>) {
     super();
     this.judge = judge;
   }
 
   override authenticate(request: IncomingMessage): void {
     this.judge(bearerOf(request.headers.authorization) ?? '').then(
-      (verdict) => {
-        if (verdict.kind === 'caller') this.success(verdict.caller);
-        else this.fail({ verdict } satisfies VerdictChallenge, 401);
+      (result) => {
+        if (result.kind === 'caller') this.success(result.caller);
+        else this.fail({ result } satisfies AuthChallenge, 401);
       },
       (error: unknown) => {
-        this.error(error instanceof Error ? error : new Error('No verdict', { cause: error }));
+        this.error(error instanceof Error ? error : new Error('No result', { cause: error }));
       },
     );
   }
 }
 
 /**
- * passport-jwt checks signature, algorithm and issuer; {@link PiTokens} all the rest. The end of a
- * token is left to the latter, since jsonwebtoken would measure it on the wall clock, which may say
- * 1970 on a Pi.
+ * passport-jwt checks signature, algorithm and issuer, {@link PiTokens} the rest. Expiry is checked
+ * there too: jsonwebtoken would use the wall clock, which may say 1970 on a Pi.
  */
 function piTokenStrategy(tokens: PiTokens): JwtStrategy {
   const jwtFromRequest = ({ headers }: IncomingMessage): string | null =>
@@ -204,14 +203,14 @@ function piTokenStrategy(tokens: PiTokens): JwtStrategy {
 /** Contract 2: at most 5 minutes while the NAS answers. */
 const FRESH_MS = 300_000;
 
-/** How long a user object that the NAS told stands for further tokens of that user. */
+/** How long a user object from the NAS serves for further tokens of that user. */
 const TOLD_FRESH_MS = 3_600_000;
 
-/** After a silent ask, kept verdicts do not ask again this long: each would wait for a timeout. */
+/** After a silence kept results are not checked again this long: each would wait for a timeout. */
 const SILENCE_MS = 5_000;
 
 type Form = Exclude<TokenForm, { kind: 'none' }>;
-type Asked = AuthVerdict | { readonly kind: 'silent' };
+type Asked = AuthResult | { readonly kind: 'silent' };
 
 /** What a token says of itself, which is the same each time it is shown. */
 interface ReadToken {
@@ -221,9 +220,9 @@ interface ReadToken {
 
 const FORMS_REMEMBERED = 200;
 
-const REFUSED: AuthVerdict = { kind: 'refused', code: 'bad_token' };
+const REFUSED: AuthResult = { kind: 'refused', code: 'bad_token' };
 
-interface NasVerdictsDeps {
+interface TokenIntrospectionDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
   readonly book: UserBook;
@@ -236,26 +235,26 @@ interface NasVerdictsDeps {
 }
 
 /**
- * Whether the NAS vouches for a token. The Pi never owns the NAS's key, so it asks, by a route that
- * wakes nothing, and keeps the answer: a short while as long as it could ask again, and through the
- * sleep until the token's own end plus the grace.
+ * Whether the NAS accepts a token. The Pi never has the NAS's key, so it asks, by a route that
+ * wakes nothing, and keeps the result: briefly while it could ask again, and through the sleep
+ * until the token's own end plus the grace.
  */
-export class NasVerdicts {
-  readonly #deps: NasVerdictsDeps;
+export class TokenIntrospection {
+  readonly #deps: TokenIntrospectionDeps;
   readonly #flight = new SingleFlight<Asked>();
   readonly #forms = new LruMap<string, ReadToken>(FORMS_REMEMBERED);
   readonly #whys = new Set<Promise<void>>();
   #silentUntilMs = -Infinity;
 
-  constructor(deps: NasVerdictsDeps) {
+  constructor(deps: TokenIntrospectionDeps) {
     this.#deps = deps;
   }
 
-  async judge(token: string): Promise<AuthVerdict> {
+  async judge(token: string): Promise<AuthResult> {
     const read = this.#formOf(token);
     if (read === null) return REFUSED;
     const { form, hash } = read;
-    const kept = this.#deps.book.verdicts.find(hash);
+    const kept = this.#deps.book.introspections.find(hash);
     if (this.#isOver(hash, kept)) return REFUSED;
     if (kept !== null && this.#isFresh(kept)) return this.#letIn(kept, token);
     if (!this.#mayAsk(kept)) return this.#withoutNas(kept, form, token);
@@ -264,17 +263,17 @@ export class NasVerdicts {
     );
     if (asked.kind !== 'silent') return asked;
     // Read again: the token may have been refused while the ask was under way.
-    const now = this.#deps.book.verdicts.find(hash);
+    const now = this.#deps.book.introspections.find(hash);
     return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
   }
 
   /**
-   * Some call came back 401: that token is over. Only the words of a 401 tell that its whole account
-   * is switched off, and not every call reads them, so the NAS is asked once more.
+   * A call came back 401, so that token has ended. Only the text of a 401 says that the whole
+   * account is disabled, and not every call reads it, so the NAS is asked once more.
    */
   refused(token: string): void {
     const read = this.#formOf(token);
-    const kept = read === null ? null : this.#deps.book.verdicts.find(read.hash);
+    const kept = read === null ? null : this.#deps.book.introspections.find(read.hash);
     this.#deps.book.refuse(token);
     if (read === null || kept === null || kept.endedAtMs !== null) return;
     const asking = this.#whyRefused(token, read.form).finally(() => {
@@ -306,32 +305,32 @@ export class NasVerdicts {
     return read;
   }
 
-  #isOver(hash: Buffer, kept: VerdictRow | null): boolean {
+  #isOver(hash: Buffer, kept: IntrospectionRow | null): boolean {
     return (kept !== null && kept.endedAtMs !== null) || this.#deps.book.isRefused(hash);
   }
 
-  #isFresh(kept: VerdictRow): boolean {
+  #isFresh(kept: IntrospectionRow): boolean {
     const nowMs = this.#deps.time.nowMs();
     const ended = kept.expiresAtMs !== null && nowMs >= kept.expiresAtMs;
     return !ended && nowMs - kept.confirmedAtMs < FRESH_MS && this.#isHeld(kept);
   }
 
   /**
-   * After a start a kept verdict knows its user and nothing to act with: asked once, the NAS makes
-   * a live token of theirs, and what waits for them goes on at once.
+   * After a start a kept result knows its user but has no live token. One question to the NAS gives
+   * one, and what waits for that user goes on at once.
    */
-  #isHeld({ userId }: VerdictRow): boolean {
+  #isHeld({ userId }: IntrospectionRow): boolean {
     const { book, presence } = this.#deps;
     return !mayAsk(presence.state) || book.live.ofUser(userId) !== null;
   }
 
-  #mayAsk(kept: VerdictRow | null): boolean {
+  #mayAsk(kept: IntrospectionRow | null): boolean {
     const { presence, clock } = this.#deps;
     if (!mayAsk(presence.state)) return false;
     return kept === null || clock.monotonicMs() >= this.#silentUntilMs;
   }
 
-  #letIn(kept: VerdictRow, token: string): AuthVerdict {
+  #letIn(kept: IntrospectionRow, token: string): AuthResult {
     const user = this.#deps.book.userOf(kept.userId);
     if (user === null) return REFUSED;
     const caller = { user, kind: 'nas', nasToken: token, scope: 'all' } as const;
@@ -340,14 +339,14 @@ export class NasVerdicts {
   }
 
   /** By what is kept: until the token's own end plus the grace. */
-  #withoutNas(kept: VerdictRow | null, form: Form, token: string): AuthVerdict {
+  #withoutNas(kept: IntrospectionRow | null, form: Form, token: string): AuthResult {
     const { time, graceMs, presence } = this.#deps;
     const cannotAsk = { kind: 'cannot_ask', code: silentCode(presence.state) } as const;
     const endMs = form.kind === 'jwt' ? form.claims.expiresAtMs : (kept?.confirmedAtMs ?? 0);
     if (time.nowMs() < endMs + graceMs) {
       return kept === null ? cannotAsk : this.#letIn(kept, token);
     }
-    // A JWT that long expired is over whoever is asked; a key may well be good still.
+    // A JWT that expired long ago has ended whatever the NAS says; an API key may still be good.
     return form.kind === 'jwt' ? REFUSED : cannotAsk;
   }
 
@@ -358,7 +357,7 @@ export class NasVerdicts {
     const user = await this.#whose(token, hash, form);
     if (user === null) return REFUSED;
     if (user === 'silent') return { kind: 'silent' };
-    const kept = this.#deps.book.verdicts.find(hash);
+    const kept = this.#deps.book.introspections.find(hash);
     // Refused by another call meanwhile, or its user just switched off.
     if (kept === null || this.#isOver(hash, kept)) return REFUSED;
     this.#deps.onConfirmed(user, token);
@@ -371,14 +370,14 @@ export class NasVerdicts {
     const answer = await nas.preflight(token, { auto: true });
     const { reachable, awake } = presence.state;
     const isShut = answer.kind === 'answer' && failureOf(answer)?.kind === 'unavailable';
-    // Some sync routes answer 503 to `auto` in soft sleep; a plain preflight was measured to be
-    // answered then, and to wake nothing.
+    // Some sync routes answer 503 to `auto` in soft sleep; a plain preflight is answered then and
+    // wakes nothing (measured).
     return isShut && reachable && !awake ? nas.preflight(token) : answer;
   }
 
   #read(answer: NasJson, token: string, form: Form): Asked | 'good' {
     const failure = failureOf(answer);
-    // A NAS that is asked too often says nothing of the token: what is kept counts (contract 2).
+    // A busy NAS says nothing about the token, so the kept result counts (contract 2).
     if (answer.kind !== 'answer' || isCannotAsk(failure)) {
       this.#silentUntilMs = this.#deps.clock.monotonicMs() + SILENCE_MS;
       return { kind: 'silent' };
@@ -390,10 +389,10 @@ export class NasVerdicts {
 
   #end(token: string, form: Form, failure: NasRefusal): void {
     const { book } = this.#deps;
-    const kept = book.verdicts.find(hashToken(token));
+    const kept = book.introspections.find(hashToken(token));
     book.refuse(token);
     if (!saysInactive(failure)) return;
-    // The NAS says so only after it has found the signature good, so the claim can be believed.
+    // The NAS says so only after it verified the signature, so the claim can be believed.
     const userId = kept?.userId ?? (form.kind === 'jwt' ? form.claims.userId : null);
     if (userId !== null && book.users.find(userId) !== null) book.deactivate(userId);
   }
@@ -411,24 +410,24 @@ export class NasVerdicts {
       const { userId, username, role, issuedAtS } = form.claims;
       return book.confirm(token, { id: userId, username, role, iatS: issuedAtS, profile: null });
     }
-    const kept = book.verdicts.find(hash);
+    const kept = book.introspections.find(hash);
     const user = kept === null ? null : book.userOf(kept.userId);
     if (user === null) return 'silent';
     return book.confirm(token, { ...user, iatS: 0, profile: null });
   }
 
   /**
-   * Whether `me` has to tell whose an unseen token is. A claim gives id and name, and neither makes
-   * a person: the id may have been a deleted user's, and the name another's.
+   * Whether `me` has to tell who owns a new token. A claim gives id and name, and neither
+   * identifies a person: either may have belonged to a deleted user.
    */
   #needOfMe(hash: Buffer, { userId, username }: NasClaims): 'no' | 'should' | 'must' {
     const { book } = this.#deps;
-    const { users, verdicts } = book;
-    if (verdicts.find(hash) !== null) return 'no';
+    const { users, introspections } = book;
+    if (introspections.find(hash) !== null) return 'no';
     if (users.namesakes(username, userId).length > 0) return 'must';
     const known = users.find(userId);
     if (typeof known?.createdAtS === 'number' && known.username !== username) return 'must';
-    // Ids come back, and only what `me` tells, `created_at`, sets two people apart.
+    // Ids are reused, and only `created_at`, which `me` tells, distinguishes two people.
     return book.wasToldLately(userId, TOLD_FRESH_MS) ? 'no' : 'should';
   }
 

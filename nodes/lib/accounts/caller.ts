@@ -23,21 +23,21 @@ export interface Caller {
    * Pi. Left out where none of these is known. Access tokens change every 15 minutes and name none.
    */
   readonly device?: string;
-  /** A paired desktop: a refresh brings it another token of the Pi, never one of the NAS. */
+  /** A paired desktop: a refresh gives it another Pi token, never one of the NAS. */
   readonly isPaired?: boolean;
   /** Program and address of the request, for where no device is known. */
   readonly agent?: string;
 }
 
-/** Whether a bearer token opens the door, and for whom. */
-export type AuthVerdict =
+/** Whether a bearer token authenticates, and as whom. */
+export type AuthResult =
   | { readonly kind: 'caller'; readonly caller: Caller }
-  /** The NAS said no, or this can be no token at all: 401. */
+  /** The NAS refused it, or it cannot be a token at all: 401. */
   | { readonly kind: 'refused'; readonly code: 'no_token' | 'bad_token' }
   /** Only the NAS could tell, and it cannot be asked: 503. */
   | { readonly kind: 'cannot_ask'; readonly code: 'nas_asleep' | 'nas_never_seen' };
 
-/** A no that the node turns into an HTTP answer by the table of refusals. */
+/** A refusal that the node turns into an HTTP answer by the table of refusals. */
 export interface SignInRefusal {
   readonly kind: 'refused';
   readonly code: RefusalCode;
@@ -83,7 +83,7 @@ export type ConfirmedListener = (user: User, token: string) => void;
 /** Hears that a user signed out, by the NAS's id. */
 export type LogoutListener = (userId: number) => void;
 
-/** Hears that the NAS gave this id to somebody else: what was kept for it is nobody's any more. */
+/** The NAS gave this id to somebody else: what was kept for it belongs to nobody any more. */
 export type ReplacedListener = (userId: number) => void;
 
 /**
@@ -157,7 +157,7 @@ export class AccountEvents {
     }
   }
 
-  /** @returns whether everybody who listens has done their part; else they are to be told again */
+  /** @returns whether every listener has done its part; otherwise call again later */
   replaced(userId: number): boolean {
     const done = [...this.#replaced].map((listener) =>
       this.#tell(() => {

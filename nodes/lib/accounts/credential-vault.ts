@@ -89,8 +89,8 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * Seals the secrets that act for users: AES-256-GCM, the key derived from SECRET_KEY by HKDF
- * (RFC 5869), so that the tables alone tell nothing. Each secret is bound to its row.
+ * Seals the secrets that act for users: AES-256-GCM with a key derived from SECRET_KEY by HKDF (RFC
+ * 5869), so that the tables alone reveal nothing. Each secret is bound to its row.
  */
 export class CredentialCipher {
   readonly #key: Buffer;

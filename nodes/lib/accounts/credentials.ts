@@ -41,11 +41,11 @@ interface CredentialsDeps {
   readonly enrol: 'auto' | 'off';
   readonly randomBytes: (size: number) => Buffer;
   readonly userOf: (userId: number) => User | null;
-  /** The newest token of that user the NAS confirmed lately: the last resort. */
+  /** The newest token of that user that the NAS confirmed recently: the last resort. */
   readonly liveToken: (userId: number) => string | null;
-  /** Whether that token lets nobody in any more, a logout included. */
+  /** Whether that token has ended, by a logout too. */
   readonly isOver: (token: string) => boolean;
-  /** Takes one of the refreshes a minute that the NAS gives all who come through the Pi. */
+  /** Takes one of the refreshes per minute that the NAS allows the Pi's address. */
   readonly takeRefresh: () => boolean;
   /** A token that is none of the stored ones is over. */
   readonly refusedElsewhere: (token: string) => void;
@@ -72,9 +72,9 @@ export type KeyStored =
   | { readonly kind: 'refused'; readonly detail: string };
 
 /**
- * What the Pi keeps to act for a user later (contract 2): a key an admin stored, else its own
- * registration as a device of that user, else the user's own live token. Nothing here is ever used
- * for anybody but whom the NAS says it belongs to.
+ * Credentials the Pi uses to act for a user later (contract 2): an API key stored by an admin, else
+ * its own registration as a device of that user, else the user's own live token. None is ever used
+ * for anybody but the user the NAS says it belongs to.
  */
 export class Credentials {
   readonly #deps: CredentialsDeps;
@@ -145,8 +145,8 @@ export class Credentials {
   }
 
   /**
-   * Whether something is stored for that user that may be used, also where {@link credentialFor}
-   * has no token at this moment: the NAS gave none, and is not asked again at once.
+   * Whether a usable credential is stored for that user, even where {@link credentialFor} has no
+   * token now because the NAS gave none and is not asked again at once.
    */
   holdsFor(userId: number): boolean {
     const username = this.#deps.userOf(userId)?.username;
@@ -183,7 +183,7 @@ export class Credentials {
     this.#enrolment.suspect(userId);
   }
 
-  /** That id is another person's from now on: nothing here acts for who had it before. */
+  /** That id now belongs to another person: nothing here acts for its previous owner. */
   dropUser(userId: number): void {
     this.#later.get(userId)?.();
     this.#later.delete(userId);
@@ -252,9 +252,9 @@ export class Credentials {
   }
 
   /**
-   * Takes the Pi's own devices off their users' lists, for a Pi that goes for good. The NAS takes
-   * only so many questions a minute, so that it may take a few minutes where many live.
-   * @returns how many went, and how many stay as the NAS does not take it now
+   * Removes the Pi's own devices from their users' lists, for a Pi that is being retired. The NAS
+   * limits requests per minute, so many users take a few minutes.
+   * @returns how many were removed, and how many stay because the NAS cannot do it now
    */
   async unregister(): Promise<{ readonly removed: number; readonly left: number }> {
     let removed = 0;
@@ -315,7 +315,7 @@ function isRegistered({ kind, state, deviceId }: CredentialRow): boolean {
   return kind === 'device' && deviceId !== null && state === 'ok';
 }
 
-/** Tells this Pi's devices from another's without telling anything about the key. */
+/** Tells this Pi's devices from another's without revealing anything about the key. */
 function piMark(secretKey: string): string {
   return createHmac('sha256', secretKey).update('device mark').digest('hex').slice(0, 8);
 }
@@ -351,7 +351,7 @@ interface EnrolmentDeps {
 
 /**
  * Registers the Pi as a device of a user whose token the NAS just confirmed, so that it can deliver
- * for them while they are away. A user who removed that device is never asked for again.
+ * for them while they are away. A user who removed that device is never registered again.
  */
 class Enrolment {
   readonly #deps: EnrolmentDeps;
@@ -474,7 +474,7 @@ class Enrolment {
   }
 }
 
-/** Background work on credentials, one piece at a time: the NAS limits it by address. */
+/** Background work on credentials, one job at a time: the NAS limits it by address. */
 class InTurn {
   readonly #log: Log;
   #last: Promise<void> = Promise.resolve();
@@ -484,7 +484,7 @@ class InTurn {
     this.#log = log;
   }
 
-  /** Work that fails is told of and does not hold up what comes after it. */
+  /** A failed job is logged and does not hold up the next. */
   add(work: () => Promise<void>): void {
     this.#last = this.#last
       .then(() => (this.#stopped ? undefined : work()))

@@ -32,8 +32,8 @@ export class DesktopRows {
   readonly #keep: StatementSync;
   readonly #cap: StatementSync;
   readonly #find: StatementSync;
-  readonly #standing: StatementSync;
-  readonly #standingOfUser: StatementSync;
+  readonly #active: StatementSync;
+  readonly #activeOfUser: StatementSync;
   readonly #otherState: StatementSync;
   readonly #listed: StatementSync;
   readonly #end: StatementSync;
@@ -46,11 +46,11 @@ export class DesktopRows {
       DELETE FROM paired_desktops WHERE user_id = ?1 AND refresh_hash IN (
         SELECT refresh_hash FROM paired_desktops WHERE user_id = ?1
         ORDER BY paired_at_ms DESC LIMIT -1 OFFSET ${MAX_PER_USER})`);
-    const standing = 'SELECT * FROM paired_desktops WHERE ended_at_ms IS NULL';
-    this.#find = store.prepare(`${standing} AND refresh_hash = ?`);
-    this.#standing = store.prepare(`${standing} ORDER BY paired_at_ms`);
-    this.#standingOfUser = store.prepare(`${standing} AND user_id = ? ORDER BY paired_at_ms`);
-    this.#otherState = store.prepare(`${standing} AND user_id = ? AND user_state <> ?`);
+    const active = 'SELECT * FROM paired_desktops WHERE ended_at_ms IS NULL';
+    this.#find = store.prepare(`${active} AND refresh_hash = ?`);
+    this.#active = store.prepare(`${active} ORDER BY paired_at_ms`);
+    this.#activeOfUser = store.prepare(`${active} AND user_id = ? ORDER BY paired_at_ms`);
+    this.#otherState = store.prepare(`${active} AND user_id = ? AND user_state <> ?`);
     this.#listed = store.prepare(
       'UPDATE paired_desktops SET listed_at_ms = ? WHERE refresh_hash = ?',
     );
@@ -75,12 +75,12 @@ export class DesktopRows {
   }
 
   /** @param userId null for everybody's */
-  standing(userId: number | null): readonly DesktopRow[] {
-    const all = userId === null ? this.#standing.all() : this.#standingOfUser.all(userId);
+  active(userId: number | null): readonly DesktopRow[] {
+    const all = userId === null ? this.#active.all() : this.#activeOfUser.all(userId);
     return all.map(toRow);
   }
 
-  /** Those of a user of whom the NAS said something else when they were paired. */
+  /** That user's desktops whose state differed when they were paired. */
   ofOtherState(userId: number, userState: string): readonly DesktopRow[] {
     return this.#otherState.all(userId, userState).map(toRow);
   }

@@ -16,7 +16,7 @@ import {
 
 /** Below the NAS's 10 a minute and its proxy's 5, which the household's own sign-ins share. */
 const REFRESHES_PER_MINUTE = 3;
-/** A token this near its end is not begun with, ms. */
+/** A token this close to its end is not used for new work, ms. */
 const NEARLY_OVER_MS = 60_000;
 const ASK_AGAIN_MS = 30_000;
 /** How long a look at the user's device list holds, ms. */
@@ -247,7 +247,7 @@ export class DeviceCalls {
     const path = `/api/mobile/devices/${encodeURIComponent(deviceId)}`;
     const answered = await this.#nas.call({ method: 'DELETE', path, token, auto: true });
     const failure = failureOf(answered);
-    // An empty answer is none of JSON, and says so too.
+    // An empty answer is not JSON, but means success too.
     const isEmpty = failure?.kind === 'bad_answer' && failure.status < 300;
     return failure === null || isEmpty || failure.kind === 'not_found';
   }

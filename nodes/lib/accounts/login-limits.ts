@@ -8,8 +8,8 @@ const TRIES = 5;
 const TRIES_OF_ADDRESS = 10;
 
 /**
- * The Pi's own brake on guessing, on the monotonic clock. Tries are counted where they come from and
- * nowhere else, so that nobody's guesses lock out whoever they guess at.
+ * The Pi's own limit on password guessing, on the monotonic clock. Tries are counted by their
+ * origin alone, so that nobody's guesses lock out the user they target.
  */
 export class LoginLimits {
   readonly #tries: RateLimiter;
@@ -48,8 +48,9 @@ function keyOf(address: string, name: string): string {
 const SHARE_WINDOW_MS = 61_000;
 
 /**
- * Who wants a call made. `known`: what the kept part is for. `proven`: they showed the password that
- * is kept, so they are answered without the NAS too and leave the last call of each part to others.
+ * Who wants a call made. `known`: served by the reserved share. `proven`: they gave the kept
+ * password, so they can be answered without the NAS and leave the last call of each share to
+ * others.
  */
 export type Claimant = 'stranger' | 'proven' | 'known';
 
@@ -63,7 +64,7 @@ interface ShareSize {
 }
 
 /**
- * One limit of the NAS, shared out: a stranger who makes up names or tokens uses the open part up
+ * One rate limit of the NAS, divided: strangers with made-up names or tokens use up the open share
  * and nothing else.
  */
 export class NasShare {
@@ -87,8 +88,8 @@ export class NasShare {
   }
 
   /**
-   * What that stranger showed was right, so their call was none of a guesser's: it moves to the kept
-   * part where that has room, and a house that signs in for the first time is not held up.
+   * That stranger's password or token was right, so the call moves to the reserved share if it has
+   * capacity. A household signing in for the first time is not held up.
    */
   wasRight(address: string): void {
     if (!this.#mayHaveKept(address, 'proven')) return;
@@ -128,10 +129,10 @@ export class NasShares {
   }
 }
 
-/** The few calls a minute that may reach the NAS although no caller waits for them (contract 6). */
+/** The background budget: calls per minute that no caller waits for (contract 6). */
 export interface CallBudget {
   /** @returns whether one more such call may be made now; it then counts as made */
   take(kind: 'other'): boolean;
-  /** One was made that a caller waited for; the NAS counts it as well. */
+  /** A call was made that a caller waited for; the NAS counts it too. */
   made(): void;
 }

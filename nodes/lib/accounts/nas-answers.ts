@@ -7,7 +7,7 @@ export interface NasUser {
   readonly username: string;
   readonly role: string;
   readonly isActive: boolean;
-  /** Seconds; with the id it says who it is, as the NAS gives ids of deleted users anew. */
+  /** Seconds; with the id it identifies a person, as the NAS reuses ids of deleted users. */
   readonly createdAtS: number | null;
   /** The whole object, to be kept for `me`. */
   readonly raw: Readonly<Record<string, unknown>>;
@@ -38,7 +38,7 @@ function secondsOf(time: unknown): number | null {
   return Number.isNaN(atMs) ? null : Math.floor(atMs / 1_000);
 }
 
-/** What of a user changes with a password; null where the answer does not tell. */
+/** The part of a user that changes with a password; null where the answer does not tell. */
 export function userStateIn(raw: Readonly<Record<string, unknown>>): string | null {
   const { updated_at: updatedAt } = raw;
   if (updatedAt === null) return 'never';
@@ -76,8 +76,8 @@ export function retryAfterOf({ retryAfterMs }: NasRefusal): number {
 }
 
 /**
- * The kept `me` as the Pi may answer it: the NAS writes naive UTC times here, on which the app's
- * parser fails (read in BaluDesk).
+ * The kept `me` as the Pi may answer it: the NAS writes naive UTC times here, which BaluDesk's
+ * parser rejects (read in BaluDesk).
  */
 export function withZones(me: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(

@@ -6,12 +6,12 @@ type Statement = ReturnType<Store['prepare']>;
 /** One browser that signed in to the pages of the Pi. */
 export interface PageSessionRow {
   readonly userId: number;
-  readonly standing: number;
+  readonly epoch: number;
   readonly signedInAtMs: number;
   readonly endsAtMs: number;
 }
 
-/** A person's browsers, with room for those that were forgotten. */
+/** A person's browsers, with space for those that were forgotten. */
 const MAX_PER_USER = 20;
 
 /** All SQL of `page_sessions`. */
@@ -53,8 +53,8 @@ export class PageSessionRows {
 
   /** Adds one, and drops those that ended before and that user's surplus ones. */
   add(hash: Buffer, row: PageSessionRow, overBeforeMs: number): void {
-    const { userId, standing, signedInAtMs, endsAtMs } = row;
-    this.#add.run(hash, userId, standing, signedInAtMs, endsAtMs);
+    const { userId, epoch, signedInAtMs, endsAtMs } = row;
+    this.#add.run(hash, userId, epoch, signedInAtMs, endsAtMs);
     this.#cap.run(userId, overBeforeMs);
   }
 
@@ -66,7 +66,7 @@ export class PageSessionRows {
 function sessionIn(row: Readonly<Record<string, unknown>>): PageSessionRow {
   return {
     userId: Number(row['user_id']),
-    standing: Number(row['standing']),
+    epoch: Number(row['standing']),
     signedInAtMs: Number(row['signed_in_at_ms']),
     endsAtMs: Number(row['ends_at_ms']),
   };
@@ -76,9 +76,8 @@ function sessionIn(row: Readonly<Record<string, unknown>>): PageSessionRow {
 type Change = readonly [sql: string, ...values: number[]];
 
 /**
- * What is measured on the trusted time, when that is put right from one time back to another: what
- * the higher one had ended is over for good, unless the NAS vouched for it since, and all else stays
- * as old as it was.
+ * Adjusts the times measured on the trusted clock when that is corrected from one time to another:
+ * what the higher one ended stays ended, unless the NAS confirmed it since; all else keeps its age.
  */
 function putRight(fromMs: number, toMs: number, graceMs: number): readonly Change[] {
   const byMs = fromMs - toMs;
@@ -133,7 +132,7 @@ export class NewestTimeRows implements NewestTimeStore {
   constructor(store: Store, graceMs: number) {
     this.#store = store;
     this.#graceMs = graceMs;
-    // Every time of these tables was trusted when it was written, so each is a floor as well.
+    // Every time in these tables was trusted when written, so each is a lower bound as well.
     this.#read = store.prepare(`
       SELECT max(at_ms) AS newest_ms, max(accepted_ms) AS accepted_ms,
         max(refuted_build_ms) AS refuted_build_ms FROM (

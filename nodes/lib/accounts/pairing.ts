@@ -30,7 +30,7 @@ import {
 } from './nas-answers.ts';
 import type { UserBook } from './user-book.ts';
 
-/** What is stored to act for users, as far as paired desktops lean on it. */
+/** Stored credentials, as far as paired desktops depend on them. */
 export interface StoredCredentials {
   /** A token of that user's stored credential; never one the user came with. Null: none now. */
   tokenOf(userId: number): Promise<string | null>;
@@ -51,8 +51,8 @@ export interface PairedDesktopsDeps {
   readonly mode: 'auto' | 'off';
 }
 
-/** Whether a desktop may go on. `unsure`: the NAS could not say, and the desktop keeps its tokens. */
-export type DesktopStanding =
+/** Whether a desktop may continue. `unsure`: the NAS could not say; it keeps its tokens. */
+export type DesktopState =
   | { readonly kind: 'stands'; readonly user: User }
   | { readonly kind: 'unsure' }
   | { readonly kind: 'over' };
@@ -62,8 +62,8 @@ const MOST_MS = 30 * 86_400_000;
 const CONFIRMED_FOR_MS = 3_600_000;
 const LISTED_FOR_MS = 86_400_000;
 
-const OVER: DesktopStanding = { kind: 'over' };
-const UNSURE: DesktopStanding = { kind: 'unsure' };
+const OVER: DesktopState = { kind: 'over' };
+const UNSURE: DesktopState = { kind: 'unsure' };
 
 /** The NAS's exact words for a refresh token that it never stored (measured on 1.38). */
 export function saysRevoked(failure: NasFailure): boolean {
@@ -72,9 +72,9 @@ export function saysRevoked(failure: NasFailure): boolean {
 }
 
 /**
- * BaluHost 1.38 refuses the refresh token of each desktop it paired, as it never stored it. A desktop
- * whose approved pairing was seen here goes on all the same with tokens of the Pi, which open this Pi
- * and act by its user's stored credential, as long as nothing speaks against it: see docs/adr.
+ * BaluHost 1.38 refuses the refresh token of each desktop it paired, because it never stored it. A
+ * desktop whose approved pairing was seen here continues with Pi tokens, which are good on this Pi
+ * and act by its user's stored credential, until something speaks against it: see docs/adr.
  */
 export class PairedDesktops {
   readonly #deps: PairedDesktopsDeps;
@@ -101,7 +101,7 @@ export class PairedDesktops {
     const nowMs = time.nowMs();
     const endsAtMs = Math.min(nowMs + MOST_MS, given.refreshEndsAtMs ?? Infinity);
     const times = { pairedAtMs: nowMs, endsAtMs, listedAtMs: nowMs };
-    for (const before of book.desktops.standing(userId)) {
+    for (const before of book.desktops.active(userId)) {
       if (before.deviceId === deviceId) book.endDesktop(before, 'paired_anew');
     }
     book.desktops.keep({ refreshHash, deviceId, deviceName, userId, ...times }, userState);
@@ -120,7 +120,7 @@ export class PairedDesktops {
   }
 
   /** The NAS, awake, has just refused that refresh token as revoked. */
-  async standing(refreshHash: Buffer): Promise<DesktopStanding> {
+  async state(refreshHash: Buffer): Promise<DesktopState> {
     const { book } = this.#deps;
     const row = this.goesOn(refreshHash) ? book.desktops.find(refreshHash) : null;
     if (row === null) return OVER;
@@ -133,10 +133,10 @@ export class PairedDesktops {
 
   list(userId: number | null): readonly DesktopRow[] {
     const nowMs = this.#deps.time.nowMs();
-    return this.#deps.book.desktops.standing(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
+    return this.#deps.book.desktops.active(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
   }
 
-  /** The stored credential of that user is over: whoever leaned on it is, too. */
+  /** That user's stored credential has ended, and with it every pairing that depended on it. */
   credentialEnded(userId: number): void {
     this.#confirmedAtMs.delete(userId);
     this.#deps.book.endDesktopsOf(userId, 'credential_refused');
@@ -215,8 +215,8 @@ interface Asking {
 }
 
 /**
- * Below what BaluHost 1.38 takes a minute from one address, which is the Pi's for all who come
- * through it: 3 registrations, 3 codes, 12 polls. A desktop polls every 5 s.
+ * Below BaluHost 1.38's limits per minute and address, which all who come through the Pi share: 3
+ * registrations, 3 codes, 12 polls. A desktop polls every 5 s.
  */
 const REGISTRATIONS = 2;
 const CODES = 2;
@@ -235,8 +235,8 @@ type Said =
   | { readonly kind: 'no'; readonly refusal: SignInRefusal };
 
 /**
- * How phones and desktops get their tokens: open to all, answered by the NAS alone, and by its 200
- * the Pi knows user, token, refresh token and device from that moment on.
+ * How phones and desktops get their tokens: open to all, answered by the NAS alone. From its 200 on
+ * the Pi knows user, token, refresh token and device.
  */
 export class Pairing {
   readonly #deps: PairingDeps;

@@ -27,15 +27,15 @@ const HEADER_KEYS = ['alg', 'typ'];
 const CLAIM_KEYS = ['exp', 'iat', 'iss', 'jti', 'role', 'sub', 'type'];
 
 /**
- * The Pi's own tokens: given out only while the NAS sleeps, good on this Pi only. A token opens the
- * door when its signature, each claim and its row agree; no claim may be missing and none may be
- * added, because passport-jwt alone lets eight kinds of forgery through.
+ * The Pi's own tokens: issued only while the NAS sleeps, valid on this Pi only. A token is accepted
+ * when its signature, each claim and its row agree; no claim may be missing or added, because
+ * passport-jwt alone lets eight kinds of forgery through.
  */
 export class PiTokens {
   /**
-   * HS256 key, of its own label, so that it is good for nothing else SECRET_KEY protects. A key
-   * object: bare bytes jsonwebtoken first tries to read as a public key, at each token anew
-   * (measured: a quarter of the time of a download of 1 KB).
+   * HS256 key with its own label, so that it is good for nothing else SECRET_KEY protects. A key
+   * object: jsonwebtoken first tries to parse raw bytes as a public key, for every token again
+   * (measured: a quarter of the time of a 1 KB download).
    */
   readonly key: KeyObject;
   readonly #book: UserBook;
@@ -75,8 +75,8 @@ export class PiTokens {
   }
 
   /**
-   * Whether a token claims to be the Pi's or is signed by it. Such a one is judged here alone and
-   * never shown to the NAS.
+   * Whether a token claims to be the Pi's or is signed by it. Such tokens are checked here alone
+   * and never sent to the NAS.
    */
   isOurs(token: string): boolean {
     const decoded = decodeJwt(token);

@@ -23,7 +23,7 @@ interface PageSessionsDeps {
   readonly recheck: RoleRecheck;
   readonly randomBytes: (count: number) => Buffer;
   readonly userOf: (userId: number) => User | null;
-  readonly standingOf: (userId: number) => number | null;
+  readonly signInEpochOf: (userId: number) => number | null;
 }
 
 /** A sign-in that was just made. */
@@ -35,8 +35,9 @@ export interface OpenedPage {
 }
 
 /**
- * Who has the pages of the Pi open. A sign-in outlives a restart and 30 days at most, and is over as
- * soon as what it stood on is: a logout, an account switched off, a token the NAS refused, the grace.
+ * Who is signed in to the pages of the Pi. A session survives restarts for at most 30 days, and
+ * ends as soon as what it depends on does: by a logout, a disabled account, a token the NAS
+ * refused, or the grace.
  */
 export class PageSessions {
   readonly #deps: PageSessionsDeps;
@@ -47,12 +48,12 @@ export class PageSessions {
 
   /** @returns null when that user may not be let in at all */
   open(user: User): OpenedPage | null {
-    const { rows, time, recheck, randomBytes, standingOf } = this.#deps;
-    const standing = standingOf(user.id);
-    if (standing === null) return null;
+    const { rows, time, recheck, randomBytes, signInEpochOf } = this.#deps;
+    const epoch = signInEpochOf(user.id);
+    if (epoch === null) return null;
     const cookie = randomBytes(COOKIE_BYTES).toString('base64url');
     const signedInAtMs = time.nowMs();
-    const row = { userId: user.id, standing, signedInAtMs, endsAtMs: signedInAtMs + SESSION_MS };
+    const row = { userId: user.id, epoch, signedInAtMs, endsAtMs: signedInAtMs + SESSION_MS };
     rows.add(hashOf(cookie), row, time.isProved ? signedInAtMs : 0);
     recheck.note(user.id);
     return { cookie, maxAgeSeconds: SESSION_MS / 1_000 };
@@ -61,13 +62,13 @@ export class PageSessions {
   /** Whose cookie it is, with the role as it is now; null once it opens nothing. */
   find(cookie: string): User | null {
     const row = this.#row(cookie);
-    return row === null ? null : this.#standing(row);
+    return row === null ? null : this.#userIfActive(row);
   }
 
   /** As {@link find}, after asking the NAS where that is due. */
   async look(cookie: string): Promise<User | null> {
     const row = this.#row(cookie);
-    if (row === null || this.#standing(row) === null) return null;
+    if (row === null || this.#userIfActive(row) === null) return null;
     await this.#deps.recheck.run(row.userId);
     return this.find(cookie);
   }
@@ -77,23 +78,23 @@ export class PageSessions {
     if (COOKIE_FORM.test(cookie)) this.#deps.rows.drop(hashOf(cookie));
   }
 
-  /** Names that browser's sign-in, to whoever has to know it again. */
+  /** Identifies that browser's sign-in without revealing its cookie. */
   deviceOf(cookie: string): string {
     return `page:${hashOf(cookie).toString('base64url')}`;
   }
 
   /**
-   * The sign-ins that stand, by keys that open nothing.
+   * The active sign-ins, by keys that open nothing.
    * @param userId null for everybody's
    */
-  standing(userId: number | null): readonly (PageSessionRow & { readonly key: string })[] {
+  active(userId: number | null): readonly (PageSessionRow & { readonly key: string })[] {
     return this.#deps.rows
       .all(userId)
-      .filter((row) => this.#standing(row) !== null)
+      .filter((row) => this.#userIfActive(row) !== null)
       .map(({ hash, ...row }) => ({ ...row, key: hash.toString('hex') }));
   }
 
-  /** Signs a browser out. @param key as {@link standing} told it */
+  /** Signs a browser out. @param key from {@link active} */
   end(key: string): void {
     this.#deps.rows.drop(Buffer.from(key, 'hex'));
   }
@@ -102,10 +103,10 @@ export class PageSessions {
     return COOKIE_FORM.test(cookie) ? this.#deps.rows.find(hashOf(cookie)) : null;
   }
 
-  #standing(row: PageSessionRow): User | null {
-    const { time, userOf, standingOf } = this.#deps;
+  #userIfActive(row: PageSessionRow): User | null {
+    const { time, userOf, signInEpochOf } = this.#deps;
     if (time.nowMs() >= row.endsAtMs) return null;
-    return standingOf(row.userId) === row.standing ? userOf(row.userId) : null;
+    return signInEpochOf(row.userId) === row.epoch ? userOf(row.userId) : null;
   }
 }
 
@@ -126,7 +127,7 @@ interface Session {
   readonly endedAtMs: number | null;
 }
 
-/** A sign-in that stands, in epoch ms. */
+/** An active sign-in, in epoch ms. */
 interface EditorSignIn {
   readonly username: string;
   readonly userId: number;
@@ -180,19 +181,19 @@ export class EditorSessions {
   async user(username: string): Promise<User | null> {
     const session = this.#sessions.get(username);
     if (session === undefined) return null;
-    if (this.#standing(session) !== null) await this.#deps.recheck.run(session.userId);
-    const user = this.#standing(session);
+    if (this.#userIfActive(session) !== null) await this.#deps.recheck.run(session.userId);
+    const user = this.#userIfActive(session);
     if (user === null) this.#sessions.delete(username);
     return user;
   }
 
   /** @param userId null for everybody's */
-  standing(userId: number | null): readonly EditorSignIn[] {
+  active(userId: number | null): readonly EditorSignIn[] {
     const { clock } = this.#deps;
     const [nowMs, nowTickMs] = [clock.nowMs(), clock.monotonicMs()];
     return [...this.#sessions].flatMap(([username, session]) => {
       const isWanted = userId === null || session.userId === userId;
-      if (!isWanted || this.#standing(session) === null) return [];
+      if (!isWanted || this.#userIfActive(session) === null) return [];
       const sinceMs = nowMs - (nowTickMs - session.signedInAtMs);
       return [{ username, userId: session.userId, sinceMs, endsAtMs: sinceMs + EDITOR_SESSION_MS }];
     });
@@ -202,7 +203,7 @@ export class EditorSessions {
     this.#sessions.delete(username);
   }
 
-  #standing(session: Session): User | null {
+  #userIfActive(session: Session): User | null {
     const { clock, book } = this.#deps;
     if (clock.monotonicMs() - session.signedInAtMs >= EDITOR_SESSION_MS) return null;
     const row = book.users.find(session.userId);
@@ -230,9 +231,9 @@ interface RoleRecheckDeps {
 }
 
 /**
- * Asks the NAS now and then whether somebody whose page is open is still who they were: by `me`,
- * which wakes nothing, over a token of theirs that still lives. Without such a token nothing can be
- * asked about them, and what was last known stands until the grace ends it.
+ * Asks the NAS now and then whether a user with an open page is still valid: by `me`, which wakes
+ * nothing, with a live token of theirs. Without one nothing can be asked, and the last answer
+ * stands until the grace ends it.
  */
 export class RoleRecheck {
   readonly #deps: RoleRecheckDeps;
@@ -277,8 +278,8 @@ export class RoleRecheck {
 }
 
 /**
- * Where somebody is signed in. `page`: a browser, at the pages. `app`: whoever holds refresh tokens
- * that came through this Pi. `desktop`: a paired one that goes on with tokens of the Pi. `editor`: at
+ * Where somebody is signed in. `page`: a browser, at the pages. `app`: a holder of refresh tokens
+ * that came through this Pi. `desktop`: a paired one that continues with Pi tokens. `editor`: at
  * the editor.
  */
 interface SignedIn {
@@ -305,7 +306,7 @@ interface SignInsDeps {
 /** Ends one of the sign-ins. */
 type End = () => void;
 
-/** Every place where people are signed in here, to be looked at and ended one by one. */
+/** Every place where people are signed in here, to be listed and ended one by one. */
 export class SignIns {
   readonly #deps: SignInsDeps;
 
@@ -343,7 +344,7 @@ export class SignIns {
 
   #pages(userId: number | null): [SignedIn, End][] {
     const { pages } = this.#deps;
-    return pages.standing(userId).map(({ key, ...row }) => {
+    return pages.active(userId).map(({ key, ...row }) => {
       const name = null;
       const { userId: id, signedInAtMs: sinceMs, endsAtMs } = row;
       const end = (): void => {
@@ -382,7 +383,7 @@ export class SignIns {
 
   #editors(userId: number | null): [SignedIn, End][] {
     const { editor } = this.#deps;
-    return editor.standing(userId).map(({ username, ...rest }) => {
+    return editor.active(userId).map(({ username, ...rest }) => {
       const end = (): void => {
         editor.end(username);
       };

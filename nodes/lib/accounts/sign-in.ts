@@ -100,11 +100,11 @@ const BUSY_SECONDS = 5;
 /** More second factors asked for and not given yet than a household ever has. */
 const PENDING_REMEMBERED = 1_000;
 
-/** Passwords and second factors: shown to the NAS while it answers, else to the kept verifier. */
+/** Checks passwords and second factors: by the NAS while it answers, else by the kept verifier. */
 export class SignIn {
   readonly #deps: SignInDeps;
   readonly #flight = new SingleFlight<Checked>();
-  /** Hashes of the pending tokens the NAS gave out through here: whoever has one knew a password. */
+  /** Hashes of pending tokens given out through here: whoever has one knew a password. */
   readonly #pending = new LruMap<string, true>(PENDING_REMEMBERED);
   readonly #refused: RefusedSignIns;
 
@@ -164,8 +164,8 @@ export class SignIn {
   }
 
   /**
-   * Looks at the kept verifier first, whoever is named: it costs the same for every name, and it
-   * tells a right password from a guess before any of the NAS's few sign-ins is spent on it.
+   * Checks the kept verifier first, whoever is named: it costs the same for every name, and tells a
+   * right password from a guess before one of the NAS's few sign-ins is spent.
    */
   async #check(given: LoginTry, row: UserRow | null, isKnown: boolean): Promise<Checked> {
     const { presence, verifiers, shares, nas } = this.#deps;
@@ -242,7 +242,7 @@ export class SignIn {
   /** By the kept verifier; null where it does not match. */
   #known({ row: kept, match }: Weighed): Checked | null {
     const { book } = this.#deps;
-    // Read anew: what the NAS said while the password was looked at counts.
+    // Read again: what the NAS said while the password was being checked counts.
     const row = kept === null || match !== 'match' ? null : book.users.find(kept.id);
     if (row === null) return null;
     if (!row.isActive) return INACTIVE;
@@ -266,7 +266,7 @@ export class SignIn {
 
 function claimantOf({ isKnown, match, row }: Weighed): Claimant {
   if (match === 'match') return 'proven';
-  // With a verifier that does not match, a known address guesses as a stranger does.
+  // A known address with a wrong password counts as a stranger.
   return isKnown && match === 'none_kept' && row !== null ? 'known' : 'stranger';
 }
 
@@ -303,7 +303,7 @@ type Ended =
   | { readonly kind: 'by_nas'; readonly status: number }
   | { readonly kind: 'by_verifier' };
 
-/** Whoever guesses all day fills no disk with it. */
+/** Guessing all day must not fill a disk. */
 const MOST_A_MINUTE = 10;
 /** Nobody did anything wrong: only the NAS could tell. */
 const NO_ALARM = new Set(['nas_asleep', 'nas_never_seen', 'nas_busy', 'nas_bad_answer']);
@@ -465,18 +465,18 @@ const SALT_BYTES = 16;
 const CONCURRENT = 1;
 const MAX_STRANGERS_WAITING = 32;
 
-/** `busy` is only said to strangers. */
+/** `busy` only ever reaches strangers. */
 type Match = 'match' | 'mismatch' | 'none_kept' | 'busy';
 
 /**
- * Who waits for a derivation. Whoever signed in from there before comes first and is never turned
- * away: they are few, by the tries an address has.
+ * The queue for password derivations. Addresses that signed in before come first and are never
+ * turned away: the limit on tries keeps them few.
  */
 type Turn = 'known' | 'stranger';
 
 /**
- * Recognises a password that the NAS accepted earlier. Every check costs the same, whether a
- * verifier is kept or not, so that time tells nobody which users exist.
+ * Recognises a password that the NAS accepted earlier. Every check costs the same, with or without
+ * a stored verifier, so that timing does not reveal which users exist.
  */
 export class PasswordVerifiers {
   readonly #rows: VerifierRows;
@@ -563,7 +563,7 @@ const KEEP_TOKENS = refused('gateway_timeout');
 
 const SIGNED_OUT = refused('bad_token', { detail: 'You were signed out. Sign in again.' });
 
-/** `POST /api/auth/refresh`, where any honest failure but 504 signs the apps out for good. */
+/** `POST /api/auth/refresh`: any honest failure but 504 signs the apps out for good. */
 export class Refresh {
   readonly #deps: RefreshDeps;
   readonly #flight = new SingleFlight<SignInOutcome>();
@@ -585,7 +585,7 @@ export class Refresh {
     if (!mayAsk(presence.state)) return this.#asleep(hash);
     // Signed out here, also where the NAS was asleep then and would still take it.
     if (book.refreshTokens.isEnded(hash)) return SIGNED_OUT;
-    // A token nobody here has seen good may be made up, and the NAS counts it as everybody's.
+    // A token never seen here to be good may be made up, and the NAS counts it against everybody.
     const claimant = book.refreshTokens.find(hash) === null ? 'stranger' : 'known';
     if (shares.refreshes.take(address, claimant).kind === 'wait') return KEEP_TOKENS;
     const answer = await nas.refresh(refreshToken);
@@ -597,15 +597,15 @@ export class Refresh {
     return (await this.#refused(failure, hash)) ?? { kind: 'passed', status, body, user: null };
   }
 
-  /** A desktop's own, where it may go on; null for what is refused as the NAS says. */
+  /** The answer for a paired desktop that may continue; null to pass on the NAS's refusal. */
   async #forDesktop(hash: Buffer): Promise<SignInOutcome | null> {
     const { desktops, piSignIn, presence } = this.#deps;
-    // Asleep it is let in as anybody is, though soft sleep answers.
+    // While the NAS sleeps it is let in like anybody, though soft sleep answers.
     if (!presence.state.awake && desktops.goesOn(hash)) return this.#asleep(hash);
-    const standing = await desktops.standing(hash);
-    switch (standing.kind) {
+    const state = await desktops.state(hash);
+    switch (state.kind) {
       case 'stands':
-        return piSignIn.issue(standing.user, 'all', hash);
+        return piSignIn.issue(state.user, 'all', hash);
       case 'unsure':
         return KEEP_TOKENS;
       case 'over':
@@ -613,7 +613,7 @@ export class Refresh {
     }
   }
 
-  /** @returns what a desktop that may go on gets instead; null: the refusal is passed */
+  /** @returns new tokens for a desktop that may continue; null to pass on the refusal */
   async #refused(failure: NasFailure, hash: Buffer): Promise<SignInOutcome | null> {
     const { book } = this.#deps;
     const forDesktop = saysRevoked(failure) ? await this.#forDesktop(hash) : null;
@@ -647,7 +647,7 @@ export class Refresh {
   }
 }
 
-/** Gone goes on as asleep; merely slow is a NAS whose answer may still matter. */
+/** An unreachable NAS counts as asleep; an answer that is merely late may still matter. */
 function isGone(failure: NasFailure | null): boolean {
   if (failure?.kind !== 'unreachable') return false;
   return !('code' in failure.cause) || failure.cause.code !== 'timeout';

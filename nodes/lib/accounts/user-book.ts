@@ -21,7 +21,7 @@ import {
   RefreshRows,
   type UserRow,
   UserRows,
-  VerdictRows,
+  IntrospectionRows,
   VerifierRows,
 } from './user-rows.ts';
 
@@ -36,7 +36,7 @@ interface Identity extends User {
 type Learnt =
   | { readonly kind: 'user'; readonly user: User; readonly token: string }
   | { readonly kind: 'inactive' }
-  /** It was got by a refresh token that was ended here, by a logout or with the person before. */
+  /** Its refresh token had ended here, by a logout or with its previous owner. */
   | { readonly kind: 'ended' }
   /** The answer lets nobody in, or contradicts itself. */
   | { readonly kind: 'nobody' };
@@ -47,7 +47,7 @@ interface Lineage {
   readonly refreshTokens: readonly string[];
 }
 
-/** An API key tells no end; as a live token it counts until it is confirmed again or not. */
+/** An API key has no expiry; as a live token it counts until the NAS is asked again. */
 const LIVE_KEY_MS = 900_000;
 const KEY_KEPT_MS = 90 * 86_400_000;
 const PRUNE_EVERY_MS = 3_600_000;
@@ -57,12 +57,12 @@ const REFUSED_KEPT = 10_000;
 const TOLD_KEPT = 1_000;
 
 /**
- * What the NAS said of users and their tokens, written down: each answer in one transaction, so
- * that a power cut leaves no token without its user. Everything that ends somebody is here too.
+ * What the NAS said of users and their tokens, each answer stored in one transaction, so that a
+ * power cut leaves no token without its user. Everything that ends a session is here too.
  */
 export class UserBook {
   readonly users: UserRows;
-  readonly verdicts: VerdictRows;
+  readonly introspections: IntrospectionRows;
   readonly refreshTokens: RefreshRows;
   readonly verifiers: VerifierRows;
   readonly places: PlaceRows;
@@ -73,7 +73,7 @@ export class UserBook {
   readonly #store: Store;
   readonly #time: TrustedClock;
   readonly #graceMs: number;
-  /** Refused tokens nobody ever saw good: bounded and in memory, as anybody can send them. */
+  /** Refused tokens that were never seen good: bounded and in memory, as anybody can send them. */
   readonly #refused = new LruMap<string, true>(REFUSED_KEPT);
   /** When the NAS last told the user object, ms of the trusted time, by user; of this run. */
   readonly #toldAtMs = new LruMap<number, number>(TOLD_KEPT);
@@ -92,7 +92,7 @@ export class UserBook {
     this.#graceMs = parts.graceMs;
     this.#onReplaced = parts.onReplaced;
     this.users = new UserRows(parts.store);
-    this.verdicts = new VerdictRows(parts.store);
+    this.introspections = new IntrospectionRows(parts.store);
     this.refreshTokens = new RefreshRows(parts.store);
     this.verifiers = new VerifierRows(parts.store);
     this.places = new PlaceRows(parts.store);
@@ -102,7 +102,7 @@ export class UserBook {
     this.desktops = new DesktopRows(parts.store);
   }
 
-  /** Whether the NAS answered for this user lately enough to let them in without it. */
+  /** Whether the NAS answered for this user recently enough to let them in without it. */
   withinGrace(row: UserRow): boolean {
     return this.#time.nowMs() < row.answeredAtMs + this.#graceMs;
   }
@@ -113,7 +113,7 @@ export class UserBook {
     return createdAtS === null ? null : isoSeconds(createdAtS * 1_000);
   }
 
-  /** Everybody whom the NAS let in here and has not switched off, by name. */
+  /** Active users that the NAS let in here, by name. */
   everybody(): readonly User[] {
     const users = this.users.answeredSince(0).map((id) => this.userOf(id));
     const known = users.filter((user) => user !== null);
@@ -132,16 +132,16 @@ export class UserBook {
   }
 
   /**
-   * What a page's session of that user stands on: remember it at the sign-in and compare it later.
-   * Another number, or null, means that the session is over (logout, switched off, refused, grace).
+   * The epoch a page's session of that user depends on: store it at the sign-in, compare it later.
+   * A different number, or null, ends the session (logout, disabled, refused, grace).
    */
-  standingOf(userId: number): number | null {
+  signInEpochOf(userId: number): number | null {
     const row = this.users.find(userId);
     if (row === null || !row.isActive || !this.withinGrace(row)) return null;
     return row.endedAtMs ?? 0;
   }
 
-  /** The trusted time went back: what memory measured on it is learnt anew. */
+  /** The trusted time went back: times measured on it are forgotten. */
   clockPutRight(): void {
     this.live.clear();
     this.#toldAtMs.clear();
@@ -155,7 +155,7 @@ export class UserBook {
   /** Whether the NAS refused that token, or its user signed out with it. */
   isOver(token: string): boolean {
     const hash = hashToken(token);
-    return this.isRefused(hash) || (this.verdicts.find(hash)?.endedAtMs ?? null) !== null;
+    return this.isRefused(hash) || (this.introspections.find(hash)?.endedAtMs ?? null) !== null;
   }
 
   /** The NAS said that `token` is good and whose it is. */
@@ -167,8 +167,8 @@ export class UserBook {
     this.#store.transaction(() => {
       this.#upsert(of, nowMs);
       const device = lineage?.device ?? null;
-      const verdict = { userId: of.id, kind, expiresAtMs, confirmedAtMs: nowMs, device } as const;
-      if (form.kind !== 'none') this.verdicts.confirm(hashToken(token), verdict);
+      const confirmed = { userId: of.id, kind, expiresAtMs, confirmedAtMs: nowMs, device } as const;
+      if (form.kind !== 'none') this.introspections.confirm(hashToken(token), confirmed);
       if (lineage !== null) this.#keepRefresh(lineage, of.id, nowMs);
       this.#prune(nowMs);
     });
@@ -201,9 +201,9 @@ export class UserBook {
       first === undefined
         ? null
         : { device: this.refreshTokens.deviceOf(hashToken(first)), refreshTokens };
-    this.verdicts.signInAgain(hashToken(told.accessToken));
+    this.introspections.signInAgain(hashToken(told.accessToken));
     const user = this.confirm(told.accessToken, of, lineage);
-    // What they have now is newer than the logout, and telling of that would end it too.
+    // Their new sign-in is newer than the logout, and reporting that logout would end it too.
     if (told.refreshToken !== null) this.users.settleLogout(of.id);
     return { kind: 'user', user, token: told.accessToken };
   }
@@ -216,7 +216,7 @@ export class UserBook {
   learnMe(told: NasUser, token: string): User | null {
     const form = readTokenForm(token);
     if (form.kind === 'jwt' && form.claims.userId !== told.id) return null;
-    const wasSeen = this.verdicts.find(hashToken(token)) !== null;
+    const wasSeen = this.introspections.find(hashToken(token)) !== null;
     const isOther = this.#meet(told);
     const hasOtherName = form.kind === 'jwt' && form.claims.username !== told.username;
     const isOlder = (isOther || hasOtherName) && isMintedBefore(form, told);
@@ -233,18 +233,18 @@ export class UserBook {
   }
 
   /**
-   * The NAS answered 401 to `token`: over at once and for good. When it had not run out, the user
-   * was signed out, which ends the pages of the Pi they have open too.
+   * The NAS answered 401 to `token`: ended at once and for good. Before its expiry that means the
+   * user was signed out, which also ends their open pages on the Pi.
    */
   refuse(token: string): void {
     const hash = hashToken(token);
     const nowMs = this.#time.nowMs();
-    const row = this.verdicts.find(hash);
+    const row = this.introspections.find(hash);
     this.live.drop(token);
     if (row === null) this.#refused.set(hash.toString('base64'), true);
     else {
       this.#store.transaction(() => {
-        const ended = this.verdicts.end(hash, nowMs);
+        const ended = this.introspections.end(hash, nowMs);
         const living = row.expiresAtMs !== null && nowMs < row.expiresAtMs;
         if (ended && living) this.users.end(row.userId, nowMs);
       });
@@ -261,9 +261,9 @@ export class UserBook {
   }
 
   /**
-   * Drops what would let this user in without the NAS, and owes it the news. The token they came
-   * with and those their device had before are over for good here, though the NAS takes an access
-   * token until its own end. An API key is no sign-in and outlasts it.
+   * Drops what would let this user in without the NAS, and queues the logout for the NAS. The
+   * current token and the device's earlier ones end here for good, though the NAS takes an access
+   * token until it expires. An API key is no sign-in and outlasts it.
    */
   logOut({ user, nasToken, device }: Caller): void {
     const userId = user.id;
@@ -272,10 +272,10 @@ export class UserBook {
     this.live.dropOfUser(userId);
     this.#store.transaction(() => {
       if (nasToken !== null && form.kind === 'jwt') {
-        this.verdicts.signOut(hashToken(nasToken), userId, form.claims.expiresAtMs, nowMs);
+        this.introspections.signOut(hashToken(nasToken), userId, form.claims.expiresAtMs, nowMs);
       }
-      if (device !== undefined) this.verdicts.signOutDevice(userId, device, nowMs);
-      this.verdicts.dropOfUser(userId);
+      if (device !== undefined) this.introspections.signOutDevice(userId, device, nowMs);
+      this.introspections.dropOfUser(userId);
       this.#endDesktops(userId, 'logout', nowMs);
       this.refreshTokens.endOfUser(userId, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(userId);
@@ -305,7 +305,7 @@ export class UserBook {
     const nowMs = this.#time.nowMs();
     this.live.dropOfUser(userId);
     this.#store.transaction(() => {
-      this.verdicts.signOutDevice(userId, device, nowMs);
+      this.introspections.signOutDevice(userId, device, nowMs);
       for (const hash of this.refreshTokens.endOfDevice(userId, device, nowMs)) {
         this.sessions.dropOfRefresh(hash);
       }
@@ -327,8 +327,8 @@ export class UserBook {
   }
 
   /**
-   * What the NAS says of a user now: where it is something else than when a desktop was paired, their
-   * password may have been changed, and who changed it meant all that came before to end.
+   * What the NAS says of a user now. If it differs from when a desktop was paired, their password
+   * may have changed, and that was meant to end earlier sign-ins.
    */
   lookAtDesktops({ id, raw }: Pick<NasUser, 'id' | 'raw'>): void {
     const state = userStateIn(raw);
@@ -350,9 +350,9 @@ export class UserBook {
   }
 
   /**
-   * The NAS told who has an id. A person is id and `created_at`: another one under a known id is
-   * somebody else, and nothing of the one before is theirs. Another name alone is a rename.
-   * @returns whether it is somebody else than before
+   * The NAS told who has an id. Id and `created_at` identify a person: another `created_at` under a
+   * known id is somebody else, who inherits nothing. Only another name is a rename.
+   * @returns whether it is a different person
    */
   #meet(told: NasUser): boolean {
     const nowMs = this.#time.nowMs();
@@ -362,7 +362,7 @@ export class UserBook {
     if (known === null || createdAtS === null || known === createdAtS) return false;
     this.live.dropOfUser(told.id);
     this.#store.transaction(() => {
-      this.verdicts.endOfUser(told.id, nowMs);
+      this.introspections.endOfUser(told.id, nowMs);
       this.#endDesktops(told.id, 'user_gone', nowMs);
       this.refreshTokens.endOfUser(told.id, nowMs, this.#overBeforeMs());
       this.sessions.dropOfUser(told.id);
@@ -378,12 +378,12 @@ export class UserBook {
   /** Another call may have been refused with it meanwhile, which weighs more. */
   #isGood(token: string): boolean {
     const hash = hashToken(token);
-    return !this.isRefused(hash) && this.verdicts.find(hash)?.endedAtMs === null;
+    return !this.isRefused(hash) && this.introspections.find(hash)?.endedAtMs === null;
   }
 
   #upsert(of: Identity, nowMs: number): void {
     const before = this.users.find(of.id);
-    // A token minted before they were last learnt would bring an old name and role back.
+    // A token minted before the user was last learnt would bring an old name and role back.
     const stale = of.profile === null && before !== null && of.iatS <= before.roleIatS;
     const { username, role } = stale ? before : of;
     this.users.upsert({
@@ -397,17 +397,17 @@ export class UserBook {
     if (isWhole(of.profile)) {
       this.users.keepMe(of.id, of.profile.raw, of.profile.createdAtS);
     }
-    // Names are unique on the NAS: who had this one before was renamed or is gone. Until the NAS
-    // says which, nothing under the old name opens anything; it is asked about their tokens anew.
+    // Names are unique on the NAS: the previous holder was renamed or is gone. Until the NAS says
+    // which, nothing under the old name opens anything; their tokens are checked again.
     for (const id of this.users.namesakes(username, of.id)) {
       this.users.deactivate(id, nowMs);
-      this.verdicts.dropOfUser(id);
+      this.introspections.dropOfUser(id);
       this.sessions.dropOfUser(id);
     }
   }
 
   #endDesktops(userId: number, why: DesktopEnd, nowMs: number): void {
-    for (const row of this.desktops.standing(userId)) this.#endDesktop(row, why, nowMs);
+    for (const row of this.desktops.active(userId)) this.#endDesktop(row, why, nowMs);
   }
 
   #endDesktop({ refreshHash }: DesktopRow, why: DesktopEnd, nowMs: number): void {
@@ -418,7 +418,7 @@ export class UserBook {
 
   #deactivate(userId: number, nowMs: number): void {
     this.users.deactivate(userId, nowMs);
-    this.verdicts.endOfUser(userId, nowMs);
+    this.introspections.endOfUser(userId, nowMs);
     this.#endDesktops(userId, 'user_gone', nowMs);
     this.refreshTokens.dropOfUser(userId);
     this.sessions.dropOfUser(userId);
@@ -434,7 +434,7 @@ export class UserBook {
     }
   }
 
-  /** What ended before is over: nothing while the clock may be ahead. */
+  /** Purges what ended earlier: nothing while the clock may be ahead. */
   #overBeforeMs(): number {
     return this.#time.isProved ? this.#time.nowMs() : 0;
   }
@@ -442,9 +442,9 @@ export class UserBook {
   #prune(nowMs: number): void {
     if (nowMs - this.#prunedAtMs < PRUNE_EVERY_MS) return;
     this.#prunedAtMs = nowMs;
-    this.verdicts.cap();
+    this.introspections.cap();
     if (!this.#time.isProved) return;
-    this.verdicts.prune(nowMs - this.#graceMs, nowMs - Math.max(this.#graceMs, KEY_KEPT_MS));
+    this.introspections.prune(nowMs - this.#graceMs, nowMs - Math.max(this.#graceMs, KEY_KEPT_MS));
   }
 }
 
@@ -454,13 +454,13 @@ function isWhole(profile: NasUser | null): profile is NasUser {
 }
 
 /**
- * Up to which token the role is settled. What the NAS tells of a user is true now, so no claim of a
- * token minted before now changes it, though it be younger than the one that was shown.
+ * Tokens up to this time cannot change the role: the NAS's answer is true now, so no claim minted
+ * before now overrides it, even from a token younger than the one that was shown.
  */
 function roleKnownAtS({ profile, iatS }: Identity, nowMs: number): number {
   if (profile === null) return iatS;
   const nowS = Math.floor(nowMs / 1_000);
-  // Bounded by how long a token lives, as the clock of the Pi may be ahead of the NAS's.
+  // Bounded by a token's lifetime, as the Pi's clock may be ahead of the NAS's.
   return iatS === 0 ? nowS : Math.max(iatS, Math.min(nowS, iatS + TOKEN_LIVES_S));
 }
 
@@ -470,7 +470,7 @@ function isMintedBefore(form: TokenForm, { createdAtS }: NasUser): boolean {
   return form.claims.issuedAtS < createdAtS;
 }
 
-/** Whom a sign-in lets in: by its user object, else by its token. Null where they disagree. */
+/** The user a sign-in is for: by its user object, else by its token. Null where they disagree. */
 function identityIn(told: NasSignIn): Identity | null {
   const form = readTokenForm(told.accessToken);
   const claims = form.kind === 'jwt' ? form.claims : null;
@@ -497,8 +497,8 @@ export interface LiveToken {
 const MAX_USERS = 1_000;
 
 /**
- * Per user the newest token the NAS just said is good: what the queue may deliver with while its
- * user is here, and what the probe may ask with. In memory only.
+ * Per user the newest token the NAS just confirmed: for deliveries and probes while that user is
+ * here. In memory only.
  */
 export class LiveTokens {
   readonly #time: TrustedClock;

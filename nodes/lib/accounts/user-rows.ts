@@ -68,7 +68,7 @@ export class UserRows {
       ON CONFLICT (id) DO UPDATE SET
         username = excluded.username, role = excluded.role, role_iat_s = excluded.role_iat_s,
         is_active = 1, answered_at_ms = max(answered_at_ms, excluded.answered_at_ms)`);
-    // Each end gets a time of its own, so that it can be told from the one before.
+    // Each end gets a distinct time, so that it can be told from the previous one.
     const ended = 'ended_at_ms = max(?, coalesce(ended_at_ms, 0) + 1)';
     this.#deactivate = store.prepare(`UPDATE users SET is_active = 0, ${ended} WHERE id = ?`);
     this.#end = store.prepare(`UPDATE users SET ${ended} WHERE id = ?`);
@@ -111,7 +111,7 @@ export class UserRows {
     return this.#namesakes.all(username, id).map((row) => Number(row['id']));
   }
 
-  /** Ids of active users for whom the NAS answered since then. */
+  /** Ids of active users for whom the NAS has answered since then. */
   answeredSince(sinceMs: number): readonly number[] {
     return this.#answeredSince.all(sinceMs).map((row) => Number(row['id']));
   }
@@ -132,7 +132,7 @@ export class UserRows {
     this.#me.run(JSON.stringify(me), createdAtS, id);
   }
 
-  /** The id is somebody else's from now on: nothing the NAS said of the one before counts. */
+  /** The id now belongs to somebody else: nothing the NAS said of its previous owner counts. */
   replace(
     { id, username, role, createdAtS }: Pick<UserRow, 'id' | 'username' | 'role' | 'createdAtS'>,
     atMs: number,
@@ -140,7 +140,7 @@ export class UserRows {
     this.#replace.run(username, role, createdAtS, atMs, id);
   }
 
-  /** Ids whose former person the other modules have not put away yet. */
+  /** Ids whose previous owner the other modules have not removed yet. */
   replacedOpen(): readonly number[] {
     return this.#replacedOpen.all().map((row) => Number(row['id']));
   }
@@ -235,7 +235,7 @@ export class DeviceRows extends RowsOfUsers {
     return readNumber(this.#owner.get(deviceId)?.['user_id']);
   }
 
-  /** The device named itself, so whose it is already it stays. */
+  /** The device named itself, so a known owner stays. */
   learn(deviceId: string, userId: number, atMs: number): void {
     this.#learn.run(deviceId, userId, atMs);
     this.#cap.run(userId);
@@ -248,11 +248,11 @@ export class DeviceRows extends RowsOfUsers {
   }
 }
 
-/** A person's devices and the addresses they were given, with room for those that changed. */
+/** A person's devices and the addresses they were given, with space for those that changed. */
 const MOST_PLACES = 50;
 /** An address is given to others in the end. */
 const FORGOTTEN_AFTER_MS = 90 * 86_400_000;
-/** Written down anew at most this often: it costs a commit. */
+/** Rewritten at most this often: each write costs a commit. */
 const AGAIN_AFTER_MS = 86_400_000;
 
 /** All SQL of `sign_in_places`: from where somebody has signed in before. */
@@ -273,7 +273,7 @@ export class PlaceRows extends RowsOfUsers {
         ORDER BY seen_at_ms DESC LIMIT -1 OFFSET ${MOST_PLACES})`);
   }
 
-  /** Whether that user signed in from that address lately. */
+  /** Whether that user signed in from that address recently. */
   isKnown(userId: number, address: string, nowMs: number): boolean {
     const seenAtMs = this.#seenAtMs(hashOf(userId, address));
     return seenAtMs !== null && nowMs - seenAtMs < FORGOTTEN_AFTER_MS;
@@ -385,7 +385,7 @@ interface TokenDevice {
   readonly expiresAtMs: number | null;
 }
 
-/** A user's devices, with room for those that were replaced. */
+/** A user's devices, with space for those that were replaced. */
 const MOST_REFRESH_TOKENS = 50;
 
 /** More than a household ever ends in the time such a token lives. */
@@ -560,7 +560,7 @@ export class VerifierRows {
 }
 
 /** What the NAS said of one token. */
-export interface VerdictRow {
+export interface IntrospectionRow {
   readonly userId: number;
   readonly kind: 'jwt' | 'api_key';
   /** Null for an API key, whose end only the NAS knows. */
@@ -587,8 +587,8 @@ const SIGN_OUT_DEVICE = `
   WHERE user_id = ? AND device = ? AND kind = 'jwt' AND ended_at_ms IS NULL`;
 
 /** All SQL of `token_verdicts`. */
-export class VerdictRows {
-  readonly #found: Remembered<string, VerdictRow | null>;
+export class IntrospectionRows {
+  readonly #found: Remembered<string, IntrospectionRow | null>;
   readonly #find: Statement;
   readonly #confirm: Statement;
   readonly #end: Statement;
@@ -636,11 +636,11 @@ export class VerdictRows {
         ORDER BY confirmed_at_ms DESC LIMIT -1 OFFSET ${MAX_ROWS})`);
   }
 
-  find(hash: Buffer): VerdictRow | null {
+  find(hash: Buffer): IntrospectionRow | null {
     return this.#found.get(hash.toString('latin1'), () => this.#read(hash));
   }
 
-  #read(hash: Buffer): VerdictRow | null {
+  #read(hash: Buffer): IntrospectionRow | null {
     const row = this.#find.get(hash);
     if (row === undefined) return null;
     const { expires_at_ms: expiresAtMs, ended_at_ms: endedAtMs, device } = row;
@@ -654,13 +654,13 @@ export class VerdictRows {
     };
   }
 
-  /** Does nothing to a verdict that has ended. */
-  confirm(hash: Buffer, verdict: Omit<VerdictRow, 'endedAtMs'>): void {
-    const { userId, kind, expiresAtMs, confirmedAtMs, device } = verdict;
+  /** Does nothing to a result that has ended. */
+  confirm(hash: Buffer, row: Omit<IntrospectionRow, 'endedAtMs'>): void {
+    const { userId, kind, expiresAtMs, confirmedAtMs, device } = row;
     this.#confirm.run(hash, userId, kind, expiresAtMs, confirmedAtMs, device);
   }
 
-  /** @returns whether there was a living verdict */
+  /** @returns whether there was a result that had not ended */
   end(hash: Buffer, atMs: number): boolean {
     return Number(this.#end.run(atMs, hash).changes) > 0;
   }

@@ -17,7 +17,7 @@ const ENTRY_KINDS = [
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
-/** Of these everybody may know that they happened, and whoever caused them that it was them. */
+/** Everybody may know that these happened; who caused them is visible to that user alone. */
 export const SHARED_KINDS: readonly EntryKind[] = ['nas_awake', 'wake_failed'];
 
 /** Who woke the NAS. `elsewhere`: itself, or somebody past the Pi. Null: the Pi was not there. */
@@ -55,7 +55,7 @@ export interface Entry {
   /** Epoch ms of the trusted time. */
   readonly atMs: number;
   endedAtMs: number | null;
-  /** Whose it is, or who caused it; null for the house's. */
+  /** Its owner or cause; null for events of the installation. */
   userId: number | null;
   username: string | null;
   facts: Facts;
@@ -72,14 +72,14 @@ export function entryOf(
   return { id: null, kind, atMs, endedAtMs: null, ...whose, facts };
 }
 
-/** Of one person, and of the house: a flood of one kind leaves the rest standing. */
+/** Caps per person and for the installation: a flood of one kind leaves the rest in place. */
 const MOST_OF_A_USER = 2_000;
-const MOST_OF_THE_HOUSE = 8_000;
+const MOST_OF_BALUPI = 8_000;
 
 const SHARED = SHARED_KINDS.map((kind) => `'${kind}'`).join(', ');
 
 /** What somebody wants to read of the log. */
-interface ListWish {
+interface ListQuery {
   /** Null reads everybody's. */
   readonly userId: number | null;
   /** Null for every kind. */
@@ -132,7 +132,7 @@ export class ActivityRows {
     this.#capHouse = store.prepare(`
       DELETE FROM activity WHERE (user_id IS NULL OR kind IN (${SHARED})) AND id <= (
         SELECT id FROM activity WHERE user_id IS NULL OR kind IN (${SHARED})
-        ORDER BY id DESC LIMIT 1 OFFSET ${MOST_OF_THE_HOUSE})`);
+        ORDER BY id DESC LIMIT 1 OFFSET ${MOST_OF_BALUPI})`);
     this.#dropOfUser = store.prepare(
       `DELETE FROM activity WHERE user_id = ? AND kind NOT IN (${SHARED})`,
     );
@@ -161,9 +161,9 @@ export class ActivityRows {
   }
 
   /** Newest first. */
-  list({ userId, kind, sinceMs, beforeId, limit }: ListWish): Entry[] {
-    const wish = { user: userId, kind, since: sinceMs, before: beforeId, limit };
-    return this.#list.all(wish).map(entryIn);
+  list({ userId, kind, sinceMs, beforeId, limit }: ListQuery): Entry[] {
+    const query = { user: userId, kind, since: sinceMs, before: beforeId, limit };
+    return this.#list.all(query).map(entryIn);
   }
 
   /** @param beforeMs null deletes nothing for its age */

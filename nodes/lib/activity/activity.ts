@@ -36,10 +36,10 @@ interface ActivityDeps {
 }
 
 /** Who reads the log, and what of it. */
-export interface ActivityWish {
+export interface ActivityQuery {
   readonly reader: { readonly userId: number; readonly isAdmin: boolean };
   readonly kind: EntryKind | null;
-  /** The last so many days, {@link KEPT_DAYS} at most. */
+  /** The last n days, {@link KEPT_DAYS} at most. */
   readonly days: number;
   /** Older than this entry; null for the newest. */
   readonly beforeId: number | null;
@@ -48,7 +48,7 @@ export interface ActivityWish {
 
 interface ActivityPage {
   readonly entries: readonly Entry[];
-  /** For {@link ActivityWish.beforeId}; null where there are no more. */
+  /** For {@link ActivityQuery.beforeId}; null where there are no more. */
   readonly nextBeforeId: number | null;
 }
 
@@ -58,14 +58,14 @@ const LOOK_EVERY_MS = 60_000;
 const PRUNE_EVERY_MS = 3_600_000;
 /** A restart, or an update; after longer nobody knows what the NAS did meanwhile. */
 const SHORT_ABSENCE_MS = 15 * 60_000;
-/** So many wait for a commit of somebody else. */
+/** At most this many wait for somebody else's commit. */
 const MOST_UNWRITTEN = 200;
 
 /**
- * What happened in the house, for its people to read: when the NAS was awake and why, what came to
- * it, which plugs were gone, who signed in from where. The newest time that the Pi knows is written
- * each minute in which anything asked for it, and what is noted here goes into that commit, so that
- * the log costs the card no sync of its own; a power cut loses that minute.
+ * The installation's activity log for its users: when the NAS was awake and why, what was uploaded,
+ * which plugs were gone, who signed in from where. The trusted time is stored once in each minute
+ * that asked for it, and new entries join that commit, so the log adds no sync of its own to the
+ * card; a power cut loses that minute.
  */
 export class Activity {
   readonly #deps: ActivityDeps;
@@ -135,7 +135,7 @@ export class Activity {
     this.#note(kind, { address, ...device }, user);
   }
 
-  /** The NAS gave that id to another person, to whom nothing of this is shown. */
+  /** That NAS id now belongs to another person, who sees nothing of this. */
   dropUser(userId: number): void {
     const isPrivate = ({ kind }: Entry): boolean => !SHARED_KINDS.includes(kind);
     this.#unwritten.removeWhere((entry) => entry.userId === userId && isPrivate(entry));
@@ -146,7 +146,7 @@ export class Activity {
   }
 
   /** What its reader may know, newest first. */
-  list({ reader, kind, days, beforeId, limit }: ActivityWish): ActivityPage {
+  list({ reader, kind, days, beforeId, limit }: ActivityQuery): ActivityPage {
     this.#writeAlone();
     const nowMs = this.#deps.time.nowMs();
     const found = this.#rows.list({
@@ -180,7 +180,7 @@ export class Activity {
     };
   }
 
-  #shown(entry: Entry, reader: ActivityWish['reader'], nowMs: number): Entry {
+  #shown(entry: Entry, reader: ActivityQuery['reader'], nowMs: number): Entry {
     const isKnown = reader.isAdmin || entry.userId === reader.userId;
     const shown = isKnown ? entry : { ...entry, userId: null, username: null };
     if (entry.kind !== 'nas_awake' || entry.endedAtMs !== null) return shown;
@@ -225,7 +225,7 @@ export class Activity {
     });
   }
 
-  /** For what nobody tells: the first word on the NAS after a start, a plug that was back by then. */
+  /** For changes nobody reports: the first state after a start, a plug back by then. */
   #look(): void {
     const { time, isPlugOnline } = this.#deps;
     this.#nasTimes.look(time);
@@ -233,7 +233,7 @@ export class Activity {
   }
 }
 
-/** A call that found the NAS gone is no sleep when the next one finds it again. */
+/** A call that found the NAS gone is not a sleep if the next one reaches it. */
 const BLINK_MS = 60_000;
 
 /** How the NAS is now. */
@@ -382,7 +382,7 @@ class UploadRuns {
   }
 }
 
-/** Entries that wait for the next commit, as each of their own would cost the card a sync. */
+/** Entries waiting for the next commit, as each commit of their own would cost the card a sync. */
 class Unwritten {
   readonly #rows: ActivityRows;
   readonly #entries = new Set<Entry>();

@@ -61,9 +61,9 @@ export function endpointById<const Id extends EndpointId>(id: Id): EndpointOf<Id
 export type AnswerOf<Id extends EndpointId> = JsonOf<EndpointOf<Id>['responses']>;
 
 /**
- * Answers with what an endpoint describes: a field that its description does not name does not
- * compile, and fails whatever test gets it.
- * @param statusCode the first that is described, unless another of them is meant
+ * Answers with what an endpoint describes: a field its description does not name fails to compile,
+ * and fails any test that receives it.
+ * @param statusCode default: the first one described
  */
 export function answerTo<const Id extends EndpointId, V extends AnswerOf<Id>>(
   id: Id,

@@ -13,8 +13,8 @@ import {
 } from './endpoint.ts';
 
 /**
- * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document), told
- * from the Pi's own meters. `device_id` is the plug's `device_number`.
+ * What BaluHost's apps ask for power and energy, in BaluHost's shapes (its OpenAPI document),
+ * answered from the Pi's own meters. `device_id` is the plug's `device_number`.
  */
 const TAGS = ['apps'];
 

@@ -78,7 +78,7 @@ export const TwoFactorAnswer = Type.Object(
 );
 export type TwoFactorAnswer = Static<typeof TwoFactorAnswer>;
 
-/** Which of the two it is, `requires_2fa` tells. */
+/** `requires_2fa` tells which of the two it is. */
 const LoginAnswer = Type.Union([TokenAnswer, TwoFactorAnswer], {
   title: 'LoginAnswer',
   description: 'A token, or with `requires_2fa` the wish for a code.',
@@ -219,7 +219,7 @@ const PollAnswer = Type.Object(
   { title: 'PollAnswer' },
 );
 
-/** What the app sends; the NAS reads it, and says what is wrong with it. */
+/** What the app sends; the NAS reads it and reports what is wrong with it. */
 const MORE = { additionalProperties: true };
 
 const MobileRegisterBody = Type.Object(
@@ -420,7 +420,7 @@ const SIGNED = {
   refusals: ['bad_signature', 'handshake_off', 'clock_unsynced', 'too_many_tries'],
 } as const;
 
-/** The begin of what the NAS tells of itself as it goes. */
+/** The start of what the NAS reports about itself as it shuts down. */
 const SNAPSHOT = {
   version: 1,
   generated_at: '2026-02-22T14:29:58Z',

@@ -34,7 +34,7 @@ export const DOCS_PAGE = `<!doctype html>
 </html>
 `;
 
-/** Without a validator address, Swagger UI asks nobody on the internet about the document. */
+/** Without a validator address, Swagger UI sends the document to no service on the internet. */
 const DOCS_INIT = `window.SwaggerUIBundle({
   url: '/api/openapi.json',
   dom_id: '#api',

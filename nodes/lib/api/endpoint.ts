@@ -25,7 +25,7 @@ type Content = Readonly<Record<string, TSchema>>;
 export interface ResponseShape<C extends Content = Content> {
   readonly description: string;
   readonly content: C;
-  /** Beside those that every answer carries. */
+  /** Next to those that every answer carries. */
   readonly headers?: readonly HeaderName[];
 }
 
@@ -34,7 +34,7 @@ type JsonIn<C> = C extends { readonly 'application/json': infer S extends TSchem
   ? Static<S>
   : never;
 
-/** As who only reads it takes it: a list may be anybody's. */
+/** Read-only view: arrays may be readonly. */
 type Frozen<T> = T extends readonly (infer E)[]
   ? readonly Frozen<E>[]
   : T extends object
@@ -53,8 +53,8 @@ type FieldIn<S, Name extends PropertyKey> = S extends { readonly [N in Name]?: i
 type EntryIn<S> = S extends readonly (infer E)[] ? E : never;
 
 /**
- * A value with `never` in the place of each field that its shape does not name, at every depth. The
- * compiler asks for named fields alone where a literal stands at once; this holds for the rest.
+ * A value with `never` in place of each field its shape does not name, at every depth. The compiler
+ * rejects extra fields only in literals; this rejects them everywhere.
  */
 export type Only<V, S> = unknown extends S
   ? V
@@ -64,7 +64,7 @@ export type Only<V, S> = unknown extends S
       ? { readonly [N in keyof V]: N extends NameIn<S> ? Only<V[N], FieldIn<S, N>> : never }
       : V;
 
-/** One call of an endpoint, as it may go in the practice house. Published with its description. */
+/** An example call, usable with the practice world. Published with its description. */
 export interface Example<Body = unknown, Json = unknown> {
   /** The JSON of the request, or the fields of its form. */
   readonly body?: Body;
@@ -89,8 +89,8 @@ export interface Endpoint<
   /** In OpenAPI's style: `/api/tapo/devices/{id}/toggle`. */
   readonly path: string;
   /**
-   * The same address in the document, where another method of it has another name for its parameter:
-   * to a reader of OpenAPI two spellings would be two addresses that nobody can tell apart.
+   * The published address, where another method's parameter has another name: to OpenAPI two
+   * spellings would be two indistinguishable addresses.
    */
   readonly publishedPath?: string;
   /** `raw`: the last parameter takes everything to the end, slashes too, as it was sent. */
@@ -98,11 +98,11 @@ export interface Endpoint<
   readonly summary: string;
   readonly tags: readonly string[];
   readonly access: Access;
-  /** Also open to a known admin after the offline grace, who else may do nothing (contract 2). */
+  /** Also open to a known admin after the offline grace, who may do nothing else (contract 2). */
   readonly wakeScope: boolean;
   /**
-   * `stream`: an upload, admitted by its headers. `relay`: JSON that goes on as it comes.
-   * `bytes`: JSON whose very bytes count, as they are signed or the NAS's to read; handed on unread.
+   * `stream`: an upload, admitted by its headers. `relay`: JSON passed on as it arrives. `bytes`:
+   * JSON handed on unread, because its exact bytes are signed or the NAS's to read.
    */
   readonly body: 'none' | 'json' | 'stream' | 'relay' | 'bytes';
   /** Most the body may hold. Null: the module that takes the stream has a limit of its own. */
@@ -115,25 +115,25 @@ export interface Endpoint<
   /** What a `stream` is made of. */
   readonly streamType: 'multipart/form-data' | 'application/octet-stream';
   /**
-   * For `stream` it only publishes the fields of the form, or the bytes. JSON is shut: a field that
-   * it does not name is a fault with its place, as one misspelt could mean the widest there is.
+   * For `stream` this only publishes the form's fields or the bytes. JSON is closed: an unknown
+   * field is a fault with its place, since a misspelt filter could mean the widest one.
    */
   readonly bodySchema: B;
   /**
-   * A route that BaluHost has too: the apps send it fields that nothing here reads, today's and
-   * tomorrow's, and these are let go. Other methods of that address are the NAS's.
+   * A route that BaluHost has too: the apps send fields that nothing here reads, now and in future,
+   * and these are ignored. Other methods of that address are the NAS's.
    */
   readonly isBaluHosts: boolean;
   readonly responses: R;
   /** Whether the NAS's own refusals below 500 go on to the caller. */
   readonly passesRefusals: boolean;
-  /** Refusals of its own, beside those that its access, query and body bring. */
+  /** Refusals of its own, besides those of its access, query and body. */
   readonly refusals: readonly RefusalCode[];
   /** `host`: it is answered in front of the flows, as the page /docs is. */
   readonly answeredBy: 'flow' | 'host';
   /** Whether the page Files may ask for it, with the cookie's user as the caller. */
   readonly isForFilesPage: boolean;
-  /** It is somebody's own, so a flow that does it names a user (contract 7). */
+  /** It belongs to a user, so a flow that runs it names one (contract 7). */
   readonly isUsers: boolean;
   readonly example: Example;
 }
@@ -152,7 +152,7 @@ type Given<Id extends string, Q extends TObject, B extends TSchema, R extends Re
     readonly example: Example<Static<B>, JsonOf<R>>;
   };
 
-/** All of these groups is somebody's own. */
+/** Everything in these groups belongs to a user. */
 const GROUPS_OF_USERS: ReadonlySet<string> = new Set(['files', 'notices', 'uploads']);
 
 /** Fills in what most endpoints share. */
@@ -238,8 +238,8 @@ export function wordsOf(schema: TSchema): readonly unknown[] | undefined {
 }
 
 /**
- * The same schema, shut: what it does not name is a fault, at every depth. A schema
- * that says itself what else it takes is left as it is.
+ * The same schema, closed: a field it does not name is a fault, at every depth. A schema that says
+ * what else it takes is left alone.
  */
 export function closed<T extends TSchema>(schema: T): T {
   const { properties, items, anyOf, additionalProperties = false } = partsOf(schema);
@@ -343,7 +343,7 @@ export function headerComponents(): Json {
   return HEADERS;
 }
 
-/** Pieces that many descriptions are made of. All names on the wire are snake_case (contract 1). */
+/** Building blocks of many descriptions. All names on the wire are snake_case (contract 1). */
 
 type Literals<T extends readonly string[]> = T extends readonly [
   infer Head extends string,
@@ -477,8 +477,8 @@ function isOneLine(text: string): boolean {
 }
 
 /**
- * The formats of our schemas. TypeBox refuses any format it was not told of, and keeps them in one
- * registry for the process, so they are told once, here.
+ * The formats of our schemas. TypeBox refuses unknown formats and keeps them in one registry for
+ * the process, so they are registered once, here.
  */
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   'date-time': (text) => isInstant(text) && text.endsWith('Z'),

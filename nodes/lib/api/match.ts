@@ -16,7 +16,7 @@ export type Match =
   | { readonly kind: 'options'; readonly allow: string }
   /** 403, in whatever case it is written. */
   | { readonly kind: 'never_passed' }
-  /** 404 at once: no address has such characters, or it is one of ours in another case. */
+  /** 404 at once: no address has such characters, or it is one of ours in different case. */
   | { readonly kind: 'no_address' }
   /** 400: an address of the NAS that ends in a path which no file can have. */
   | { readonly kind: 'bad_path' }
@@ -26,8 +26,8 @@ export type Match =
   | { readonly kind: 'unknown' };
 
 /**
- * What of the NAS is never passed on (contract 6): it checks no owner there, or makes accounts and
- * sign-ins that nobody at home should be able to ask for through the Pi.
+ * NAS routes that are never passed on (contract 6): they check no owner there, or create accounts
+ * and sign-ins that nobody should be able to request through the Pi.
  */
 const NEVER_PASSED: readonly (readonly string[])[] = [
   'api/sync/upload',
@@ -48,9 +48,9 @@ interface Described {
 }
 
 /**
- * The one place that decides what a request is for. What it did not find under exactly these words
- * reaches no operation of ours: what is ours in another case is no address at all, because the
- * router behind would take it for ours.
+ * The one place that decides what a request is for. What is not found under exactly these words
+ * reaches none of our operations: an address of ours in different case is rejected, because the
+ * router behind would accept it.
  */
 export class Matcher {
   readonly #ours = new RouteTable<Described>();
@@ -84,7 +84,7 @@ export class Matcher {
     return passed.kind === 'none' ? { kind: 'unknown' } : ofNas(asked, passed.address);
   }
 
-  /** A word of ours in another case is no parameter: the router behind would take it for the word. */
+  /** A word of ours in different case is no parameter: the router would take it for ours. */
   #ourMatch(
     asked: string,
     ours: Extract<RouteFound<Described>, { kind: 'found' }>,
@@ -120,13 +120,13 @@ function notTaken(asked: string, methods: ReadonlySet<string>): Match {
   return { kind: asked === 'OPTIONS' ? 'options' : 'method_not_allowed', allow: allow(methods) };
 }
 
-/** In any case, and escaped twice, as a proxy on the way might undo one. */
+/** In any case, and double-escaped, as a proxy on the way might decode once. */
 export function isNeverPassed({ segments }: Pick<Target, 'segments'>): boolean {
   const words = readAgain(segments);
   return NEVER_PASSED.some((names) => names.every((name, index) => words[index] === name));
 }
 
-/** What is read where the escapes are undone once more, slashes and dot segments among them. */
+/** The path as read after decoding once more, slashes and dot segments included. */
 function readAgain(segments: readonly Segment[]): readonly string[] {
   const words: string[] = [];
   for (const { text } of segments) {
@@ -284,7 +284,7 @@ class Walk<T> {
   }
 }
 
-/** An address of the NAS as it is passed on: exactly what was matched, encoded anew. */
+/** An address of the NAS as passed on: exactly what was matched, encoded again. */
 export interface PassedAddress {
   /** Decoded, without the `api` before them; the segments of a file's own path too. */
   readonly segments: readonly string[];

@@ -15,10 +15,9 @@ const NEVER_IN_AN_ADDRESS = /[/\\#\0]|^\.{1,2}$/;
 const NEEDLESS_ESCAPE = /%(?:24|26|2B|2C|3A|3B|3D|40)/g;
 
 /**
- * A request target in the one form that is matched (contract 1): `//api/x` and `/api//api/x` are
- * `/api/x`, doubled slashes and a slash at the end are gone, escapes are undone. Whatever runs
- * afterwards gets {@link path}, made from exactly what was matched, so that no router behind reads
- * the same address in another way.
+ * A request target in the one form that is matched (contract 1): doubled and trailing slashes are
+ * gone, escapes are decoded. Everything afterwards gets {@link path}, built from exactly what was
+ * matched, so that no later router reads the address differently.
  */
 export class Target {
   readonly segments: readonly Segment[];
@@ -46,7 +45,7 @@ export class Target {
     return this.#rawPath.endsWith('/');
   }
 
-  /** The path as it is handed on: what was matched, encoded anew. */
+  /** The path as passed on: what was matched, encoded again. */
   get path(): string {
     return `/${this.segments.map(({ text }) => encodeSegment(text)).join('/')}`;
   }
@@ -91,7 +90,7 @@ function segmentOf(raw: string, from: number): Segment {
   return { text, isPlain, from };
 }
 
-/** Bytes that are no UTF-8, such as an overlong slash, are what some reader takes for another. */
+/** Bytes that are not UTF-8, such as an overlong slash, are what some reader takes for another. */
 function isDecoded(raw: string): boolean {
   if (!raw.includes('%')) return true;
   try {
@@ -106,9 +105,8 @@ function isDecoded(raw: string): boolean {
 const ESCAPES = /(?:%[0-9A-Fa-f]{2})+/g;
 
 /**
- * Undoes percent escapes where they make sense and leaves the rest as it was sent, because BaluApp
- * does not escape `%` itself and `100%.txt` must arrive as such (contract 3). `+` stays. Never
- * throws.
+ * Decodes percent escapes where they are valid and leaves the rest as sent, because BaluApp does
+ * not escape `%` itself and `100%.txt` must arrive as such (contract 3). `+` stays. Never throws.
  */
 export function decodeLenient(text: string): string {
   if (!text.includes('%')) return text;

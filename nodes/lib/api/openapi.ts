@@ -140,7 +140,7 @@ function parametersOf(fields: TObject, place: string, book: SchemaBook): Json[] 
   }));
 }
 
-/** Its words stand beside the schema, where readers look for them. */
+/** Its words stand next to the schema, where readers look for them. */
 function parameterSchema({ description, ...schema }: Json): Json {
   return { ...(description === undefined ? {} : { description }), schema };
 }
@@ -194,8 +194,8 @@ const HEADERS: Readonly<Record<number, readonly HeaderName[]>> = {
 };
 
 /**
- * The refusals of all endpoints, as components that the operations refer to: many say no in the
- * same way, and written out for each they would be more than half the document.
+ * The refusals of all endpoints, as components that the operations refer to: many refuse the same
+ * way, and repeated for each they would be more than half the document.
  */
 class RefusalAnswers {
   readonly #book: SchemaBook;
@@ -305,7 +305,7 @@ export function ownRefusalOf(status: number): TSchema {
   return status === 422 ? ValidationErrorAnswer : ErrorAnswer;
 }
 
-/** Whether the NAS's own refusal may stand in the place of ours; its codes nobody here knows. */
+/** Whether the NAS's own refusal may replace ours; its codes are unknown here. */
 export function mayBeTheirs({ passesRefusals }: Endpoint, status: number): boolean {
   return passesRefusals && status < 500;
 }

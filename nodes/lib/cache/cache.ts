@@ -14,7 +14,7 @@ import { CachePolicy } from './policy/policy.ts';
 import { Background } from './prefetch/background.ts';
 import { ScrubRows } from './scrub/scrub-rows.ts';
 import { Scrub, type ScrubReport } from './scrub/scrub.ts';
-import { type BufferPool, servingPool } from './serve/extent.ts';
+import { type BufferPool, servingPool } from './serve/byte-source.ts';
 import { KeptEntries, SegmentTouches } from './serve/kept.ts';
 import {
   type FileHead,
@@ -29,7 +29,7 @@ import {
   type DeliveredFile,
   type QueuedFile,
   type ServeOutcome,
-  Standing,
+  FreshnessCheck,
 } from './verify/freshness.ts';
 
 export type { KeptEntry } from './entries/entry-rows.ts';
@@ -41,13 +41,13 @@ export type { Pin, Pins } from './pins/pins.ts';
 export { wireDays, wireStats } from './stats/stats.ts';
 export type { EntryTicket, QueuedFile } from './verify/freshness.ts';
 
-/** Copies of the NAS's files: looked up, served, filled, evicted. */
+/** Cache entries of the NAS's files: looked up, served, filled, evicted. */
 export class Cache {
-  /** What goes on beside the answers: pins, fetching ahead, counts by day. */
+  /** Background work: pins, prefetching, counts by day. */
   readonly background: Background;
-  /** What is here already, for whom files has decided that they may read it. */
+  /** Kept files, once the files module has decided that the caller may read them. */
   readonly kept: Pick<KeptEntries, 'lookup' | 'copyOf' | 'serve' | 'empty'>;
-  /** The room that the copies take, which uploads need too. */
+  /** The disk space the entries take, which uploads need too. */
   readonly space: Pick<CacheSpace, 'makeRoom' | 'settle'>;
   readonly #deps: CacheDeps;
   readonly #copies: EntryRows;
@@ -78,7 +78,7 @@ export class Cache {
     this.background = new Background({ cache: deps, ...parts });
   }
 
-  /** Removes what was being downloaded when the process ended. Takes no longer with more copies. */
+  /** Removes what was being downloaded when the process ended. Costs no more with more entries. */
   async start(): Promise<void> {
     await this.#blobs.start();
     this.#scrub.start();
@@ -128,7 +128,7 @@ export class Cache {
     const isFresh = file.known === 'fresh';
     const said = { etag: version.etag, mimeType: null };
     const told = headOf(file, version, said, isFresh ? 'miss' : 'stale', nowMs);
-    // A GET would give the NAS's own tag; another one here would tell of a change that is none.
+    // A GET would give the NAS's own tag; another one here would suggest a false change.
     const head = { ...told, etag: version.etag === null ? null : told.etag };
     const ageSeconds = Math.max(0, Math.floor((nowMs - (file.listedAtMs ?? nowMs)) / 1_000));
     const plan = planAnswer(request, isFresh ? head : { ...head, ageSeconds });
@@ -182,7 +182,7 @@ export class Cache {
     }
   }
 
-  /** Keeps a delivered upload as a copy. `no_room`: its file was left where it is. */
+  /** Keeps a delivered upload as a cache entry. `no_room`: its file was left where it is. */
   async admit(delivered: DeliveredFile): Promise<'admitted' | 'no_room'> {
     const reservation = await this.#space.reserve(delivered.version.sizeBytes, null);
     if (reservation === null) return 'no_room';
@@ -194,7 +194,7 @@ export class Cache {
     }
   }
 
-  /** Bytes of all copies. */
+  /** Bytes of all entries. */
   keptBytes(): number {
     return this.#copies.totals().totalBytes;
   }
@@ -203,19 +203,19 @@ export class Cache {
     return this.#entries.isKept(path);
   }
 
-  /** Drops the copies at and below a path, as after a delete, rename or move; `''` drops all. */
+  /** Drops the entries at and below a path, as after a delete, rename or move; `''` drops all. */
   async drop(path: string): Promise<void> {
     this.#downloads.doom(path);
     await this.#entries.discardBelow(path);
   }
 
-  /** A file or folder was deleted on the NAS: its copies go, and nothing of it is pinned. */
+  /** A file or folder was deleted on the NAS: its entries go, and nothing of it is pinned. */
   async gone(path: string): Promise<void> {
     this.background.pins.gone(path);
     await this.drop(path);
   }
 
-  /** A file or folder lies elsewhere on the NAS now: its copies and pins follow it. */
+  /** A file or folder lies elsewhere on the NAS now: its entries and pins follow it. */
   async moved(from: string, to: string): Promise<void> {
     await this.drop(to);
     this.#downloads.doom(from);
@@ -288,18 +288,18 @@ function assemble(deps: CacheDeps): Assembled {
     storageFailed,
   };
   const downloads = new Downloads((origin, target) => new Download(downloadDeps, origin, target));
-  const standing = new Standing((...which) => files.grants.mayRead(...which), clock);
+  const freshnessCheck = new FreshnessCheck((...which) => files.grants.mayRead(...which), clock);
   const stock = { copies, segments, blobs, entries, counters, space, policy };
   const serving = { ...stock, clock, pool, touches, diskHealth };
-  const kept = new KeptEntries({ ...serving, standing });
+  const kept = new KeptEntries({ ...serving, freshnessCheck });
   const fetcher = new Fetcher({ ...serving, downloads, kept });
   const scrub = new Scrub({ ...stock, rows: new ScrubRows(store), health: diskHealth });
   return { ...stock, scrub, downloads, kept, fetcher, pool, flushUses };
 }
 
 /**
- * Room for a segment. A file kept in one is weighed as a whole, where somebody asked for it; a
- * segment of a larger one costs so little that it is let in, and proves its worth later.
+ * Reserves space for a segment. A small file is weighed as a whole when requested; a segment of a
+ * larger one costs so little that it is admitted and proves its worth later.
  */
 function reserveIn(
   space: CacheSpace,

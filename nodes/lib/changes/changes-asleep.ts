@@ -3,7 +3,7 @@ import { type Files, type NasPath, parseNasPath } from '../files/files.ts';
 import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
-import { parseNewPath, type QueuedWish, refusedAnswer, type Upload } from '../upload/upload.ts';
+import { parseNewPath, type QueuedInput, refusedAnswer, type Upload } from '../upload/upload.ts';
 
 interface ChangesAsleepDeps {
   readonly upload: () => Pick<Upload, 'acceptChange'> & {
@@ -14,7 +14,7 @@ interface ChangesAsleepDeps {
 }
 
 /** What the NAS says to each (docs/NAS.md). */
-const SAYS: Readonly<Record<QueuedWish['kind'], string>> = {
+const SAYS: Readonly<Record<QueuedInput['kind'], string>> = {
   delete: 'Deleted',
   rename: 'Renamed',
   move: 'Moved',
@@ -22,9 +22,9 @@ const SAYS: Readonly<Record<QueuedWish['kind'], string>> = {
 };
 
 /**
- * Deletes, renames, moves and new folders while the NAS sleeps: they are queued, and answered as the
- * NAS does. Awake too, where something of the same user is still to happen at their places: passed
- * on, they would overtake it.
+ * Deletes, renames, moves and new folders while the NAS sleeps are queued, and answered as the NAS
+ * would. So are they while it is awake, if earlier changes of the same user at these paths are
+ * pending: passed on, they would overtake them.
  */
 export class ChangesAsleep implements PassHook {
   readonly #deps: ChangesAsleepDeps;
@@ -40,49 +40,53 @@ export class ChangesAsleep implements PassHook {
   async before(request: PassRequest): Promise<PassBefore> {
     const { upload, files, presence } = this.#deps;
     const { caller } = request;
-    const read = readQueuedWish(request, (id) => files().pathOfId(caller.user, id));
-    if (read.kind !== 'wish') {
-      // Awake the NAS says what is wrong with it.
+    const read = readQueuedInput(request, (id) => files().pathOfId(caller.user, id));
+    if (read.kind !== 'input') {
+      // While awake the NAS reports what is wrong with it.
       const isOver = read.kind === 'none' || presence.state.awake;
       return isOver ? { kind: 'go' } : { kind: 'answer', answer: faultAnswer(read) };
     }
-    const { wish } = read;
-    if (!presence.state.awake || upload().changes.intake.isInLine(caller, wish)) {
-      const given = await this.#take(caller, wish);
+    const { input } = read;
+    if (!presence.state.awake || upload().changes.intake.isInLine(caller, input)) {
+      const given = await this.#take(caller, input);
       return given === undefined ? { kind: 'go' } : { kind: 'answer', answer: given };
     }
-    return { kind: 'go', after: (result) => this.#after(caller, wish, result) };
+    return { kind: 'go', after: (result) => this.#after(caller, input, result) };
   }
 
   /** The NAS fell asleep before it was asked. */
-  async #after(caller: Caller, wish: QueuedWish, result: PassResult): Promise<Answer | undefined> {
+  async #after(
+    caller: Caller,
+    input: QueuedInput,
+    result: PassResult,
+  ): Promise<Answer | undefined> {
     const fellAsleep = result.kind === 'not_sent' && !this.#deps.presence.state.awake;
-    return fellAsleep ? await this.#take(caller, wish) : undefined;
+    return fellAsleep ? await this.#take(caller, input) : undefined;
   }
 
   /** @returns undefined for what cannot be decided without the NAS */
-  async #take(caller: Caller, wish: QueuedWish): Promise<Answer | undefined> {
-    const taken = await this.#deps.upload().acceptChange(caller, wish);
+  async #take(caller: Caller, input: QueuedInput): Promise<Answer | undefined> {
+    const taken = await this.#deps.upload().acceptChange(caller, input);
     if (taken.kind === 'asleep') return undefined;
     if (taken.kind === 'refused') return refusedAnswer(taken);
-    return plainAnswer({ message: SAYS[wish.kind] }, 200, { 'X-Balupi-Cache': 'queued' });
+    return plainAnswer({ message: SAYS[input.kind] }, 200, { 'X-Balupi-Cache': 'queued' });
   }
 }
 
-/** What a sleeping NAS need not be waited for to know. */
-function faultAnswer(read: Exclude<ReadQueuedWish, { readonly kind: 'wish' | 'none' }>): Answer {
+/** Refusals that need no NAS. */
+function faultAnswer(read: Exclude<ReadQueuedInput, { readonly kind: 'input' | 'none' }>): Answer {
   const { kind, reason: detail } = read;
   if (kind !== 'invalid') return refuse(kind, { detail });
   return refuse(kind, { detail, errors: [{ loc: ['body', read.field], msg: detail }] });
 }
 
-type ReadQueuedWish =
-  | { readonly kind: 'wish'; readonly wish: QueuedWish }
+type ReadQueuedInput =
+  | { readonly kind: 'input'; readonly input: QueuedInput }
   | { readonly kind: 'bad_path'; readonly reason: string }
   | { readonly kind: 'malformed'; readonly reason: string }
   /** `field`: of its body. */
   | { readonly kind: 'invalid'; readonly field: string; readonly reason: string }
-  /** It says nothing that could wait; the NAS would say what is wrong with it. */
+  /** It cannot be queued; the NAS would say what is wrong with it. */
   | { readonly kind: 'none' };
 
 /** Reads the path of a file by a number that its user knows it by. */
@@ -96,14 +100,14 @@ interface Field {
   readonly wanted: string;
 }
 
-type Reader = (body: Body, pathOfId: PathOfId) => ReadQueuedWish;
+type Reader = (body: Body, pathOfId: PathOfId) => ReadQueuedInput;
 
-const NONE: ReadQueuedWish = { kind: 'none' };
-const NO_JSON: ReadQueuedWish = {
+const NONE: ReadQueuedInput = { kind: 'none' };
+const NO_JSON: ReadQueuedInput = {
   kind: 'malformed',
   reason: 'The body is not a JSON object. Send one, as application/json.',
 };
-const ROOT: ReadQueuedWish = {
+const ROOT: ReadQueuedInput = {
   kind: 'bad_path',
   reason: 'What everything lies in cannot be changed.',
 };
@@ -129,29 +133,29 @@ function mayWait({
 }
 
 /** What such a request wants. */
-function readQueuedWish(request: PassRequest, pathOfId: PathOfId): ReadQueuedWish {
+function readQueuedInput(request: PassRequest, pathOfId: PathOfId): ReadQueuedInput {
   const { method, segments, filePath, body } = request;
   const reader = segments.length === 2 ? BY_BODY[`${method} ${segments[1] ?? ''}`] : undefined;
   if (reader !== undefined) return isBody(body) ? reader(body, pathOfId) : NO_JSON;
   if (filePath === null) return segments.length === 1 ? ROOT : NONE;
-  // BaluDesk's explorer deletes by number; nobody has a file beside the homes.
+  // BaluDesk's explorer deletes by number; no such file lies next to the homes.
   const path = /^\d{1,15}$/.test(filePath) ? pathOfId(Number(filePath)) : filePath;
   if (path === null) return NONE;
   return at(path, parseNasPath, (deleted) => ({ kind: 'delete', path: deleted }));
 }
 
-function readDelete({ path: value }: Body): ReadQueuedWish {
+function readDelete({ path: value }: Body): ReadQueuedInput {
   const field = { name: 'path', value, wanted: 'the path of what is to be deleted' };
   return read(field, parseNasPath, (path) => ({ kind: 'delete', path }));
 }
 
-function readMkdir({ path: value }: Body): ReadQueuedWish {
+function readMkdir({ path: value }: Body): ReadQueuedInput {
   const field = { name: 'path', value, wanted: 'the path of the new folder' };
   return read(field, parseNewPath, (path) => ({ kind: 'mkdir', path }));
 }
 
-/** Without a path it is one beside the homes, for the NAS. */
-function readFolder({ path, name }: Body): ReadQueuedWish {
+/** Without a path it would lie next to the homes, which is up to the NAS. */
+function readFolder({ path, name }: Body): ReadQueuedInput {
   if (typeof name !== 'string') {
     return invalid({ name: 'name', value: name, wanted: 'the name of the new folder' });
   }
@@ -165,7 +169,7 @@ function readFolder({ path, name }: Body): ReadQueuedWish {
   return at(whole, parseNewPath, (made) => ({ kind: 'mkdir', path: made }));
 }
 
-function readRename(body: Body, pathOfId: PathOfId): ReadQueuedWish {
+function readRename(body: Body, pathOfId: PathOfId): ReadQueuedInput {
   const { new_name: name } = body;
   if (typeof name !== 'string') {
     return invalid({ name: 'new_name', value: name, wanted: 'the new name' });
@@ -177,7 +181,7 @@ function readRename(body: Body, pathOfId: PathOfId): ReadQueuedWish {
 }
 
 /** The apps write where to as `destination_path` or `new_path`, BaluHost as `target_path`. */
-function readMove(body: Body, pathOfId: PathOfId): ReadQueuedWish {
+function readMove(body: Body, pathOfId: PathOfId): ReadQueuedInput {
   const target = body['target_path'] ?? body['destination_path'] ?? body['new_path'];
   if (typeof target !== 'string') {
     return invalid({ name: 'target_path', value: target, wanted: 'where to move it' });
@@ -190,15 +194,15 @@ function readMove(body: Body, pathOfId: PathOfId): ReadQueuedWish {
 }
 
 /** What cannot be the name of one thing in its folder. */
-function nameFault(name: string, of: 'file' | 'folder'): ReadQueuedWish | null {
+function nameFault(name: string, of: 'file' | 'folder'): ReadQueuedInput | null {
   const fit = parseNewPath(name);
   if (fit.kind === 'bad_path') return fit;
   if (name !== '' && fit.path === name && !name.includes('/')) return null;
   return { kind: 'bad_path', reason: `The new name is not the name of a ${of}.` };
 }
 
-/** Which of the two is meant nobody knows. */
-function twoPaths({ old_path: nasPath, path }: Body): ReadQueuedWish | null {
+/** Ambiguous: two readings are possible. */
+function twoPaths({ old_path: nasPath, path }: Body): ReadQueuedInput | null {
   if (typeof nasPath !== 'string' || typeof path !== 'string') return null;
   const [a, b] = [parseNasPath(nasPath), parseNasPath(path)];
   if (a.kind === 'bad_path' || b.kind === 'bad_path' || a.path === b.path) return null;
@@ -211,8 +215,8 @@ function ofSource(
   body: Body,
   names: readonly [string, ...string[]],
   pathOfId: PathOfId,
-  make: (path: string) => QueuedWish,
-): ReadQueuedWish {
+  make: (path: string) => QueuedInput,
+): ReadQueuedInput {
   const name = names.find((one) => (body[one] ?? null) !== null);
   const id = Number(body['file_id'] ?? NaN);
   if (name === undefined && Number.isSafeInteger(id)) {
@@ -227,22 +231,22 @@ function ofSource(
 function read(
   field: Field,
   parse: (text: string) => NasPath,
-  make: (path: string) => QueuedWish,
-): ReadQueuedWish {
+  make: (path: string) => QueuedInput,
+): ReadQueuedInput {
   return typeof field.value === 'string' ? at(field.value, parse, make) : invalid(field);
 }
 
 function at(
   text: string,
   parse: (text: string) => NasPath,
-  make: (path: string) => QueuedWish,
-): ReadQueuedWish {
+  make: (path: string) => QueuedInput,
+): ReadQueuedInput {
   const parsed = parse(text);
   if (parsed.kind === 'bad_path') return parsed;
-  return parsed.path === '' ? ROOT : { kind: 'wish', wish: make(parsed.path) };
+  return parsed.path === '' ? ROOT : { kind: 'input', input: make(parsed.path) };
 }
 
-function invalid({ name, value, wanted }: Field): ReadQueuedWish {
+function invalid({ name, value, wanted }: Field): ReadQueuedInput {
   const isMissing = value === undefined;
   const got = isMissing ? 'is missing' : `is ${kindOf(value)}`;
   return { kind: 'invalid', field: name, reason: `"${name}" ${got}. Send ${wanted}, as text.` };

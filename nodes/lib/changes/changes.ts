@@ -5,7 +5,7 @@ import { errorKind, type Log } from '../log/log.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Upload } from '../upload/upload.ts';
 
-/** Whoever is at work at a place is waited for so long: a caller waits for the answer. */
+/** How long to wait for other work at a path: a caller is waiting for the answer. */
 const LOCK_MS = 20_000;
 
 /** Whose change it is, and the newest row of the queue that was accepted before it. */
@@ -27,9 +27,9 @@ export interface ChangesDeps {
 }
 
 /**
- * What a change on the NAS means for everything that is kept of it here: listings, ids, copies,
- * pins and shares of every user, and what waits in the queue. Told of a change that a caller made
- * through the Pi, and of one that waited for the NAS to be up; right in the moment it is told.
+ * Applies a change on the NAS to everything kept of it here: listings, ids, entries, pins and
+ * shares of every user, and the queue. Used for changes that callers make through the Pi and for
+ * queued ones, at the moment they happen.
  */
 export class Changes {
   readonly #deps: ChangesDeps;
@@ -47,8 +47,8 @@ export class Changes {
   }
 
   /**
-   * Keeps deliveries and conflicts away from places of the NAS and from all above and below them.
-   * @returns how to give them back; null where somebody is at work there still
+   * Keeps deliveries and conflicts away from paths of the NAS, their parents and their children.
+   * @returns how to release them; null where other work still holds one
    */
   lock(paths: readonly string[]): Promise<(() => void) | null> {
     return this.#deps.upload().locks.takeSoon(paths, LOCK_MS);
@@ -59,7 +59,7 @@ export class Changes {
     return this.#deps.upload().mark();
   }
 
-  /** The NAS did it. May be told twice of one change. */
+  /** The NAS did it. May be called twice for one change. */
   async happened(change: Change, by: ChangedBy): Promise<void> {
     const after = this.#deps.files.changed(change, by.userId);
     await this.#queue(change, by);
@@ -68,8 +68,8 @@ export class Changes {
   }
 
   /**
-   * The NAS failed or was silent, and may have done it: it renames, and then says 500 (docs/NAS.md).
-   * It is asked how things lie. Where it does not tell, what is kept of these places counts no more.
+   * The NAS failed or was silent but may have done it: it renames, then says 500 (docs/NAS.md). It
+   * is asked how things are; what stays unknown is no longer trusted.
    * @param token of the user whose change it is
    */
   async inDoubt(
@@ -103,7 +103,7 @@ export class Changes {
         if (from === 'unknown' || to === 'unknown') return 'unknown';
         return from === null && to !== null ? 'happened' : 'not';
       }
-      // Nothing of these is believed before it is asked anew, whatever became of them.
+      // Nothing of these is trusted until it is asked again, whatever became of them.
       case 'unknown':
       case 'shares':
         return 'happened';
@@ -127,7 +127,7 @@ export class Changes {
     return 'not';
   }
 
-  /** What the disk of the Pi refuses leaves rows where they are, and is no fault of the caller's. */
+  /** If the Pi's disk refuses, rows stay where they are; that is not the caller's fault. */
   async #queue(change: Change, { userId, mark }: ChangedBy): Promise<void> {
     const upload = this.#deps.upload();
     try {
@@ -171,7 +171,7 @@ export class Changes {
     for (const holder of new Set(holders)) this.#askShares(holder);
   }
 
-  /** Nobody waits for it: until then they are let in nowhere by a share that may be over. */
+  /** No caller waits for it: until then a share that may have ended opens nothing. */
   #askShares(userId: number): void {
     const asking = this.#shares(userId)
       .catch((error: unknown) => {

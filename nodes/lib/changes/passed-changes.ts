@@ -38,12 +38,12 @@ interface PassedChangesDeps {
   readonly refused: (token: string) => Promise<void>;
 }
 
-type PathWish = Exclude<ChangeWish, { kind: 'share' | 'change_share' | 'restore' }>;
-type OtherWish = Exclude<ChangeWish, PathWish>;
+type PathInput = Exclude<ChangeInput, { kind: 'share' | 'change_share' | 'restore' }>;
+type OtherInput = Exclude<ChangeInput, PathInput>;
 
 /**
- * Changes that callers make on the NAS through the Pi: each has its places to itself while it is
- * under way, and is right in everything kept here before its caller hears of it, also where the NAS
+ * Changes that callers make on the NAS through the Pi: each has exclusive access to its paths while
+ * it runs, and everything kept here is updated before its caller gets the answer, even if the NAS
  * did it and then failed.
  */
 export class PassedChanges implements PassHook {
@@ -60,22 +60,22 @@ export class PassedChanges implements PassHook {
   async before(request: PassRequest): Promise<PassBefore> {
     const { files, presence } = this.#deps;
     const { caller } = request;
-    const read = readWish(request, (id) => files.pathOfId(caller.user, id));
+    const read = readInput(request, (id) => files.pathOfId(caller.user, id));
     if (read.kind === 'bad_path') return instead(refuse('bad_path', { detail: read.reason }));
     if (read.kind === 'not_found') return instead(refuse('not_found'));
     if (read.kind === 'unreadable' || !presence.state.awake) return { kind: 'go' };
-    const { wish, spelling } = read;
-    if (wish.kind === 'share' || wish.kind === 'change_share' || wish.kind === 'restore') {
-      return await this.#other(request, wish);
+    const { input, spelling } = read;
+    if (input.kind === 'share' || input.kind === 'change_share' || input.kind === 'restore') {
+      return await this.#other(request, input);
     }
-    if (isRootOf(caller, wish)) return instead(refuse('not_yours'));
-    return await this.#atPaths(request, wish, spelling === 'other');
+    if (isRootOf(caller, input)) return instead(refuse('not_yours'));
+    return await this.#atPaths(request, input, spelling === 'other');
   }
 
-  async #atPaths(request: PassRequest, wish: PathWish, isRespelt: boolean): Promise<PassBefore> {
+  async #atPaths(request: PassRequest, input: PathInput, isRespelt: boolean): Promise<PassBefore> {
     const { changes } = this.#deps;
     const { caller } = request;
-    const wanted = await this.#changesOf(caller, wish);
+    const wanted = await this.#changesOf(caller, input);
     const release = await changes.lock(wanted.flatMap((change) => [...placesOf(change)]));
     if (release === null) {
       const detail = 'An upload to this place is being delivered right now. Try again shortly.';
@@ -89,30 +89,30 @@ export class PassedChanges implements PassHook {
         release();
       }
     };
-    if (isRespelt && wish.kind === 'delete') return await this.#delete(caller, wish.path, after);
-    const body = isRespelt ? { body: bodyOf(wish) } : {};
-    return { kind: 'go', ...body, readsAnswer: wish.kind === 'give', after };
+    if (isRespelt && input.kind === 'delete') return await this.#delete(caller, input.path, after);
+    const body = isRespelt ? { body: bodyOf(input) } : {};
+    return { kind: 'go', ...body, readsAnswer: input.kind === 'give', after };
   }
 
-  /** What comes of it where the NAS does it. */
-  async #changesOf(caller: Caller, wish: PathWish): Promise<readonly Change[]> {
-    const { path } = wish;
-    switch (wish.kind) {
+  /** What to apply once the NAS has done it. */
+  async #changesOf(caller: Caller, input: PathInput): Promise<readonly Change[]> {
+    const { path } = input;
+    switch (input.kind) {
       case 'delete':
         return [{ kind: 'deleted', path }];
       case 'make_folder':
         return [{ kind: 'made', path }];
       case 'rename':
-        return [{ kind: 'moved', from: path, to: inFolder(parentOf(path) ?? '', wish.name) }];
+        return [{ kind: 'moved', from: path, to: inFolder(parentOf(path) ?? '', input.name) }];
       case 'move': {
-        const isFolder = await this.#isFolder(caller, wish.target);
+        const isFolder = await this.#isFolder(caller, input.target);
         if (isFolder === 'unknown') {
           return [
             { kind: 'unknown', path },
-            { kind: 'unknown', path: wish.target },
+            { kind: 'unknown', path: input.target },
           ];
         }
-        const to = isFolder ? inFolder(wish.target, nameOf(path)) : wish.target;
+        const to = isFolder ? inFolder(input.target, nameOf(path)) : input.target;
         return [{ kind: 'moved', from: path, to }];
       }
       case 'give':
@@ -190,23 +190,23 @@ export class PassedChanges implements PassHook {
     return failure === null ? plainAnswer(body, status) : nasRefusal(status, body, 'bad_token');
   }
 
-  async #other(request: PassRequest, wish: OtherWish): Promise<PassBefore> {
+  async #other(request: PassRequest, input: OtherInput): Promise<PassBefore> {
     const { changes, files } = this.#deps;
     const { caller, method } = request;
     const { user } = caller;
     const by = { userId: user.id, mark: changes.mark() };
-    const isEnd = wish.kind === 'change_share' && method === 'DELETE';
+    const isEnd = input.kind === 'change_share' && method === 'DELETE';
     const known = isEnd
-      ? await this.#pathOfShare(caller, wish.shareId)
-      : wish.kind === 'share' && wish.fileId !== null
-        ? files.pathOfId(user, wish.fileId)
+      ? await this.#pathOfShare(caller, input.shareId)
+      : input.kind === 'share' && input.fileId !== null
+        ? files.pathOfId(user, input.fileId)
         : null;
     const after = async (result: PassResult): Promise<undefined> => {
       const fate = fateOf(result);
       if (fate === 'not_sent' || fate === 'refused') return;
       const body = result.kind === 'answered' ? result.body : undefined;
       const told = pathIn(body, 'file_path') ?? this.#pathById(caller, body) ?? known;
-      const kind = wish.kind === 'restore' ? 'unknown' : 'shares';
+      const kind = input.kind === 'restore' ? 'unknown' : 'shares';
       await changes.happened({ kind, path: told }, by);
     };
     return { kind: 'go', readsAnswer: !isEnd, after };
@@ -217,7 +217,7 @@ export class PassedChanges implements PassHook {
     return typeof id === 'number' ? this.#deps.files.pathOfId(user, id) : null;
   }
 
-  /** The answer to its end is empty, so what it is of is asked before. */
+  /** The answer to its end is empty, so the share's path is asked for first. */
   async #pathOfShare(caller: Caller, shareId: string): Promise<string | null> {
     const token = await this.#deps.tokenOf(caller);
     if (token === null) return null;
@@ -230,20 +230,20 @@ export class PassedChanges implements PassHook {
 }
 
 /**
- * A home or `Shared` itself is nobody's to take away or to rename through the Pi, as in its sleep:
- * one call would be all of a person's files. An admin may clear away another's.
+ * Nobody may delete or rename a home or `Shared` itself through the Pi, just as during sleep: one
+ * call would remove all of a person's files. An admin may remove another's home.
  */
-function isRootOf({ user }: Caller, wish: PathWish): boolean {
-  const isTaken = wish.kind === 'delete' || wish.kind === 'rename' || wish.kind === 'move';
-  if (!isTaken || wish.path.includes('/')) return false;
-  return user.role !== 'admin' || wish.path === user.username;
+function isRootOf({ user }: Caller, input: PathInput): boolean {
+  const isTaken = input.kind === 'delete' || input.kind === 'rename' || input.kind === 'move';
+  if (!isTaken || input.path.includes('/')) return false;
+  return user.role !== 'admin' || input.path === user.username;
 }
 
 /** As the NAS spells it. */
-function bodyOf(wish: PathWish): Readonly<Record<string, string>> {
-  if (wish.kind === 'rename') return { old_path: wish.path, new_name: wish.name };
-  if (wish.kind === 'move') return { source_path: wish.path, target_path: wish.target };
-  return { path: wish.path };
+function bodyOf(input: PathInput): Readonly<Record<string, string>> {
+  if (input.kind === 'rename') return { old_path: input.path, new_name: input.name };
+  if (input.kind === 'move') return { source_path: input.path, target_path: input.target };
+  return { path: input.path };
 }
 
 function inFolder(folder: string, name: string): string {
@@ -267,7 +267,7 @@ function pathIn(body: unknown, name: string): string | null {
 }
 
 /** What a caller wants changed on the NAS, whichever way it is written. Paths are parsed. */
-type ChangeWish =
+type ChangeInput =
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'make_folder'; readonly path: string }
   /** `name`: a rename in its folder. */
@@ -278,14 +278,14 @@ type ChangeWish =
   | { readonly kind: 'permit'; readonly path: string }
   | { readonly kind: 'share'; readonly fileId: number | null }
   | { readonly kind: 'change_share'; readonly shareId: string }
-  /** A version, or something out of the trash, comes back; only the answer may say where. */
+  /** A version or a trashed item is restored; only the answer may say where. */
   | { readonly kind: 'restore' };
 
 /** What an address of the NAS that changes files asks for. */
-type ReadWish =
-  | { readonly kind: 'wish'; readonly wish: ChangeWish; readonly spelling: 'nas' | 'other' }
+type ReadInput =
+  | { readonly kind: 'input'; readonly input: ChangeInput; readonly spelling: 'nas' | 'other' }
   | { readonly kind: 'bad_path'; readonly reason: string }
-  /** It names a file by a number that is none of the caller's. */
+  /** It names a file by a number that the caller does not have. */
   | { readonly kind: 'not_found' }
   /** The NAS will say what is wrong with it. */
   | { readonly kind: 'unreadable' };
@@ -320,23 +320,23 @@ function changesOne(method: string, segments: readonly string[]): boolean | 'wit
 }
 
 /** Reads what such a request asks for. Both spellings of a move and a rename say the same. */
-export function readWish(
+export function readInput(
   request: Pick<PassRequest, 'method' | 'segments' | 'filePath' | 'body'>,
   pathOfId: PathOfId,
-): ReadWish {
+): ReadInput {
   const { method, segments, filePath } = request;
   const [first, second = '', third] = segments;
   const body = isBody(request.body) ? request.body : {};
   if (first === 'shares') {
-    if (third !== undefined) return wish({ kind: 'change_share', shareId: third });
-    return wish({ kind: 'share', fileId: numberIn(body['file_id']) });
+    if (third !== undefined) return input({ kind: 'change_share', shareId: third });
+    return input({ kind: 'share', fileId: numberIn(body['file_id']) });
   }
-  if (first !== 'files') return wish({ kind: 'restore' });
+  if (first !== 'files') return input({ kind: 'restore' });
   if (method === 'DELETE' && second !== 'delete') return readDelete(filePath, pathOfId);
-  return READERS[second]?.(body, pathOfId) ?? wish({ kind: 'restore' });
+  return READERS[second]?.(body, pathOfId) ?? input({ kind: 'restore' });
 }
 
-const READERS: Readonly<Record<string, (body: Body, pathOfId: PathOfId) => ReadWish>> = {
+const READERS: Readonly<Record<string, (body: Body, pathOfId: PathOfId) => ReadInput>> = {
   delete: ({ path }) => withPath(path, parseNasPath, (at) => ({ kind: 'delete', path: at })),
   mkdir: ({ path }) => withPath(path, parseNewPath, (at) => ({ kind: 'make_folder', path: at })),
   folder: readFolder,
@@ -347,8 +347,8 @@ const READERS: Readonly<Record<string, (body: Body, pathOfId: PathOfId) => ReadW
   permissions: ({ path }) => withPath(path, parseNasPath, (at) => ({ kind: 'permit', path: at })),
 };
 
-/** BaluDesk's explorer deletes by number; nobody has a file with such a name beside the homes. */
-function readDelete(filePath: string | null, pathOfId: PathOfId): ReadWish {
+/** BaluDesk's explorer deletes by number; nobody has a file with such a name next to the homes. */
+function readDelete(filePath: string | null, pathOfId: PathOfId): ReadInput {
   if (filePath === null) return { kind: 'unreadable' };
   if (!/^\d{1,15}$/.test(filePath)) {
     return withPath(filePath, parseNasPath, (path) => ({ kind: 'delete', path }));
@@ -357,7 +357,7 @@ function readDelete(filePath: string | null, pathOfId: PathOfId): ReadWish {
   return path === null ? { kind: 'not_found' } : other({ kind: 'delete', path });
 }
 
-function readFolder(body: Body): ReadWish {
+function readFolder(body: Body): ReadInput {
   const { path = '', name } = body;
   if (typeof name !== 'string' || (path !== null && typeof path !== 'string')) {
     return { kind: 'unreadable' };
@@ -368,7 +368,7 @@ function readFolder(body: Body): ReadWish {
 }
 
 /** BaluHost says `old_path`, BaluApp `path`, BaluDesk a number. */
-function readRename(body: Body, pathOfId: PathOfId): ReadWish {
+function readRename(body: Body, pathOfId: PathOfId): ReadInput {
   const { old_path: nasPath, path: appPath, new_name: name } = body;
   const oldPath = nasPath ?? appPath;
   if (typeof name !== 'string') return { kind: 'unreadable' };
@@ -379,24 +379,24 @@ function readRename(body: Body, pathOfId: PathOfId): ReadWish {
   }
   if (typeof oldPath === 'string') {
     const read = withPath(oldPath, parseNasPath, (path) => ({ kind: 'rename', path, name }));
-    return read.kind === 'wish' && nasPath === undefined ? { ...read, spelling: 'other' } : read;
+    return read.kind === 'input' && nasPath === undefined ? { ...read, spelling: 'other' } : read;
   }
   return byId(body, pathOfId, (path) => ({ kind: 'rename', path, name }));
 }
 
-function readMove(body: Body, pathOfId: PathOfId): ReadWish {
+function readMove(body: Body, pathOfId: PathOfId): ReadInput {
   const { source_path: source, target_path: nasTarget } = body;
   const target = nasTarget ?? body['destination_path'] ?? body['new_path'];
   if (typeof target !== 'string') return { kind: 'unreadable' };
   const fit = parseNewPath(target);
   if (fit.kind === 'bad_path') return fit;
-  const moved = (path: string): ChangeWish => ({ kind: 'move', path, target: fit.path });
+  const moved = (path: string): ChangeInput => ({ kind: 'move', path, target: fit.path });
   if (typeof source !== 'string') return byId(body, pathOfId, moved);
   const read = withPath(source, parseNasPath, moved);
-  return read.kind === 'wish' && nasTarget === undefined ? { ...read, spelling: 'other' } : read;
+  return read.kind === 'input' && nasTarget === undefined ? { ...read, spelling: 'other' } : read;
 }
 
-function byId(body: Body, pathOfId: PathOfId, make: (path: string) => ChangeWish): ReadWish {
+function byId(body: Body, pathOfId: PathOfId, make: (path: string) => ChangeInput): ReadInput {
   const id = numberIn(body['file_id']);
   if (id === null) return { kind: 'unreadable' };
   const path = pathOfId(id);
@@ -406,22 +406,22 @@ function byId(body: Body, pathOfId: PathOfId, make: (path: string) => ChangeWish
 function withPath(
   text: unknown,
   parse: (text: string) => NasPath,
-  make: (path: string) => ChangeWish,
-): ReadWish {
+  make: (path: string) => ChangeInput,
+): ReadInput {
   if (typeof text !== 'string') return { kind: 'unreadable' };
   const parsed = parse(text);
   if (parsed.kind === 'bad_path') return parsed;
-  // An admin's delete of it would be of everybody's files (read in the NAS's code).
-  if (parsed.path !== '') return wish(make(parsed.path));
+  // An admin's delete of it would affect everybody's files (read in the NAS's code).
+  if (parsed.path !== '') return input(make(parsed.path));
   return { kind: 'bad_path', reason: 'What everything lies in cannot be changed.' };
 }
 
-function wish(given: ChangeWish): ReadWish {
-  return { kind: 'wish', wish: given, spelling: 'nas' };
+function input(given: ChangeInput): ReadInput {
+  return { kind: 'input', input: given, spelling: 'nas' };
 }
 
-function other(given: ChangeWish): ReadWish {
-  return { kind: 'wish', wish: given, spelling: 'other' };
+function other(given: ChangeInput): ReadInput {
+  return { kind: 'input', input: given, spelling: 'other' };
 }
 
 function isBody(body: unknown): body is Body {

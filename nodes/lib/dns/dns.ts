@@ -18,9 +18,9 @@ interface Deps {
   readonly onChange: (listener: () => void) => () => void;
 }
 
-/** Where no name is kept: by its settings, or as it would lead astray. */
+/** No name is managed: because of the settings, or because it would mislead. */
 export class NoDnsName {
-  /** Null where none is wished for. */
+  /** Null where none is configured. */
   readonly fault: string | null;
 
   constructor(fault: string | null) {
@@ -47,9 +47,9 @@ const RETRY_MS = 15_000;
 const MOST_RETRY_MS = 10 * 60_000;
 
 /**
- * Keeps one name of the house pointing at whoever serves: the Pi while the NAS sleeps, the NAS while
- * it is up. The new record is set before the old one goes, so the name never vanishes; it is looked
- * at again at each start, at each change and each hour, since a name server may be restored, too.
+ * Keeps one name of the home network pointing at whoever serves: the Pi while the NAS sleeps, else
+ * the NAS. The new record is set before the old one is removed, so the name never vanishes. It is
+ * checked at every start, every change and every hour, since a name server may be restored, too.
  */
 export class DnsName {
   readonly #deps: Deps;
@@ -86,7 +86,7 @@ export class DnsName {
     return this.#fault;
   }
 
-  /** Whether the name points at the Pi, waited for at most so long while it is being set. */
+  /** Whether the name points at the Pi, after waiting at most this long for it to be set. */
   async isSwitched(withinMs: number): Promise<boolean> {
     const waited = new AbortController();
     const over = this.#deps.clock.sleep(withinMs, waited.signal).catch(() => undefined);
@@ -181,9 +181,9 @@ interface Answered {
 }
 
 /**
- * The local records of a Pi-hole. Version 6 is a REST API of its own (`/api/config/dns/hosts`, a
- * session by the password, docs.pi-hole.net/api); version 5 is `admin/api.php?customdns` (from web
- * 5.11 on, pi-hole/web#2091). Which it is shows at the sign-in.
+ * The local records of a Pi-hole. Version 6 has a REST API (`/api/config/dns/hosts`, a session by
+ * password, docs.pi-hole.net/api); version 5 has `admin/api.php?customdns` (from web 5.11 on,
+ * pi-hole/web#2091). The sign-in shows which it is.
  */
 export class PiHole implements NameServer {
   readonly #deps: PiHoleDeps;
@@ -222,7 +222,7 @@ export class PiHole implements NameServer {
       return;
     }
     const { status } = await this.#new('PUT', `/${encodeURIComponent(`${address} ${name}`)}`);
-    // 400: it is there already, which is what was wanted; the next look tells if it is not.
+    // 400: it exists already, as wanted; if not, the next check notices.
     if (status !== 201 && status !== 200 && status !== 400) throw refused('set a record', status);
   }
 
@@ -278,7 +278,7 @@ export class PiHole implements NameServer {
     const { status, body } = await this.#ask('GET', `admin/api.php?${asked.toString()}`);
     if (Array.isArray(body)) throw new Error('Pi-hole refuses BALUPI_PIHOLE_PASSWORD.');
     if (status !== 200 || typeof body !== 'object' || body === null) {
-      // It may have become a new one meanwhile.
+      // It may have been replaced meanwhile.
       this.#isOld = false;
       throw refused('answer', status);
     }

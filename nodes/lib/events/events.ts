@@ -11,7 +11,7 @@ import type { PlugNews, Tapo } from '../tapo/tapo.ts';
 import type { Upload, UploadNews } from '../upload/upload.ts';
 import { type Catalogue, type Language, WORDS } from '../words/words.ts';
 
-/** Who may know of an event: one user, whoever is an admin, or everybody who is signed in. */
+/** Who may see an event: one user, admins, or everybody signed in. */
 export type Audience =
   | { readonly audience: 'everybody' | 'admins' }
   | { readonly audience: 'user'; readonly username: string };
@@ -39,7 +39,7 @@ function ofNas({ kind, sleepState }: NasNews): Told {
   return { kind, to: { audience: 'everybody' }, fields: { sleep_state: sleepState } };
 }
 
-/** Who is at home when is nobody's business but an admin's. */
+/** Who is at home when is private, except to admins. */
 function ofPlug(news: PlugNews): Told {
   const { kind, id, name } = news;
   const fields = { device_id: id, name };
@@ -65,7 +65,7 @@ function ofSystem(news: SystemNews): Told {
   return { kind, to, fields: { state, free_bytes: freeBytes } };
 }
 
-/** Anybody who is signed in finds it in the list of corrections. */
+/** Anybody signed in finds it in the list of corrections. */
 function ofCorrection({ kind, isUndone, correction, by }: CorrectionNews): Told {
   return {
     kind,
@@ -95,7 +95,7 @@ export const EVENT_KINDS = [
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-/** The services that tell what happens in them. */
+/** The services that report events. */
 interface TellingServices {
   readonly upload: Pick<Upload, 'onNews'>;
   readonly nas: Pick<NasService, 'onNews'>;
@@ -110,7 +110,7 @@ interface TellingServices {
 export function eventMessage({ kind, to, fields }: Told, at: string, language: Language) {
   const text = sentence(kind, fields, language);
   const about = { text, brief: brief(kind, language) ?? text };
-  // Beside the message too: a table keeps its rows alone.
+  // Next to the message too: a table keeps its rows alone.
   return { topic: kind, payload: { event: kind, at, ...about, ...fields, ...to }, ...to };
 }
 

@@ -41,10 +41,9 @@ const GONE = { kind: 'gone' } as const;
 const EVER = Number.MAX_SAFE_INTEGER;
 
 /**
- * The NAS as one user has changed it: their deletes, renames, moves and new folders that it did not
- * carry out yet, laid over what it listed. Nothing of this is stored; a path is followed back
- * through the changes, newest first, to where it comes from. Of uploads those count that came
- * between the same changes.
+ * The NAS as one user has changed it: their pending deletes, renames, moves and new folders,
+ * applied to its listings. Nothing of this is stored; a path is followed back through the changes,
+ * newest first, to its origin. Uploads count if they were queued between the same changes.
  */
 export class ChangedView {
   readonly #pending: PendingUploads;
@@ -91,7 +90,7 @@ export class ChangedView {
     return { base: end === null ? (paths[0] ?? folder) : null, isMade: end === 'made', names };
   }
 
-  /** Upwards from the folder's first moment: what came into it and what went. */
+  /** From the folder's first state on: what was added and what was removed. */
   #eventsIn(
     userId: number,
     changes: readonly QueuedChange[],
@@ -159,7 +158,7 @@ export class ChangedView {
   }
 }
 
-/** Whether a change of a place says anything of what is in a folder, or of where it is. */
+/** Whether a change affects a folder's contents or location. */
 function concerns(place: string, folder: string): boolean {
   return parentOf(place) === folder || isWithin(folder, place);
 }
@@ -324,9 +323,9 @@ interface ShownTreesDeps {
 }
 
 /**
- * Places with all below them as one user sees them without asking the NAS: what they listed, with
- * their own queued changes and uploads. What somebody else delivered there since does not count: they
- * were not shown it.
+ * Places and everything below them as one user sees them without asking the NAS: what they listed,
+ * plus their own queued changes and uploads. What others have delivered there since does not count:
+ * this user has not seen it.
  */
 export class ShownTrees {
   readonly #deps: ShownTreesDeps;

@@ -10,7 +10,7 @@ import { type Access, type FolderView, FolderViews } from './folder-views.ts';
 import { GrantRows, RefusalRows } from './grant-rows.ts';
 import { type ItemCursor, ItemRows } from './item-rows.ts';
 import { type ListingRow, ListingRows } from './listing-rows.ts';
-import { pageOf, type PageWish } from './listing-wire.ts';
+import { pageOf, type PageQuery } from './listing-wire.ts';
 import { type AskOptions, Listings, NasStorage } from './listings.ts';
 import { type DownloadReference, Locator, parseDownloadReference } from './locator.ts';
 import { isWithin, nameOf, parentOf, parseNasPath, SHARED_WITH_ME } from './nas-path.ts';
@@ -29,7 +29,7 @@ import { listedItem, type StoredItem } from './stored-item.ts';
 export { type Change, movedPath, placesOf } from './queued-change.ts';
 export type { FileVersion } from './stored-item.ts';
 export { sameVersion } from './stored-item.ts';
-export { type PageWish, readCursor } from './listing-wire.ts';
+export { type PageQuery, readCursor } from './listing-wire.ts';
 export { listingHeaders, wireListing } from './listing-wire.ts';
 export { belowBounds, isWithin, nameOf, type NasPath, parentOf, parseNasPath } from './nas-path.ts';
 export type {
@@ -59,10 +59,10 @@ interface FilesDeps {
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
   /** Whether a credential is stored for them, though it may give no token at this moment. */
   readonly holdsCredential: (caller: Caller) => boolean;
-  /** The NAS answered 401 to this token: it is good no more. */
+  /** The NAS answered 401 to this token: it has ended. */
   readonly tokenRefused: (token: string) => void;
   readonly pending: PendingUploads;
-  /** Whether a copy of a path is here: its readers are not kept waiting for a NAS that is slow. */
+  /** Whether an entry of a path is cached: its readers do not wait for a slow NAS. */
   readonly isKept: (path: string) => boolean;
   /** Whether the disk takes nothing now; left out: it takes everything. */
   readonly diskRefuses?: () => boolean;
@@ -71,12 +71,12 @@ interface FilesDeps {
 /** What a kept listing says of a path. `unknown`: its folder was never listed by that user. */
 type ShownPath =
   | { readonly kind: 'item'; readonly item: StoredItem; readonly listedAtMs: number }
-  /** `absent` too for a file that somebody else delivered since: what this user has is older. */
+  /** Also `absent` for a file somebody else has delivered since: this user's listing is older. */
   | { readonly kind: 'absent' | 'unknown' }
   /** A folder that this user made and the NAS does not have yet. */
   | { readonly kind: 'made' };
 
-/** What of a change the files module cannot know by itself. */
+/** Facts about a change that the files module cannot know. */
 export interface AfterChange {
   /** What lies there now only the NAS can tell. */
   readonly unknown: readonly string[];
@@ -89,7 +89,7 @@ const LONGEST_REMEMBERED = 1_000;
 
 /** How a caller asks for a folder. */
 interface ListOptions extends AskOptions {
-  readonly page?: PageWish | undefined;
+  readonly page?: PageQuery | undefined;
   /** Another reading of the same words, which counts where there is such a folder. */
   readonly literalPath?: string | undefined;
 }
@@ -164,7 +164,7 @@ export class Files {
   }
 
   /**
-   * `isKnown`: there is such a folder, as far as anybody told.
+   * `isKnown`: the folder exists as far as anybody told.
    * @param isLast whether the caller is shown this, known or not
    */
   async #list(
@@ -219,7 +219,7 @@ export class Files {
     return isSame ? { view, changed: after } : await this.#viewed(user, path, access, options);
   }
 
-  /** Says of a listing that it went past a disk that refuses. */
+  /** Marks a listing as not stored because the disk refuses. */
   #marked(outcome: Extract<ListOutcome, { kind: 'listing' }>): ListOutcome {
     const { listing } = outcome;
     const isPastCache = this.#diskRefuses() && listing.source === 'fresh';
@@ -250,7 +250,7 @@ export class Files {
     this.#followers.asked(caller, isNews);
   }
 
-  /** Whether what a caller does follows by itself from a delta of its sync. */
+  /** Whether a caller's request follows automatically from a sync delta. */
   followsSync(caller: Caller): boolean {
     return this.#followers.sinceMs(caller) !== null;
   }
@@ -273,7 +273,7 @@ export class Files {
     return this.#views.access(caller);
   }
 
-  /** The NAS gave that caller no bytes of a file it let them see before. */
+  /** The NAS refused that caller the bytes of a file it had listed to them. */
   async refused(caller: Caller, token: string, path: string): Promise<void> {
     await this.#grants.refused(caller.user, token, path);
   }
@@ -284,8 +284,8 @@ export class Files {
   }
 
   /**
-   * What a user's kept listing of a folder says of one path in it, and when the NAS gave it; where
-   * they moved it, of where the NAS has it.
+   * What a user's kept listing of a folder says of one path in it, and when the NAS gave it; for a
+   * path they moved, that of its place on the NAS.
    */
   entryShown(userId: number, shownPath: string): ShownPath {
     const origin = this.#changed.below(userId, shownPath);
@@ -316,7 +316,7 @@ export class Files {
   }
 
   /**
-   * The entries of a folder as this user was last shown it, as far as they may still read them,
+   * The entries of a folder as this user was last shown it, limited to what they may still read,
    * without asking the NAS; null when they never listed it.
    */
   shownIn(user: User, folder: string): Iterable<StoredItem> | null {
@@ -333,8 +333,8 @@ export class Files {
   }
 
   /**
-   * Files beside one as this user was last shown its folder, itself among them, in name order; the
-   * first ones of the folder when `path` is the folder itself.
+   * The neighbours of a file as this user last saw its folder, the file included, in name order;
+   * the first files of the folder when `path` is the folder itself.
    * @param limit how many on each side
    */
   shownBeside(user: User, folder: string, path: string, limit: number): StoredItem[] {
@@ -358,7 +358,7 @@ export class Files {
     this.#probe.forget();
   }
 
-  /** The NAS did this: what is kept of listings, ids and shares is right at once, for every user. */
+  /** The NAS did this: listings, ids and shares are updated at once, for every user. */
   changed(change: Change, byUserId: number): AfterChange {
     this.#probe.forget();
     switch (change.kind) {
@@ -382,7 +382,7 @@ export class Files {
     }
   }
 
-  /** Nobody knows whether the NAS did this, nor can it be asked: what is kept of it counts no more. */
+  /** Whether the NAS did this is unknown and cannot be asked: what is kept of it counts no more. */
   doubted(change: Change): AfterChange {
     this.#probe.forget();
     if (change.kind === 'shares') return this.changed(change, 0);
@@ -413,7 +413,7 @@ export class Files {
     return asked.row === null ? null : this.#rows.shows(asked.row.id, path);
   }
 
-  /** Shows everybody who keeps its folder what one of them was told of a path just now. */
+  /** Gives everybody with a listing of the folder what one user just learnt of a path. */
   seenAt(userId: number, path: string, item: StoredItem | null): void {
     if (item === null) this.#listings.forget(path);
     else this.#listings.delivered(userId, item);
@@ -431,7 +431,7 @@ export class Files {
     this.#probe.forget();
   }
 
-  /** What an address means never changes, and apps ask for the same ones again and again. */
+  /** An address never changes its meaning, and apps ask for the same ones again and again. */
   #reference(raw: string): DownloadReference {
     const known = this.#references.get(raw);
     if (known !== undefined) return known;
@@ -442,7 +442,7 @@ export class Files {
 }
 
 /** Whether a page goes on from one before. */
-function isNext(page: PageWish | undefined): boolean {
+function isNext(page: PageQuery | undefined): boolean {
   return (page?.after ?? null) !== null;
 }
 
@@ -452,7 +452,7 @@ interface ListingAnswersDeps {
   readonly queued: QueuedItems;
 }
 
-/** What a caller is told of a folder: the NAS's items they may read, and their own queued ones. */
+/** What a caller sees of a folder: the NAS's items they may read, and their own queued ones. */
 class ListingAnswers {
   readonly #deps: ListingAnswersDeps;
 
@@ -468,7 +468,7 @@ class ListingAnswers {
     user: User,
     path: string,
     view: FolderView,
-    page?: PageWish,
+    page?: PageQuery,
     changed: ChangedFolder | null = null,
   ): ListOutcome {
     const isFault = view.kind !== 'view' && view.kind !== 'unlisted' && view.kind !== 'not_found';
@@ -485,7 +485,7 @@ class ListingAnswers {
       case 'unlisted':
         return { kind: 'asleep' };
       case 'not_found':
-        // A folder that only the caller's own queue will create is there for them already.
+        // A folder that only the caller's own queue will create exists for them already.
         if (queued.length === 0) return view;
         if (page !== undefined) {
           return this.#paged(user, null, { path, source: 'stored', ageSeconds: 0 }, queued, page);
@@ -502,20 +502,20 @@ class ListingAnswers {
     row: ListingRow | null,
     about: Pick<Listing, 'path' | 'source' | 'ageSeconds'>,
     queued: readonly QueuedItem[],
-    wish: PageWish,
+    query: PageQuery,
     changed: ChangedFolder | null = null,
   ): ListOutcome {
     const after = (item: ItemCursor | null): Iterable<StoredItem> =>
       row === null
         ? []
-        : this.#shownItems(user, row, about.path, changed, { after: item, batch: wish.limit + 1 });
-    const { end, ...found } = pageOf(wish, after, queued);
+        : this.#shownItems(user, row, about.path, changed, { after: item, batch: query.limit + 1 });
+    const { end, ...found } = pageOf(query, after, queued);
     const hasAllChecksums = row?.hasAllChecksums ?? true;
     const page = { end, hasAllChecksums, isListed: row !== null };
     return { kind: 'listing', listing: { ...about, ...found, page } };
   }
 
-  /** What of the NAS's listing of a folder its user sees there now, under the path they see it at. */
+  /** The part of the NAS's listing that its user sees there now, under their own paths. */
   *#shownItems(
     user: User,
     row: ListingRow,
@@ -560,7 +560,7 @@ interface Largest {
   readonly unlistedFolders: number;
 }
 
-/** So many entries are looked at before others have their turn. */
+/** Entries to process before others get their turn. */
 const BATCH = 500;
 
 /**

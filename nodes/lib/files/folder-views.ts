@@ -35,7 +35,7 @@ interface Patient {
 }
 
 const TOO_LONG = Symbol('too long');
-/** Answers that say nothing of a folder: what is kept of it will do. */
+/** Answers that say nothing about a folder: the kept listing will do. */
 function isKeptFor({ kind }: Asked): boolean {
   return kind === 'nas_busy' || kind === 'storage_missing';
 }
@@ -66,7 +66,7 @@ export class FolderViews {
     this.patience = new Patience(deps.clock);
   }
 
-  /** @param deps.patient `false`: as asleep when the NAS takes long to give a token */
+  /** @param deps.patient `false`: treat the NAS as asleep when it is slow to give a token */
   async access(caller: Caller, options: Patient = {}): Promise<Access> {
     if (!this.#deps.presence.state.awake) return { kind: 'asleep' };
     const asking = this.#deps.tokenOf(caller);
@@ -75,15 +75,15 @@ export class FolderViews {
       : asking);
     if (typeof token === 'symbol') return { kind: 'asleep' };
     if (token !== null) return { kind: 'awake', token };
-    // It went while it was asked for a token, or gives none now: no fault of the caller's.
+    // The NAS went away during the token request, or gives none now: not the caller's fault.
     const mayCome = !this.#deps.presence.state.awake || this.#deps.holdsCredential(caller);
     return mayCome ? { kind: 'asleep' } : { kind: 'needs_nas_token' };
   }
 
   /**
-   * Whether the caller may see a path, by the rule and the owner their listing tells. Asks the NAS
-   * for the caller's shares, never for the path: what lies outside is refused unseen. Who was let
-   * in before is not kept waiting for an answer that does not come.
+   * Whether the caller may see a path, by the rule and by the owner in their listing. Asks the NAS
+   * for the caller's shares, never for the path: anything outside is refused unseen. A caller
+   * admitted before does not wait for an answer that does not come.
    */
   async mayRead(user: User, path: string, access: Access): Promise<boolean> {
     if (access.kind === 'awake') {
@@ -96,8 +96,8 @@ export class FolderViews {
   }
 
   /**
-   * The folder itself; the caller must have been let in before.
-   * @param deps.patient `false`: what is kept will do when the NAS takes long to answer
+   * The folder itself; the caller must have been admitted before.
+   * @param deps.patient `false`: use what is kept when the NAS is slow to answer
    */
   async view(
     user: User,
@@ -170,14 +170,14 @@ export class FolderViews {
   }
 }
 
-/** How long a reader of what is kept waits for the NAS to confirm it, ms. A listing takes 5 to 50. */
+/** How long a reader of kept data waits for the NAS to confirm it, ms. A listing takes 5 to 50. */
 const PATIENT_MS = 2_000;
-/** Once a reader waited for nothing, the next ones wait no longer than this, ms, ... */
+/** After one reader waited in vain, the next ones wait no longer than this, ms, ... */
 const WARNED_MS = 200;
 /** ... for so long: about the time in which a connection without an answer is given up, ms. */
 const WARNED_FOR_MS = 10_000;
 
-/** How long a question to the NAS may hold up a caller who can be answered without it. */
+/** Limits how long a question to the NAS delays a caller who can be answered without it. */
 class Patience {
   readonly #clock: Pick<Clock, 'after' | 'monotonicMs'>;
   #warnedUntilMs = -Infinity;
@@ -187,8 +187,8 @@ class Patience {
   }
 
   /**
-   * The answer, or `otherwise` when it takes too long; the question itself goes on, for whoever
-   * asks next.
+   * The answer, or `otherwise` when it takes too long; the question itself continues for the next
+   * caller.
    * @throws what `answer` rejects with in time
    */
   async for<T>(answer: Promise<T>, otherwise: T): Promise<T> {

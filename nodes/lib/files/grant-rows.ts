@@ -40,7 +40,7 @@ export class GrantRows {
     }));
   }
 
-  /** Puts the NAS's present word in place of the last one. */
+  /** Replaces the NAS's previous answer with the present one. */
   replace(userId: number, grants: readonly ShareGrant[]): void {
     this.#store.transaction(() => {
       this.#clear.run(userId);
@@ -58,7 +58,7 @@ export class GrantRows {
     });
   }
 
-  /** As trusted time is put right: what the higher one ended is over, all else stays as old. */
+  /** The trusted time was corrected: what the higher one ended stays ended. */
   clockPutRight(fromMs: number, toMs: number): void {
     this.#store.transaction(() => {
       this.#store
@@ -90,7 +90,7 @@ export class GrantRows {
   }
 }
 
-/** The table `refused_folders`: where the NAS's last word to a user was no. */
+/** The table `refused_folders`: where the NAS last refused a user. */
 export class RefusalRows {
   readonly #store: Store;
   readonly #find: StatementSync;
@@ -116,7 +116,7 @@ export class RefusalRows {
     this.#dropUser = store.prepare('DELETE FROM refused_folders WHERE user_id = ?');
   }
 
-  /** The NAS refused that user this folder: what was listed of it and below counts no more. */
+  /** The NAS refused that user this folder: its listing and those below no longer count. */
   add(userId: number, path: string): void {
     const { low, high } = belowBounds(path);
     this.#store.transaction(() => {

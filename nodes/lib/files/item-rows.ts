@@ -23,7 +23,7 @@ const MOST_REMEMBERED = 500;
 const COLUMNS = `name, path, kind, pi_id, size_bytes, modified_at, modified_at_ms, owner_id,
   owner_name, mime_type, nas_file_id, checksum, can_read, can_write, can_delete`;
 
-/** Left to choose, SQLite looks through the whole folder for one name: 3 ms in one of 100,000. */
+/** SQLite's own plan scans the whole folder for one name: 3 ms in one of 100,000. */
 const BY_PATH = 'INDEXED BY file_metadata_by_path';
 
 const IS_UNSEEN = `SELECT 1 FROM file_metadata_cache ${BY_PATH}
@@ -218,8 +218,8 @@ export class ItemRows {
   }
 
   /**
-   * What lies below a path is below another from now on, in every listing. Nothing may be known of
-   * what lies below that one.
+   * Moves everything below a path to another, in every listing. Nothing may be known below the
+   * target.
    */
   moveBelow(from: string, to: string): void {
     this.#moveBelow.run({ from, to, ...belowBounds(from) });

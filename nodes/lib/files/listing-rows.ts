@@ -18,7 +18,7 @@ const PAGE_ITEMS = 500;
 const MOST_REMEMBERED = 500;
 /** Rows that are looked at or written in one go: about 5 ms, a few times that on a Pi. */
 const BATCH_ITEMS = 125;
-/** Entries that follow a renamed folder in one go; of a larger one the NAS is asked anew. */
+/** Entries of a renamed folder to move in one go; a larger one is listed by the NAS again. */
 const MOST_FOLLOWING = 5_000;
 
 const MOVE_BELOW = `UPDATE listings SET path = :to || substr(path, length(:from) + 1)
@@ -158,8 +158,8 @@ export class ListingRows {
   }
 
   /**
-   * How many entries a folder is known to have by anybody's kept listing of it, or, where nobody
-   * listed it, by those of the folders below; counted up to `most`.
+   * How many entries a folder is known to have by anybody's kept listing or, without one, by the
+   * listings of its subfolders; counted up to `most`.
    */
   countKnown(folder: string, most: number): number {
     return this.#known(folder, most);
@@ -183,8 +183,8 @@ export class ListingRows {
   }
 
   /**
-   * One entry more, or one in another version, known before the NAS lists the folder again. What is
-   * not told of it stays as it was listed; so does the time the NAS gave the listing.
+   * Adds or updates one entry before the NAS lists the folder again. Unknown fields stay as listed,
+   * and so does the listing's time.
    * @param isSeen false: its user knows nothing of it yet
    */
   add(listingId: number, item: ListedItem, isSeen: boolean): void {
@@ -206,7 +206,7 @@ export class ListingRows {
     return this.#items.isUnseen(listingId, path);
   }
 
-  /** The user of a listing is given all of it now. */
+  /** The user of a listing is about to see all of it. */
   seen(listingId: number): void {
     this.#items.seen(listingId);
   }
@@ -232,9 +232,8 @@ export class ListingRows {
   }
 
   /**
-   * A path lies elsewhere from now on, for every user: its entry, what is listed of it and below,
-   * and their ids. What lay at its new place is forgotten. Who keeps a listing of the new folder is
-   * shown it there.
+   * A path moves, for every user: its entry, the listings of it and below, and their ids. What was
+   * at the new place is forgotten. Users with a listing of the new folder see it there.
    * @param byUserId who moved it, and so knows of it
    * @returns whether any listing showed it, so that it is shown at its new place
    */
@@ -258,7 +257,7 @@ export class ListingRows {
   }
 
   #showMoved(shown: readonly ShownItem[], to: string, byUserId: number): boolean {
-    // What one user may do with it is nobody else's business; "Shared with me" has names of its own.
+    // One user's permissions do not apply to others; "Shared with me" has names of its own.
     const known = shown.find(({ item }) => item.name === nameOf(item.path));
     if (known === undefined) return false;
     const rights = { canRead: null, canWrite: null, canDelete: null };
@@ -319,11 +318,10 @@ interface WriterDeps {
 }
 
 /**
- * A listing on its way into the tables, a few rows at a time, so that nobody waits for a folder of
- * a hundred thousand files. Only rows that differ are written: an SD card wears by what is written.
- * What is not in the answer goes last of all; until then a listing that was whole shows old and new
- * rows side by side, and one that was not shows nothing. An answer that breaks off takes nothing
- * away.
+ * Writes a listing to the tables a few rows at a time, so that nobody waits for a folder of a
+ * hundred thousand files. Only changed rows are written, to spare the SD card. Missing entries are
+ * removed last; until then a previously complete listing shows old and new rows side by side, and
+ * an incomplete one nothing. An interrupted answer removes nothing.
  */
 export class ListingWriter {
   readonly #deps: WriterDeps;
@@ -343,7 +341,7 @@ export class ListingWriter {
     return this.#paths.size;
   }
 
-  /** Writes what came, with a turn for everybody else behind each batch but the last. */
+  /** Writes what has arrived, yielding after each batch but the last. */
   async take(items: readonly ListedItem[], listedAtMs: number): Promise<void> {
     for (let from = 0; from < items.length; from += BATCH_ITEMS) {
       if (from > 0) await setImmediate();
@@ -355,7 +353,7 @@ export class ListingWriter {
   }
 
   /**
-   * All came: what is not among it goes, and the listing counts.
+   * Everything arrived: entries not among it are removed, and the listing counts.
    * @returns false where it was forgotten meanwhile
    */
   async finish(listedAtMs: number): Promise<boolean> {
@@ -369,7 +367,7 @@ export class ListingWriter {
     const id = this.#id;
     if (id === null || this.#isGone || !this.#deps.isThere(id)) return false;
     transaction(() => {
-      // What was delivered in the meantime is in the table and not in the answer.
+      // What was delivered meanwhile is in the table but not in the answer.
       const count = items.count(id);
       const unhashed = count === this.count ? this.#unhashed : items.unhashed(id);
       finish(id, listedAtMs, { items: count, unhashed });
@@ -438,7 +436,7 @@ function unhashedIn(items: readonly ListedItem[]): number {
   return items.filter((item) => !item.isDirectory && item.checksum === null).length;
 }
 
-/** A new version is told without what the NAS keeps when a file is written over. */
+/** A new version drops the fields the NAS only keeps until a file is overwritten. */
 function newerOf(before: StoredItem, item: ListedItem): ListedItem {
   if (before.isDirectory !== item.isDirectory) return item;
   return {

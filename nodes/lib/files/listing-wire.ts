@@ -38,9 +38,9 @@ interface WireListing {
 }
 
 /**
- * A listing as the apps read it. A queued upload stands in the place of the NAS's version. The
- * checksum is shown only where every file has one: BaluApp compares all by hash as soon as one
- * item carries it, and would see a conflict in each that does not.
+ * A listing as the apps read it. A queued upload replaces the NAS's version. Checksums are shown
+ * only if every file has one: BaluApp compares all by hash as soon as one item has it, and would
+ * see a conflict in each item without.
  */
 export function wireListing(listing: Listing, isCached: (path: string) => boolean): WireListing {
   const queuedPaths = new Set(listing.queued.map(({ path }) => path));
@@ -131,7 +131,7 @@ function present<K extends string, V>(key: K, value: V | null): Partial<Record<K
   return value === null ? {} : ({ [key]: value } as Record<K, V>);
 }
 
-export interface PageWish {
+export interface PageQuery {
   /** Most entries of the page, at least 1. */
   readonly limit: number;
   /** Null for the first page. */
@@ -185,16 +185,16 @@ function parsed(text: string): unknown {
 }
 
 /**
- * One page of a folder: folders first, then files by name, then what the caller has queued for it,
- * so that all pages together are what the whole answer would be.
- * @param itemsAfter what the caller may see behind a place, read no further than it is taken
+ * One page of a folder: folders first, then files by name, then the caller's queued items, so that
+ * all pages together equal the whole answer.
+ * @param itemsAfter what the caller may see after a position, read only as far as needed
  */
 export function pageOf(
-  wish: PageWish,
+  query: PageQuery,
   itemsAfter: (item: ItemCursor | null) => Iterable<StoredItem>,
   queued: readonly QueuedItem[],
 ): FolderPage {
-  const { limit, after } = wish;
+  const { limit, after } = query;
   const replaced = new Set(queued.map(({ path }) => path));
   const items =
     after?.part === 'queued' ? [] : taken(itemsAfter(after?.item ?? null), replaced, limit + 1);

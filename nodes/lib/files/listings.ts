@@ -14,7 +14,7 @@ import { listedItem, type ListedItem } from './stored-item.ts';
 const ASK_EVERY_MS = 10_000;
 /** Who reads a folder page by page reads one answer of it for so long. */
 const READ_ON_MS = 10 * 60_000;
-/** Entries of a folder that costs the NAS more than a reader of one page is worth. */
+/** Folders with more entries cost the NAS more than one page is worth. */
 const LARGE_FOLDER = 1_000;
 const MOST_FOLDERS = 2_000;
 
@@ -32,8 +32,8 @@ export interface AskOptions {
   /** Asks now, whatever was asked before: the check after a fetch must not see an older answer. */
   readonly force?: boolean;
   /**
-   * What was listed after this is new enough, monotonic ms; and a folder that the one above does
-   * not show is asked for in vain.
+   * Listings newer than this are good enough, monotonic ms; a folder that its parent does not show
+   * is not asked for.
    */
   readonly newSinceMs?: number | undefined;
   /** A page was shown before: its reader goes on in that answer, for some minutes. */
@@ -56,7 +56,7 @@ interface Asking {
   isOutdated: boolean;
 }
 
-/** A folder in which things are deleted as fast as it is listed is shown as it was last told. */
+/** A folder that keeps changing while it is listed is shown as last known. */
 const MOST_ROUNDS = 3;
 
 interface ListingsDeps {
@@ -69,13 +69,13 @@ interface ListingsDeps {
   readonly tokenRefused: (token: string) => void;
 }
 
-/** Folders as the NAS lists them, per user: one question at a time, and none too soon again. */
+/** Folders as the NAS lists them, per user: one question at a time, and not too often. */
 export class Listings {
   readonly #deps: ListingsDeps;
   readonly #asked: Recent<'stored' | 'unconfirmed'>;
   readonly #running = new Map<string, Promise<Asked>>();
   readonly #next = new Map<string, Promise<Asked>>();
-  /** Per question under way, what changed since it was asked: its answer may not show it. */
+  /** Per running question, what changed since it was asked: its answer may not show it. */
   readonly #late = new Set<Asking>();
   #generation = 0;
 
@@ -98,8 +98,8 @@ export class Listings {
   }
 
   /**
-   * Whether the folder above, as it was listed lately enough, does not show one that was never
-   * listed: a program that looks for dozens of missing files would ask for each of their folders.
+   * Whether the parent, listed recently enough, lacks a never-listed folder: a program looking for
+   * dozens of missing files would ask for each of their folders.
    */
   async #isMissing(user: User, token: string, path: string, options: AskOptions): Promise<boolean> {
     const { rows, grants } = this.#deps;
@@ -131,12 +131,12 @@ export class Listings {
     return this.#deps.rows.moved(from, to, byUserId);
   }
 
-  /** Something may lie otherwise at a path than any answer told: it is asked for anew. */
+  /** What is at a path may differ from every answer so far: it is asked for again. */
   outdated(path: string): void {
     this.#outdated(path);
   }
 
-  /** Nobody knows what lies at a path: its folder is not shown any more before the NAS lists it. */
+  /** The content of a path is unknown: its folder is hidden until the NAS lists it again. */
   doubted(path: string): void {
     this.forget(path);
     this.#deps.rows.dropAll(parentOf(path) ?? '');
@@ -162,10 +162,9 @@ export class Listings {
   }
 
   /**
-   * A file of this user reached the NAS: the kept listings of its folder show it, or the nearest one
-   * above shows the folder on the way that was made for it, to everybody who keeps one. A folder
-   * that the listing above did not show has nothing in it but this, and counts as listed with it.
-   * The root is the NAS's to fill.
+   * A file of this user reached the NAS: kept listings of its folder show it; if there are none,
+   * the nearest listed parent shows the new folder on the way. A folder the parent's listing did
+   * not show contains nothing else, and counts as listed with it. The root is the NAS's to fill.
    */
   delivered(senderId: number, file: ListedItem): void {
     const delivered = { senderId, file };
@@ -182,7 +181,7 @@ export class Listings {
     this.#deps.refusals.dropUser(userId);
   }
 
-  /** What the NAS said lately; undefined where it is to be asked. */
+  /** What the NAS said recently; undefined where it has to be asked. */
   #known(
     key: string,
     user: User,
@@ -204,7 +203,7 @@ export class Listings {
     const { rows } = this.#deps;
     const isOwn = userId === senderId;
     const made: ListedItem[] = [];
-    // To the others it belongs to who sent it until the NAS says so: that shows it to fewer.
+    // For everybody else the uploader owns it until the NAS says so: that shows it to fewer.
     let entry = isOwn ? file : { ...file, ownerId: file.ownerId ?? String(senderId) };
     for (let folder = parentOf(entry.path); folder !== null; folder = parentOf(entry.path)) {
       const row = rows.find(userId, folder);
@@ -269,7 +268,7 @@ export class Listings {
     this.#late.add(late);
     try {
       const asked = await this.#askAndStore(user, token, path, options, confirmEmpty);
-      // What it told is from before, in part at least, and stands in the kept listing by now.
+      // At least part of the answer is outdated; the kept listing has the changes by now.
       if (late.isOutdated && asked.kind === 'listed' && round < MOST_ROUNDS) {
         return await this.#askNas(user, token, path, options, confirmEmpty, round + 1);
       }
@@ -315,14 +314,14 @@ export class Listings {
     }
     await writer.finish(clock.nowMs());
     this.#deps.refusals.clear(user.id, path);
-    // A delete or a rename in the meantime may have outdated this answer: the next call asks anew.
+    // A delete or rename meanwhile may have outdated this answer: the next call asks again.
     if (generation === this.#generation) this.#asked.set(key, 'stored');
     return { kind: 'listed', row: rows.find(user.id, path) };
   }
 
   /**
-   * Whether what a folder lost may be taken for true: all of it at once, or a folder at the top,
-   * may as well be a disk of the NAS that is not mounted.
+   * Whether a folder's missing entries are really gone: losing everything at once, or a top-level
+   * folder, may just as well mean an unmounted NAS disk.
    */
   async #isBelievable(user: User, token: string, path: string, count: number): Promise<boolean> {
     const { rows, storage } = this.#deps;
@@ -404,7 +403,7 @@ function folderIn(key: string): string {
   return key.slice(key.indexOf('\0') + 1);
 }
 
-/** Whoever only wants to know is told what was seen up to this long ago. */
+/** Callers who only check are told what was seen up to this long ago. */
 const LOOK_EVERY_MS = 10_000;
 /** One entry that went is a last file deleted. Two or more, and nothing left anywhere, is a disk. */
 const FEWEST_LOST = 2;
@@ -417,12 +416,12 @@ interface NasStorageDeps {
 }
 
 /**
- * Whether the disk behind the NAS is there. A disk that is not mounted shows as an empty storage in
- * which the NAS makes a home anew as its user lists the root (docs/NAS.md), and what it is sent then
- * lies hidden under the disk once that is back. It counts as missing when no folder at the top that
- * the asking user may see lists anything, although kept listings show two entries or more in and
- * among them. So a home that was emptied beside a Shared with something in it is believed, and so is
- * a last file that was deleted. Anything that lies there again ends it.
+ * Whether the disk behind the NAS is there. An unmounted disk looks like an empty storage, in which
+ * the NAS recreates a home as its user lists the root (docs/NAS.md); anything sent then lies hidden
+ * under the disk once it is back. It counts as missing when no top-level folder the asking user may
+ * see lists anything, although kept listings show two entries or more in and among them. So an
+ * emptied home next to a non-empty Shared is believed, and so is a deleted last file. Anything
+ * reappearing there ends it.
  */
 export class NasStorage {
   readonly #deps: NasStorageDeps;
@@ -444,7 +443,7 @@ export class NasStorage {
     this.#found(false);
   }
 
-  /** Whether it is there, as of the last 10 s. A NAS that woke since may have come without it. */
+  /** Whether it is there, as of the last 10 s. A NAS that woke since may lack it. */
   async stands(user: User, token: string): Promise<boolean> {
     const { clock, presence } = this.#deps;
     const isFresh =
@@ -453,7 +452,7 @@ export class NasStorage {
     return isFresh ? !this.#isMissing : await this.look(user, token);
   }
 
-  /** Whether it is there now. Where the NAS does not tell, what was known stays so. */
+  /** Whether it is there now. If the NAS does not tell, the last answer stands. */
   async look(user: User, token: string): Promise<boolean> {
     this.#looking ??= this.#look(user, token).finally(() => {
       this.#looking = null;

@@ -25,7 +25,7 @@ const NOT_FOUND: LocateOutcome = { kind: 'not_found' };
 const UNLISTED = { kind: 'unlisted' } as const;
 const CANNOT_ASK: Probed = { kind: 'cannot_ask' };
 
-/** Finds the file a caller means, and which version of it, never saying more than they may know. */
+/** Finds the file a caller means, and its version, revealing no more than they may know. */
 export class Locator {
   readonly #deps: LocatorDeps;
 
@@ -34,8 +34,8 @@ export class Locator {
   }
 
   /**
-   * Tries the readings in order. A file that is surely there wins over one that may be: the first
-   * reading whose folder was never listed is the answer only when no reading is found.
+   * Tries the readings in order. A file known to exist wins over a possible one: a reading whose
+   * folder was never listed is the answer only when no other is found.
    */
   async locate(
     caller: Caller,
@@ -94,7 +94,7 @@ export class Locator {
     return path === null ? null : this.#deps.changed.shownAt(user.id, path);
   }
 
-  /** An id goes on meaning its file where its user moved that and the NAS did not yet. */
+  /** An id keeps its file when the user moved it, though the NAS has not yet. */
   #followed(user: User, path: string | null): string | null {
     const { changed } = this.#deps;
     if (path === null || changed.origin(user.id, path).kind !== 'gone') return path;
@@ -189,11 +189,11 @@ export class Locator {
       }
       if (probed.kind !== 'cannot_ask' && !this.#isKeptFrom(probed, path)) return probed;
     }
-    // The kept row shows the share's own clock, which no copy can be compared with.
+    // The kept row has the share's own timestamp, which no entry can be compared with.
     return located(user, path, item, item === null ? 'unlisted' : 'stored', null);
   }
 
-  /** It is there, but not to be had: that the NAS gives nothing of it now is no 404. */
+  /** It exists, but a NAS that does not deliver it now is no 404. */
   #isOut(path: string, { kind }: Access): boolean {
     const { storage, isKept } = this.#deps;
     return kind === 'awake' && storage.isMissing && !isKept(path);
@@ -243,11 +243,10 @@ export type DownloadReference =
   | { readonly kind: 'bad_path'; readonly reason: string };
 
 /**
- * Reads the raw rest of `/api/files/download/<rest>` or the raw value of its `?path=`, still with
- * its percent signs (contract 3). BaluApp sends `/` as `%2F` and a space as `+`, or a name's own
- * `%` unescaped; BaluDesk sends raw slashes. So a name is looked for as decoded, then with `+` as
- * a space, then exactly as sent. What decodes to no path is refused whatever the raw text is.
- * Never throws.
+ * Reads the raw rest of `/api/files/download/<rest>` or the raw value of `?path=`, still
+ * percent-encoded (contract 3). BaluApp sends `/` as `%2F` and a space as `+`, or a literal `%`
+ * unescaped; BaluDesk sends raw slashes. So a name is tried decoded, then with `+` as a space, then
+ * exactly as sent. What decodes to no path is refused in any case. Never throws.
  * @param raw as in the request line, without the query's `?`
  */
 export function parseDownloadReference(raw: string): DownloadReference {
@@ -272,8 +271,8 @@ function idsOf(path: string): DownloadCandidate[] {
 }
 
 /**
- * Percent decoding that takes an incomplete escape, and a run of escapes that is no UTF-8, for the
- * characters they are. `decodeURIComponent` throws on `100%.txt`.
+ * Percent decoding that keeps incomplete escapes, and runs of escapes that are not UTF-8, as
+ * literal text. `decodeURIComponent` throws on `100%.txt`.
  */
 function decodeLoosely(text: string): string {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => {

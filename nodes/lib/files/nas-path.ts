@@ -12,10 +12,10 @@ const LONGEST_PATH_BYTES = 4096;
 const DEEPEST = 64;
 
 /**
- * Reads a path as a caller sends it. One slash before and one after are let go; all else is kept
- * as it is, because the NAS stores names byte for byte and the apps compare them so: no Unicode
- * normal form, no case folding. Whatever the NAS lists must be readable, so a name may hold
- * anything but NUL; what a new name may not hold is for the uploads to say.
+ * Parses a path as a caller sends it. One leading and one trailing slash are ignored; all else is
+ * kept as is, because the NAS stores names byte for byte and the apps compare them so: no Unicode
+ * normalisation, no case folding. Whatever the NAS lists must be readable, so a name may hold
+ * anything but NUL; stricter rules for new names belong to the uploads.
  * @returns the path without a leading slash, `''` for the root
  */
 export function parseNasPath(text: string): NasPath {
@@ -81,14 +81,14 @@ export const SHARED_FOLDER = 'Shared';
 /** The virtual folder a user's shares appear in; its items carry the real paths (docs/NAS.md). */
 export const SHARED_WITH_ME = 'Shared with me';
 
-/** Unsharing acts at once on the NAS, so a grant may not outlive it for long (contract 3). */
+/** Unsharing takes effect at once on the NAS, so a grant may not outlive it long (contract 3). */
 const GRANT_TRUST_MS = 24 * 3_600_000;
 /** How far into the future a fetch may seem to lie before the clocks are not believed. */
 const CLOCK_SLACK_MS = 60_000;
 
 /**
- * The NAS's own rule (docs/NAS.md): an admin sees all; Shared is everyone's; a home is its user's,
- * less what belongs to somebody else in it; a share opens its path and all below.
+ * The NAS's own rule (docs/NAS.md): admins see everything; Shared is everyone's; a home is its
+ * user's, except what others own in it; a share opens its path and all below.
  * @param ownerId of the path itself, as the NAS told it; null where it told none
  * @param nowMs trusted time, epoch ms
  */

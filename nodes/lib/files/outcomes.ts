@@ -14,7 +14,7 @@ export type NasFault =
   | { readonly kind: 'token_refused' }
   | { readonly kind: 'nas_busy' }
   | { readonly kind: 'nas_bad_answer' }
-  /** The NAS shows nothing of its storage any more, and this was never kept here. */
+  /** The NAS's storage appears empty, and this was never kept here. */
   | { readonly kind: 'storage_missing' };
 
 /** Why the NAS did not show a folder or a file. */
@@ -55,12 +55,12 @@ export interface Listing {
   readonly ageSeconds: number;
   /** The disk takes nothing now, so that this is kept in memory alone. */
   readonly isPastCache?: boolean;
-  /** Where only a page was asked for. */
+  /** Set where only a page was requested. */
   readonly page?: {
     readonly end: PageEnd | null;
-    /** Of the whole folder, so that all pages show checksums or none does. */
+    /** For the whole folder, so that either all pages show checksums or none. */
     readonly hasAllChecksums: boolean;
-    /** False where nothing but the caller's own queue shows the folder. */
+    /** False where only the caller's own queue shows the folder. */
     readonly isListed: boolean;
   };
 }
@@ -71,7 +71,7 @@ export interface QueuedItem {
   readonly acceptedAtMs: number;
   /** Null: a folder that the NAS is not known to have, or what {@link moved} says. */
   readonly upload: PendingUpload | null;
-  /** What the NAS has somewhere else until it moves it here, under the path it will have. */
+  /** What the NAS will move here, under its future path. */
   readonly moved?: StoredItem;
 }
 
@@ -130,8 +130,8 @@ interface Follower {
 }
 
 /**
- * Programs that ask for the delta of a sync over and over. What they do next follows from it by
- * itself: nobody waits for it, and what was listed since the last news is as new as it can tell.
+ * Programs that poll the delta of a sync. Their next requests follow automatically: nobody waits
+ * for them, and listings since the last change are as new as the delta can tell.
  */
 export class SyncFollowers {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
@@ -159,7 +159,7 @@ export class SyncFollowers {
   }
 }
 
-/** By program, not by device: who browses on the same desktop follows nothing. */
+/** By program, not by device: a person browsing on the same desktop is not polling. */
 function keyOf({ user, agent, device }: Caller): string {
   return `${user.id} ${agent ?? device ?? ''}`;
 }

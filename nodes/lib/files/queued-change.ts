@@ -34,9 +34,9 @@ function pathAfter({ kind, path, toPath }: Places, at: string): string | null {
 }
 
 /**
- * Where something that lay at a path is for a user now.
+ * Where something that was at a path is now for a user.
  * @param changes in their order
- * @param seq what came before it does not count
+ * @param seq earlier changes do not count
  */
 export function pathNow(
   changes: readonly QueuedChange[],
@@ -52,8 +52,8 @@ export function pathNow(
 }
 
 /**
- * Something that lies otherwise on the NAS now. Paths are as `parseNasPath` gives them; each change
- * is one of the path itself and of everything below it.
+ * A change on the NAS. Paths are from `parseNasPath`; each change covers the path itself and
+ * everything below it.
  */
 export type Change =
   | { readonly kind: 'deleted'; readonly path: string }
@@ -62,8 +62,8 @@ export type Change =
   /** A folder, which may have been there before. */
   | { readonly kind: 'made'; readonly path: string }
   /**
-   * What lies there is known no more, as after a version or the trash was restored, or a folder was
-   * given to somebody else. Null: it may be anywhere.
+   * The content is unknown, as after a restored version or trash item, or a folder given to
+   * somebody else. Null: it may be anywhere.
    */
   | { readonly kind: 'unknown'; readonly path: string | null }
   /** Shares or permissions of a path; null: of nobody knows which. */

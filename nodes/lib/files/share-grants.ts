@@ -8,7 +8,7 @@ import { isWithin, mayRead, mayWrite, parseNasPath, type ShareGrant } from './na
 import { type ReadFault, readFaultOf } from './outcomes.ts';
 import { type FileVersion, normaliseTime } from './stored-item.ts';
 
-/** How often a user's shares are asked for while the NAS is awake (unsharing acts at once there). */
+/** How often shares are fetched while the NAS is awake (unsharing takes effect at once). */
 const REFRESH_MS = 10 * 60_000;
 /** As for listings, where the user looks at the shares themselves (contract 3). */
 const LOOKED_AT_MS = 10_000;
@@ -37,13 +37,13 @@ export class ShareGrants {
     this.#asked = new Recent(deps.clock, MOST_USERS);
   }
 
-  /** The trusted time was put right. */
+  /** The trusted time was corrected. */
   clockPutRight(fromMs: number, toMs: number): void {
     this.#deps.rows.clockPutRight(fromMs, toMs);
   }
 
   mayRead(user: User, path: string, ownerId: string | null): boolean {
-    // Most paths are decided by the user's name alone; only the rest costs a look at the shares.
+    // Most paths are decided by the user's name alone; only the rest needs the shares.
     if (mayRead(user, path, ownerId, [], 0)) return true;
     return mayRead(user, path, ownerId, this.#deps.rows.of(user.id), this.#deps.trustedNowMs());
   }
@@ -59,7 +59,7 @@ export class ShareGrants {
   }
 
   /**
-   * Asks the NAS when the last word is old; never for long-known users in between.
+   * Refreshes old answers from the NAS; never in between for long-known users.
    * @param lookedAt the user opens "Shared with me", so its entries must be decidable
    */
   async refresh(user: User, token: string, lookedAt: boolean): Promise<void> {
@@ -75,8 +75,8 @@ export class ShareGrants {
   }
 
   /**
-   * The NAS refused this user something only a share opens, so what is shared was changed: it is
-   * asked what is shared now, and what it cannot say counts no more.
+   * The NAS refused this user something only a share opens, so shares have changed: they are
+   * fetched again, and what the NAS cannot confirm counts no more.
    */
   async refused(user: User, token: string, path: string): Promise<void> {
     if (mayRead(user, path, null, [], 0)) return;
@@ -92,9 +92,9 @@ export class ShareGrants {
   }
 
   /**
-   * Shares at or below a path were changed: none of them counts until the NAS says so anew, and
-   * everybody is asked for, as somebody may have been given one. Which share ended the Pi may not
-   * know, so `''` is all there are.
+   * Shares at or below a path were changed: none of them counts until the NAS confirms it, and
+   * every user is refreshed, as a share may have been added. The Pi may not know which share ended,
+   * so `''` is all of them.
    * @returns who held one
    */
   changed(path: string): readonly number[] {
@@ -103,7 +103,7 @@ export class ShareGrants {
     return this.#deps.rows.end(path);
   }
 
-  /** What lay at and below a path is gone from there, and with it what was shared of it. */
+  /** What was at and below a path is gone from there, and its shares with it. */
   gone(path: string): readonly number[] {
     const holders = this.#deps.rows.end(path);
     if (holders.length === 0) return holders;
@@ -234,8 +234,8 @@ function found(
 }
 
 /**
- * When something was last asked, by key, in monotonic time. Holds a bounded number of keys: the
- * one longest untouched is forgotten, which costs one question too many and nothing else.
+ * When something was last asked, by key, in monotonic time. Bounded: the least recently used key is
+ * forgotten, which costs one extra question.
  */
 export class Recent<T> {
   readonly #clock: Pick<Clock, 'monotonicMs'>;

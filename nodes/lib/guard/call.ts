@@ -22,14 +22,14 @@ export interface Call {
   /** What follows `/api/files/download/`, undecoded; null elsewhere. */
   readonly rest: string | null;
   readonly address: string;
-  /** The nginx it came through may send a file's bytes itself. */
+  /** The nginx in front may send a file's bytes itself. */
   readonly offload?: boolean;
   /** `X-Sync-Trigger: auto`: nothing this call does may wake the NAS. */
   readonly auto: boolean;
   readonly language: string;
   /** Aborts when the caller goes away or the deadline passes. */
   readonly signal: AbortSignal;
-  /** How many nodes are at work on it. A call that none holds after a redeploy got lost in it. */
+  /** How many nodes are working on it. A call with none after a redeploy was lost. */
   readonly holders: { count: number };
 }
 
@@ -79,7 +79,7 @@ export function responseOf(message: ApiMessage): ServerResponse {
   return response;
 }
 
-/** Lays an answer into the message for the `http response` node. */
+/** Puts an answer into the message for the `http response` node. */
 export function withAnswer<M extends ApiMessage>(message: M, given: Answer): M {
   message.statusCode = given.statusCode;
   message.payload = given.payload;

@@ -38,7 +38,7 @@ type InputListener = (message: ApiMessage, send: Send, done: Done) => void;
 
 const FAILED: NodeStatus = { fill: 'red', shape: 'ring', words: 'node-red:common.status.error' };
 const NOTHING: NodeStatus = {};
-/** The editor has room for fewer than 20 characters; the NAS's own words may be longer. */
+/** The editor has space for fewer than 20 characters; the NAS's own words may be longer. */
 const STATUS_CHARS = 19;
 /** How long a tab's Catch line may take before the guard answers in its place, in ms. */
 const CATCH_GRACE_MS = 1_000;
@@ -52,7 +52,7 @@ const KEPT_HEADERS = new Set([
 ]);
 
 /**
- * Stands between Node-RED and what a node does. Whatever is thrown or rejected becomes a Catch
+ * Stands between Node-RED and a node's handler. Whatever is thrown or rejected becomes a Catch
  * message and, for an API request that nobody else answers, an honest 500; stock Node-RED ends the
  * process on a rejected async handler (measured on 4.1 and 5.0).
  */
@@ -61,8 +61,8 @@ export class NodeGuard {
   readonly #statusOf: () => NodeStatus;
   #closed = false;
   /**
-   * The editor redraws at each status, so the same one is not shown twice. At first it still shows
-   * what the node of this id said before the deploy.
+   * The editor redraws at each status, so repeats are not sent. After a deploy it still shows what
+   * the previous node with this id said.
    */
   #shown: string | null = null;
 
@@ -94,9 +94,8 @@ export class NodeGuard {
   }
 
   /**
-   * Shows the status anew whenever something changes that it tells of, and so also takes away an
-   * error that is cured.
-   * @param subscribe gets what to call then; returns how to stop that
+   * Updates the status whenever what it shows changes, which also clears an error that is over.
+   * @param subscribe gets the callback; returns how to unsubscribe
    */
   follow(subscribe: (again: () => void) => () => void): void {
     const again = (): void => {
@@ -140,7 +139,7 @@ export class NodeGuard {
   #fail(error: Error, message: ApiMessage, done: Done): void {
     const response = message.res?._res;
     this.#show(() => FAILED);
-    // A Catch node keeps what it caught out of the log, and the answer promises that it was logged.
+    // A Catch node keeps the error out of the log, but the answer promises that it was logged.
     this.#node.error(error.stack ?? error.message);
     if (response !== undefined) {
       if (!canAnswer(response)) leaveUnanswered(message, response);
@@ -203,9 +202,9 @@ function shortened(text: string): string {
 }
 
 /**
- * A deploy closed the flow while the node was at work, so its wires lead nowhere. An answer that is
- * there goes out all the same, such as that of an upload that is safe by now; a message that had
- * further to go is told to come again.
+ * A deploy closed the flow while the node was working, so its wires lead nowhere. A finished answer
+ * is sent all the same, such as that of an upload that is safe by now; a message with further steps
+ * ahead is told to retry.
  */
 function answerPastClosedFlow(message: ApiMessage, out: unknown): void {
   const response = message.res?._res;
@@ -221,7 +220,7 @@ function canAnswer(response: ServerResponse): boolean {
   return !response.headersSent && !response.destroyed && !response.writableEnded;
 }
 
-/** A length or a file name of the answer that came to nothing would spoil the 500. */
+/** Content-Length or file name of the failed answer would spoil the 500. */
 function forgetAnswer(response: ServerResponse): void {
   for (const name of response.getHeaderNames()) {
     if (!KEPT_HEADERS.has(name) && !name.startsWith('access-control-')) response.removeHeader(name);
@@ -230,14 +229,14 @@ function forgetAnswer(response: ServerResponse): void {
 
 /**
  * Half an answer is out, or the caller is gone. Cutting the connection is honest, a clean end would
- * not be; and the Catch line must not try to answer, as that would fail and be caught again.
+ * not be; and the Catch line must not answer, as that would fail and be caught again.
  */
 function leaveUnanswered(message: ApiMessage, response: ServerResponse): void {
   delete message.res;
   if (!response.writableEnded) response.destroy();
 }
 
-/** What the disk refused has a sentence of its own, and the Catch line has none to add. */
+/** Disk refusals have a sentence of their own; the Catch line has none to add. */
 function answerForDisk(error: Error, message: ApiMessage, response: ServerResponse): void {
   const fault = faultOf(error);
   if (fault === null || message.req === undefined) return;

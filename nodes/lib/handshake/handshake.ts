@@ -41,7 +41,7 @@ interface HandshakeDeps {
   readonly secret: string | null;
 }
 
-/** The NAS's goodbye and hello, as far as they are words: who said them, and what came with them. */
+/** The NAS's authenticated goodbye and hello: who said them, and what came with them. */
 export class Handshake {
   readonly #deps: HandshakeDeps;
   readonly #rows: HandshakeRows;
@@ -110,7 +110,7 @@ export class Handshake {
     if (text === null || (text !== '' && !isObject(text))) return { kind: 'malformed' };
     const snapshot = text === '' ? null : snapshotOf(text);
     const { time } = this.#deps;
-    // A clock that is ahead must not make room for the same signature again.
+    // A clock that is ahead must not let the same signature through again.
     const forgetBeforeS = time.isProved ? Math.floor(time.nowMs() / 1_000) - REMEMBERED_S : 0;
     const isFirst = this.#rows.accept(signature, signedS, forgetBeforeS, snapshot);
     return isFirst ? { kind: 'accepted' } : refused('This signature was used before');

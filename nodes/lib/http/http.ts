@@ -33,12 +33,12 @@ interface RefusalDetails {
   readonly errors?: readonly unknown[];
 }
 
-/** What a sleeping NAS's caller is told to wait when nothing better is known, in seconds. */
+/** `Retry-After` for callers of a sleeping NAS when nothing better is known, in seconds. */
 const DEFAULT_RETRY_SECONDS = 30;
 
 /**
  * An answer that no description types: a text, bytes, nothing, or the NAS's own JSON. What an
- * endpoint describes is answered by `answerTo` of the room `api`.
+ * endpoint describes is answered by `answerTo` of the module `api`.
  */
 export function plainAnswer(
   payload: unknown,
@@ -93,9 +93,9 @@ const DISCARD_MS = 2_000;
 const NO_CONTENT = 204;
 
 /**
- * Writes an answer past Node-RED. When the request still has a body under way, the whole answer
- * goes out at once but the connection stays open while up to 2 s of the rest are thrown away, so
- * that a client that goes on sending reads the refusal instead of a reset. Then it is closed.
+ * Writes an answer bypassing Node-RED. If the request body is still arriving, the answer is sent at
+ * once, but up to 2 s of the rest are read and discarded before the connection closes, so that a
+ * client that keeps sending reads the refusal instead of a reset.
  */
 export function answerNow(request: IncomingMessage, response: ServerResponse, given: Answer): void {
   if (response.headersSent || response.destroyed) {
@@ -150,14 +150,14 @@ function discardRest(request: IncomingMessage, response: ServerResponse): void {
 }
 
 /**
- * Frees the memory of a piece of a body now; nobody may look at it any more. Left to the garbage
- * collector, the pieces of a fast body pile up to 30 MB before it looks, and each new one is written
- * to memory that no cache holds any longer (measured on Node 24: a fifth of an upload's CPU time).
- * A piece that is a part of something larger is left alone.
+ * Frees the memory of a body chunk now; nobody may use it afterwards. Left to the garbage
+ * collector, the chunks of a fast body pile up to 30 MB, and each new one is written to memory that
+ * no cache holds any longer (measured on Node 24: a fifth of an upload's CPU time). A chunk that is
+ * a view of a larger buffer is left alone.
  */
-export function giveBack(piece: Uint8Array): void {
-  const { buffer } = piece;
-  const isItsOwn = piece.byteLength === buffer.byteLength;
+export function giveBack(chunk: Uint8Array): void {
+  const { buffer } = chunk;
+  const isItsOwn = chunk.byteLength === buffer.byteLength;
   if (isItsOwn && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
@@ -257,7 +257,7 @@ export function isoSeconds(atMs: number): string {
 
 type Coding = 'gzip' | 'br';
 
-/** JSON of a listing shrinks to a tenth at once; more work would buy a Pi's reader little. */
+/** A listing's JSON shrinks to a tenth at this level; more work would gain a Pi's reader little. */
 const GZIP = { level: 2 };
 const BROTLI: BrotliOptions = { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } };
 /** What fits into one packet gains nothing. */
@@ -289,7 +289,7 @@ export async function packed(text: string, coding: Coding | null): Promise<Buffe
   return coding === 'gzip' ? gzipText(bytes, GZIP) : brotliText(bytes, BROTLI);
 }
 
-/** A text that goes out piece by piece, packed where the caller wants it, as fast as it is read. */
+/** A text sent in chunks, compressed if the caller wants it, as fast as it is read. */
 export class TextAnswer {
   readonly #response: ServerResponse;
   readonly #packer: Transform | null;
@@ -311,7 +311,7 @@ export class TextAnswer {
     this.#packer?.pipe(response);
   }
 
-  /** @returns whether the caller is still there, once there is room for more */
+  /** @returns whether the caller is still there, once there is space for more */
   async write(text: string): Promise<boolean> {
     if (this.#response.destroyed) return false;
     const sink = this.#packer ?? this.#response;
@@ -341,7 +341,7 @@ function packerFor(coding: Coding): Transform {
 
 /** A request for a file. */
 export interface FileRequest extends IncomingMessage {
-  /** Whether a page of the Pi asks with its cookie, beside which nothing foreign may ever run. */
+  /** Whether a page of the Pi asks with its cookie, so that no foreign content may run there. */
   isForPage?: boolean;
 }
 
@@ -397,8 +397,8 @@ const SANDBOX = [
 
 /**
  * The headers that say what a file is and what may be done with it (contracts 3 and 7). An app gets
- * the type the NAS tells, to save it; a page gets one of ours, by the name alone, and what is not
- * surely harmless never opens beside it.
+ * the type from the NAS, to save the file; a page gets one of ours, by the name alone, and anything
+ * not surely harmless never opens inline.
  * @param said the type as somebody told it; null where nobody did
  */
 export function fileHeaders(
@@ -471,7 +471,7 @@ export type RangeRequest =
   | { readonly kind: 'ranges'; readonly ranges: readonly [ByteRange, ...ByteRange[]] }
   | { readonly kind: 'unsatisfiable' };
 
-/** More parts than this are no reader's wish; the whole file is sent instead (RFC 9110, 17.15). */
+/** More parts than this are no reader's query; the whole file is sent instead (RFC 9110, 17.15). */
 const MOST_RANGES = 16;
 
 const WHOLE: RangeRequest = { kind: 'whole' };

@@ -26,7 +26,7 @@ interface KeptDeps extends Omit<KeptAnswersDeps, 'polls'>, PollsDeps {
   readonly log: Log;
 }
 
-/** What the NAS told, kept for its sleep and for those who ask all the time. */
+/** Answers of the NAS, kept for its sleep and for pollers. */
 export class Kept {
   /** Of routes that are passed on. */
   readonly answers: KeptAnswers;
@@ -41,8 +41,8 @@ export class Kept {
   }
 
   /**
-   * Whether the NAS may be asked for a delta now: at once for a question that is new, in its turn
-   * for one that was answered before.
+   * Whether the NAS may be asked for a delta now: at once for a new question, in its turn for a
+   * repeated one.
    */
   mayAskForDelta(key: string): boolean {
     const toldAtMs = this.deltas.toldAtMs(key);
@@ -83,8 +83,8 @@ interface SyncAnswer {
 }
 
 /**
- * What desktops were last told when they asked for their delta. One that asks the same again has
- * nothing new to tell, and mostly is told nothing new: it waits for its turn with the polls.
+ * The last delta answers to desktops. A repeated question usually brings no change: it waits for
+ * its turn with the other polls.
  */
 class SyncAnswers {
   readonly #clock: Pick<Clock, 'nowMs'>;
@@ -165,11 +165,11 @@ function hashOf(text: string): string {
 interface NasSleepsDeps {
   /** The NAS rests its disks from now on, and answers still. */
   readonly softly: () => void;
-  /** It goes, and may answer for some seconds more. */
+  /** It is going to sleep, but may answer for a few more seconds. */
   readonly suspended: () => void;
 }
 
-/** A caller sends the NAS to sleep through the Pi: it counts as asleep from its own answer on. */
+/** A caller puts the NAS to sleep through the Pi: it counts as asleep from its answer on. */
 export class NasSleeps implements PassHook {
   readonly #deps: NasSleepsDeps;
 
@@ -220,9 +220,9 @@ const POLL_RETRY_SECONDS = 60;
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * Answers of the NAS that its callers need in its sleep too, each user's own, and those that
- * machines ask for all the time, for which the NAS is asked only now and then. Nothing of it wakes
- * the NAS or counts as a need of it.
+ * Answers of the NAS that its callers also need while it sleeps, kept per user, and answers to
+ * polls, for which the NAS is only asked now and then. None of this wakes the NAS or counts as a
+ * need of it.
  */
 class KeptAnswers implements PassHook {
   readonly #deps: KeptAnswersDeps;
@@ -311,7 +311,7 @@ class KeptAnswers implements PassHook {
     return plainAnswer(JSON.parse(body), 200, { Age: String(Math.floor(ageMs / 1_000)) });
   }
 
-  /** Asleep, uploads are taken into the queue, so a phone may sync where it can list. */
+  /** While the NAS sleeps uploads go into the queue, so a phone may sync where it can list. */
   async #preflight(request: PassRequest): Promise<PassBefore> {
     const { presence, tokenOf, nas, budget } = this.#deps;
     const { caller } = request;
@@ -351,7 +351,7 @@ class KeptAnswers implements PassHook {
     return plainAnswer(preflightAsleep(this.#deps, user, remote, told));
   }
 
-  /** Asleep a desktop that was registered once is so still. */
+  /** While the NAS sleeps a desktop stays registered. */
   #desktop({ body, caller }: PassRequest): PassBefore {
     const { presence, learnDevice } = this.#deps;
     const device = isObject(body) ? body['device_id'] : null;
@@ -380,7 +380,7 @@ class KeptAnswers implements PassHook {
     const kept = this.#rows.find(scope, address);
     if (!this.#deps.presence.state.awake) return this.#orGo(kept);
     return this.#go(kept, async (body) => {
-      // The NAS looks at nobody's device twice, and shows its folders to whoever asks (docs/NAS.md).
+      // The NAS does not check device owners and shows folders to anybody (docs/NAS.md).
       const isForeign = Array.isArray(body) && body.length > 0 && !(await this.#owns(caller, id));
       if (isForeign) {
         this.#rows.drop(scope, address);
@@ -483,8 +483,8 @@ function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * How an answer of the NAS is kept. `kept`: asked whenever the NAS is awake, and answered by the last
- * one in its sleep. `poll`: asked by machines all the time, so the NAS is asked only now and then.
+ * How an answer of the NAS is kept. `kept`: asked whenever the NAS is awake, else answered from the
+ * last one. `poll`: requested by machines all the time, so the NAS is only asked now and then.
  */
 interface KeptRoute {
   readonly kind: 'kept' | 'poll';
@@ -548,7 +548,7 @@ interface PreflightDeps {
   readonly sleepSchedule: () => unknown;
 }
 
-/** Folders of a phone; more than this is no photo sync that can be vouched for. */
+/** More folders than this on a phone are not a photo sync that can be vouched for. */
 const MOST_FOLDERS = 2_000;
 
 /** The words BaluHost's apps know (its OpenAPI document). */
@@ -563,9 +563,9 @@ const STATES = [
 
 /**
  * `GET /api/sync/preflight` while the NAS sleeps: a phone may sync when every folder it syncs with
- * can be listed from here in full, as what it sends goes into the queue (contract 6).
+ * can be listed completely from here, as its uploads go into the queue (contract 6).
  * @param remote where the caller's phones sync to; null while nothing of them is known
- * @param told what the NAS said of its sleep just now; null where it did not
+ * @param told what the NAS just said of its sleep; null where it did not
  */
 function preflightAsleep(
   deps: PreflightDeps,
@@ -604,14 +604,14 @@ function isListedWhole({ files }: PreflightDeps, user: User, text: string): bool
   return true;
 }
 
-/** Who did not ask for so long does not wait for its turn any more: no app polls more slowly. */
+/** A caller silent for so long no longer waits for its turn: no app polls more slowly. */
 const WAITS_MS = 90_000;
 /** Addresses asked for the first time, a minute: what one screen of an app shows. */
 const FIRST_PER_MINUTE = 20;
 const MINUTE_MS = 60_000;
-/** Of all callers together; who comes beyond is answered by what is kept. */
+/** For all callers together; beyond it, kept answers are used. */
 const MOST_WAITING = 500;
-/** A NAS that nobody needed for longer is on its way to sleep (contract 6). */
+/** A NAS not needed for longer is on its way to sleep (contract 6). */
 const NEEDED_MS = 5 * 60_000;
 
 interface PollsDeps {
@@ -629,9 +629,9 @@ interface PollsDeps {
 }
 
 /**
- * Whose turn it is among what machines ask all the time: a NAS counts every request, and more than
- * five a minute keep it awake for ever (docs/NAS.md). The one whose answer is oldest goes first,
- * among those that ask; the others are answered by what is kept.
+ * Schedules polls: a NAS counts every request, and more than five a minute keep it awake for ever
+ * (docs/NAS.md). The poll with the oldest answer goes first; the others are answered from what is
+ * kept.
  */
 export class Polls {
   readonly #deps: PollsDeps;
@@ -668,8 +668,8 @@ export class Polls {
   }
 
   /**
-   * Nothing is kept of it yet: asked along with what callers need the NAS for anyway, and counted
-   * with the rest, which waits so much longer.
+   * Nothing of it is kept yet: it is asked along with requests that need the NAS anyway, and
+   * counted with the others, which wait that much longer.
    */
   #isFirst(nowMs: number): boolean {
     const idleMs = this.#deps.idleMs();

@@ -1,6 +1,6 @@
 import type { Clock } from '../time/clock.ts';
 
-/** A map that forgets what was longest not touched, so that no caller can make it grow for ever. */
+/** A map that forgets the least recently used entry, so that no caller can bloat it. */
 export class LruMap<K, V> {
   readonly #capacity: number;
   readonly #entries = new Map<K, V>();
@@ -52,7 +52,7 @@ interface LoggedEvent<T> {
   readonly of: T;
 }
 
-/** The events of the last minute or so, on the monotonic clock, each with what it was of. */
+/** The events of the last minute or so, on the monotonic clock, each with its subject. */
 export class SlidingLog<T> {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #windowMs: number;
@@ -74,7 +74,7 @@ export class SlidingLog<T> {
     this.#events = [...this.#within(), ...Array.from({ length: count }, () => event)];
   }
 
-  /** Takes the newest event that was of `of` out again, and puts it into another log if one is named. */
+  /** Removes the newest event of `of`, and adds it to another log if one is named. */
   withdraw(of: T, into?: SlidingLog<T>): void {
     const at = this.#events.findLastIndex((event) => event.of === of);
     const event = this.#events[at];
@@ -84,7 +84,7 @@ export class SlidingLog<T> {
     into.#events = [...into.#events, event].sort((one, other) => one.atMs - other.atMs);
   }
 
-  /** After how many ms the oldest event leaves the window; all of the window where there is none. */
+  /** After how many ms the oldest event leaves the window; the whole window where there is none. */
   get oldestLeavesInMs(): number {
     return this.waitMs(this.#within().length);
   }
@@ -98,7 +98,7 @@ export class SlidingLog<T> {
     const over = events.length + more - most;
     if (over <= 0) return 0;
     const nowMs = this.#clock.monotonicMs();
-    // Beyond the whole window nothing is gained by waiting longer.
+    // Waiting longer than the whole window gains nothing.
     const leaving = events[Math.min(over, events.length) - 1];
     return Math.max(1, (leaving?.atMs ?? nowMs) + this.#windowMs - nowMs);
   }
@@ -117,7 +117,7 @@ export class SlidingLog<T> {
 export type Leave =
   { readonly kind: 'go' } | { readonly kind: 'wait'; readonly retryAfterSeconds: number };
 
-/** A caller's refusal for so long: whole seconds, and never none. */
+/** A caller's `Retry-After`: whole seconds, at least one. */
 export function leaveIn(waitMs: number): Leave {
   if (waitMs <= 0) return { kind: 'go' };
   return { kind: 'wait', retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) };
@@ -134,7 +134,7 @@ interface Rate {
 /** An attacker with more addresses than this gains fresh counts, and no memory of the Pi's. */
 const MOST_KEYS = 10_000;
 
-/** So many times within any window, for each key by itself, on the monotonic clock. */
+/** A limit of n per window for each key, on the monotonic clock. */
 export class RateLimiter {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #rate: Rate;

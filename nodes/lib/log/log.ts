@@ -12,8 +12,8 @@ export interface Log {
 }
 
 /**
- * What an error is, for a log: its code, else its name. Its message may name a path or a person and
- * stays out of logs.
+ * An error for the log: its code, else its name. The message may name a path or a person and stays
+ * out of logs.
  */
 export function errorKind(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
@@ -41,7 +41,7 @@ export class Listeners<News> {
     };
   }
 
-  /** A listener's fault must not reach the work that happened to bring the news. */
+  /** A listener's fault must not reach the work that produced the news. */
   tell(news: News): void {
     for (const listener of [...this.#listeners]) {
       try {
@@ -58,8 +58,8 @@ const MOST_CHARACTERS = 64;
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
- * A person's name for a line of the log, in quotes, whoever gave it: nothing in it ends the quotes,
- * begins a line, turns the text round or stays unseen, and it is not long.
+ * A person's name for a log line, in quotes and safe against any input: nothing in it ends the
+ * quotes, starts a line, reverses the text or is invisible, and it is not long.
  */
 export function quoted(name: string): string {
   const characters = [...name];

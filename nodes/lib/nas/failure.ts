@@ -1,11 +1,11 @@
 import { asRecord, type NasDownload, type NasJson, type NasListing } from './nas-client.ts';
 
 /**
- * Why the NAS did not do what it was asked, sorted once for whoever asks. What follows from it is
- * each caller's own, over all kinds, so that a new one does not compile until all have thought of it.
+ * Why the NAS did not do what it was asked, sorted once for all callers. Each caller decides what
+ * follows, over all kinds, so that a new kind does not compile until every caller handles it.
  */
 export type NasFailure =
-  /** No answer, or not all of one. What it did is unknown. */
+  /** No answer, or an incomplete one. What it did is unknown. */
   { readonly kind: 'unreachable'; readonly cause: Error } | NasRefusal;
 
 export interface NasRefusal {
@@ -28,17 +28,17 @@ type RefusalKind =
   | 'throttled'
   /** Any other 5xx. */
   | 'failing'
-  /** 507: it has no room. */
+  /** 507: it has no space left. */
   | 'full'
   /** 401: it does not know this token any more. */
   | 'token_refused'
-  /** 403: not for this user, or, of a file, not to be known by them. */
+  /** 403: not for this user or, for a file, hidden from them. */
   | 'forbidden'
   /** 404. */
   | 'not_found'
   /** 416: the file has no such bytes. */
   | 'bad_range'
-  /** 408, 425: not this time. */
+  /** 408, 425: not now. */
   | 'not_now'
   /** Any other 4xx: it said no, and will say so again. */
   | 'refused';
@@ -58,7 +58,7 @@ const KIND_OF_STATUS: Readonly<Record<number, RefusalKind>> = {
 };
 
 /**
- * Sorts what came of a call. Of a page only what its proxy says with one is believed (429 and 5xx,
+ * Sorts the outcome of a call. A page is only believed where its proxy sends one (429 and 5xx,
  * docs/NAS.md); any other is `bad_answer`, whatever its status.
  * @returns null where the NAS did it and said so
  */
@@ -86,7 +86,7 @@ export function failureOf(answer: NasJson | NasListing | NasDownload): NasFailur
 type Unread = Exclude<NasListing, { kind: 'listing' }> | Exclude<NasDownload, { kind: 'stream' }>;
 
 /**
- * As {@link failureOf}, of an answer that is believed by its status whatever came with it.
+ * As {@link failureOf}, for an answer judged by its status whatever came with it.
  * @param body the JSON that came with it
  * @returns null below 300
  */
@@ -96,7 +96,7 @@ export function failureOfStatus(status: number, body?: unknown): NasRefusal | nu
   return refusal(KIND_OF_STATUS[status] ?? (status < 500 ? 'refused' : 'failing'), status, body);
 }
 
-/** The longest backoff of the queue (contract 4); who wants more does not mean it. */
+/** The longest backoff of the queue (contract 4); longer requests are not taken literally. */
 const LONGEST_WAIT_SECONDS = 3_600;
 
 function refusal(kind: RefusalKind, status: number, body?: unknown): NasRefusal {
@@ -120,15 +120,15 @@ export function goodBodyOf(answer: NasJson): unknown {
 }
 
 /**
- * Whether nothing follows from it but that the NAS could not be asked (contract 2): what is kept
- * counts on. A refusal is an answer, and so is none at all.
+ * Whether it only means that the NAS could not be asked (contract 2): what is kept still counts. A
+ * refusal is an answer, and so is none at all.
  */
 export function isCannotAsk(failure: NasFailure | null): boolean {
   if (failure === null) return false;
   return isInDoubt(failure) || failure.kind === 'bad_answer' || failure.kind === 'throttled';
 }
 
-/** Whether the NAS may have done it all the same: it was silent, or failed in the middle. */
+/** Whether the NAS may still have done it: it was silent, or failed in the middle. */
 export function isInDoubt(failure: NasFailure): boolean {
   return failure.kind === 'unreachable' || failure.status >= 500;
 }

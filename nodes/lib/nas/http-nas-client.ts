@@ -225,7 +225,7 @@ function fileAnswer(exchange: Response, range: NasRange | undefined): NasDownloa
   const { headers, body, lengthBytes } = exchange;
   const status = exchange.status === 206 ? 206 : 200;
   const sizeBytes = status === 200 ? lengthBytes : wholeSize(exchange, range);
-  // Without a length nobody could tell a whole file from a cut one.
+  // Without a length a whole file cannot be told from a cut one.
   if (lengthBytes === null || sizeBytes === null || isEncoded(exchange)) {
     body.destroy();
     return { kind: 'bad_answer', status };
@@ -262,8 +262,8 @@ const LISTED = 'files';
 
 /**
  * Reads rows of `GET /api/files/list`. A row without a usable name, path, size, type or time is
- * left out. Paths and names stay byte for byte; times get the `Z` that the NAS leaves out in
- * "Shared with me" (recorded).
+ * left out. Paths and names stay byte for byte; times get the `Z` the NAS omits in "Shared with me"
+ * (recorded).
  */
 function readItems(rows: readonly unknown[]): readonly NasFileItem[] {
   return rows.map(readItem).filter((item) => item !== null);
@@ -362,14 +362,14 @@ function multipartBody(file: MultipartFile): MultipartBody {
   const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
-    stream: Readable.from(pieces(head, file.body, tail), { objectMode: false }),
+    stream: Readable.from(chunks(head, file.body, tail), { objectMode: false }),
     sizeBytes: head.length + file.sizeBytes + tail.length,
   };
 }
 
-async function* pieces(head: Buffer, body: Readable, tail: Buffer): AsyncGenerator<Buffer> {
+async function* chunks(head: Buffer, body: Readable, tail: Buffer): AsyncGenerator<Buffer> {
   yield head;
-  for await (const piece of body as AsyncIterable<Buffer>) yield piece;
+  for await (const chunk of body as AsyncIterable<Buffer>) yield chunk;
   yield tail;
 }
 
@@ -388,9 +388,9 @@ export interface ChannelLink {
 }
 
 /**
- * A resumable upload whose calls go one after the other over one connection. When the NAS drops
- * that connection the next call opens another, where the NAS answers 404 if the session is not in
- * that worker; the caller then starts again from `init`.
+ * A resumable upload whose calls share one connection, one after the other. If the NAS drops it,
+ * the next call opens another, where the NAS answers 404 if the session is not in that worker; the
+ * caller then starts again from `init`.
  */
 class HttpUploadChannel implements NasUploadChannel {
   readonly #open: () => Promise<ChannelLink>;

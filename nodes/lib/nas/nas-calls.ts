@@ -80,7 +80,7 @@ export class NasCalls {
     return exchange;
   }
 
-  /** Tells presence of a failed call that began at `startedAtMs` (monotonic). */
+  /** Reports a failed call that began at `startedAtMs` (monotonic) to presence. */
   #failed(cause: Error, startedAtMs: number): void {
     if (!this.#speaksForNas || !(cause instanceof NasCallError)) return;
     switch (cause.code) {
@@ -91,7 +91,7 @@ export class NasCalls {
         this.#presence.silent('nas_mismatch');
         return;
       case 'timeout':
-        // One slow answer among quick ones does not make the NAS gone.
+        // One slow answer among quick ones does not mean the NAS is gone.
         if (this.#heardAtMs <= startedAtMs) this.#presence.silent();
         return;
       case 'refused':
@@ -118,7 +118,7 @@ export class NasCalls {
   }
 }
 
-/** What an answer tells beside its purpose: preflight the sleep, health the version (recorded). */
+/** What an answer tells besides its purpose: preflight the sleep, health the version (recorded). */
 function newsIn(body: unknown): NonNullable<Parameters<NasPresence['heard']>[0]> {
   const answer = asRecord(body);
   if (answer === null) return {};
@@ -182,7 +182,7 @@ async function readNasItems(exchange: NasExchange, clock: Clock, list: JsonList)
       const some = items.take(block);
       if (some.length === 0) continue;
       await list.take(some);
-      // Blocks that wait already would follow without a turn for anybody else.
+      // Otherwise blocks already waiting would follow without yielding.
       await setImmediate();
     }
     return items.end();
@@ -315,10 +315,10 @@ class Brackets {
 }
 
 /**
- * Reads `{"<member>": [item, item, …]}` as its bytes come, and hands the items out block by block:
- * an answer of any length costs the memory of one block. Where an item ends is found by brackets
- * and commas alone; what lies between is left to `JSON.parse`, which is quicker than anything
- * written in JavaScript and finds what is no JSON (ADR 0023).
+ * Reads `{"<member>": [item, item, …]}` as its bytes arrive, and hands the items out block by
+ * block: an answer of any length costs the memory of one block. Item ends are found by brackets and
+ * commas alone; the text between is left to `JSON.parse`, which is quicker than anything written in
+ * JavaScript and detects invalid JSON (ADR 0023).
  */
 class JsonItems {
   readonly #member: RegExp;

@@ -41,8 +41,8 @@ export interface NasFileItem {
 
 export interface NasListOptions extends NasCallOptions {
   /**
-   * Takes the rows as they come, where there may be too many for memory. No more are read before it
-   * is through; whether they are all is known when the call is.
+   * Takes the rows as they arrive, where there may be too many for memory. No more are read until
+   * it resolves; completeness is known when the call ends.
    */
   readonly each?: (items: readonly NasFileItem[]) => void | Promise<void>;
 }
@@ -132,7 +132,7 @@ export interface NasApiCall extends NasCallOptions {
   readonly body?: unknown;
 }
 
-/** The rest of the NAS's API, for enrolment, kept answers, uploads in one piece and the proxy. */
+/** The rest of the NAS's API, for enrolment, kept answers, single-request uploads and the proxy. */
 export interface NasApi {
   /** A JSON call; an empty body counts as `bad_answer` with its status, 204 too. */
   call(wanted: NasApiCall): Promise<NasJson>;
@@ -140,7 +140,7 @@ export interface NasApi {
   relay(wanted: NasRequest): Promise<NasExchange>;
 }
 
-/** A request to the NAS. Nothing is followed, unpacked or repeated on its own. */
+/** A request to the NAS. Redirects are not followed, bodies not decompressed, nothing retried. */
 export interface NasRequest {
   readonly method: string;
   /** Path and query as they go on the wire, percent-encoded, with the leading slash. */
@@ -159,7 +159,7 @@ export interface NasRequestStream {
   readonly stream: Readable;
   /** Null sends it chunked. */
   readonly sizeBytes: number | null;
-  /** Nobody else looks at its blocks, so their memory is given back once they are sent. */
+  /** Nobody else uses its blocks, so their memory is freed once they are sent. */
   readonly isForNobodyElse?: boolean;
 }
 

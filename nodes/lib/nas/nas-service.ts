@@ -33,7 +33,7 @@ export interface NasServiceDeps {
   readonly fingerprint: string | null;
   /** NAS_MAC_ADDRESS as `normaliseMac` gives it; null when not set. */
   readonly macAddress: string | null;
-  /** The addresses a magic packet goes to, read anew at each wake. */
+  /** The addresses a magic packet goes to, read again at each wake. */
   readonly wakeTargets: () => readonly WakeTarget[];
   readonly packet: MagicPacketPort;
   /** The text of the neighbour table. */
@@ -42,7 +42,7 @@ export interface NasServiceDeps {
   readonly powerThresholdWatts: number;
   readonly bootTimeoutSeconds: number;
   readonly plug: NasPlug;
-  /** Some user's token that the NAS took lately; null when there is none. */
+  /** Some user's token that the NAS accepted recently; null when there is none. */
   readonly liveToken: () => string | null;
   readonly tokenRefused: (token: string) => void;
   /** Told the `Date` of every answer of the NAS. */
@@ -144,19 +144,19 @@ export class NasService {
     return this.#probe.probe();
   }
 
-  /** Tells what becomes of the NAS from now on. @returns how to stop that */
+  /** Subscribes to changes of the NAS. @returns how to unsubscribe */
   onNews(listener: (news: NasNews) => void): () => void {
     return this.#news.listen(listener);
   }
 
-  /** The NAS said that it goes: asleep at once. */
+  /** The NAS said goodbye: asleep at once. */
   goodbye(): void {
     this.#arrival.end();
     this.#tell('nas_goodbye');
     this.presence.goodbye();
   }
 
-  /** The NAS said that it comes: looked for until it answers. */
+  /** The NAS said hello: probed until it answers. */
   hello(): void {
     this.presence.hello();
     this.#arrival.begin();
@@ -167,7 +167,7 @@ export class NasService {
     return nasStatus(this.presence.state, this.wake.status, plug, url);
   }
 
-  /** Opens a websocket to the NAS, which proves nothing of it but that it is there. */
+  /** Opens a websocket to the NAS, which only proves that it is there. */
   openSocket(path: string, headers: Readonly<Record<string, string>>): Promise<NasSocket> {
     return this.#transport.upgrade(path, headers);
   }
@@ -249,14 +249,14 @@ export class NasService {
 
   /**
    * Asked once each time the NAS wakes, as it may have been updated meanwhile. With the trigger
-   * `auto` the question leaves a NAS asleep that falls asleep just now (measured on 1.38).
+   * `auto` the question does not wake a NAS that is just falling asleep (measured on 1.38).
    */
   async #learnVersion(): Promise<void> {
     if (!this.budget.take('probe')) return;
     await this.client.call({ method: 'GET', path: '/api/health', auto: true });
   }
 
-  /** What said goodbye and answers again, as after a deploy, is seen now and not by some probe later. */
+  /** A NAS that answers again after a goodbye is noticed now, not by some later probe. */
   async #lookAfterGoodbye(): Promise<void> {
     await this.#probe.probe(true);
   }
@@ -281,8 +281,8 @@ interface ArrivalDeps {
 }
 
 /**
- * A NAS that said hello does not serve yet: it waits for the answer to its hello first (read in its
- * code). So it is looked for once a second, until it is awake or a boot would have been over.
+ * A NAS that said hello does not serve yet: it first waits for the answer to its hello (read in its
+ * code). So it is probed once a second, until it is awake or a boot would be over.
  */
 export class Arrival {
   readonly #deps: ArrivalDeps;
@@ -294,7 +294,7 @@ export class Arrival {
     this.#deps = deps;
   }
 
-  /** Begins to look; a further hello begins the time anew. */
+  /** Starts probing; a further hello restarts the time. */
   begin(): void {
     if (this.#stopped) return;
     this.end();
@@ -309,7 +309,7 @@ export class Arrival {
     );
   }
 
-  /** Looks no longer: it said goodbye. */
+  /** Stops probing: it said goodbye. */
   end(): void {
     this.#turn.abort();
   }
@@ -419,7 +419,7 @@ interface NasPlug {
 
 /** The NAS as `GET /api/nas/status` shows it. Answered from memory. */
 export interface NasStatus {
-  /** Whether it answered lately over HTTP. */
+  /** Whether it answered recently over HTTP. */
   readonly online: boolean;
   readonly version: string | null;
   /** NAS_URL without a user or password. */
@@ -439,7 +439,7 @@ export interface NasStatus {
 }
 
 function nasStatus(state: NasState, wake: NasWake['status'], plug: NasPlug, url: URL): NasStatus {
-  // What answers is not off: that reading is from before it woke, and the next one is not there yet.
+  // What answers is not off: the reading predates its wake, and the next is not there yet.
   const isOld = state.reachable && plug.powerState() === 'off';
   return {
     online: state.reachable,
@@ -463,9 +463,9 @@ function withoutUser(url: URL): string {
 }
 
 /**
- * When somebody last needed the NAS: a caller whose request went to it, or whoever woke it. What
- * nobody waits for begins no later than some minutes after that, so that it never keeps a NAS awake
- * that nobody uses (contract 6).
+ * When somebody last needed the NAS: a caller whose request went to it, or whoever woke it.
+ * Background work starts no later than a few minutes after that, so that it never keeps an unused
+ * NAS awake (contract 6).
  */
 export class CallerNeed {
   readonly #clock: Pick<Clock, 'monotonicMs'>;

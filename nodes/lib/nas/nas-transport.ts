@@ -196,8 +196,8 @@ class Exchange {
     const request = this.#request;
     request.once('socket', (socket) => {
       this.#arm(this.#limits.idleMs);
-      // Behind Node's parser, which copied what it wanted: 64 KB of each block wait for the
-      // collector otherwise (40 MB in an answer of 200, measured on Node 24).
+      // Behind Node's parser, which copied what it needed: otherwise 64 KB of each block wait for
+      // the collector (40 MB in an answer of 200, measured on Node 24).
       socket.on('data', giveBack);
       request.once('close', () => socket.off('data', giveBack));
     });
@@ -326,9 +326,9 @@ function announcedBytes(response: IncomingMessage): number | null {
 const NOTHING_TO_CANCEL: Cancel = () => undefined;
 
 /**
- * The body of an answer that never ends cleanly unless it is whole: a cut, a silence while the
- * reader waits, or another number of bytes than announced is an error (`NasCallError`). Silence
- * counts only while the reader wants more; a slow reader is nobody's fault.
+ * The body of an answer, which never ends cleanly unless it is complete: a cut, a silence while the
+ * reader waits, or a length other than announced is an error (`NasCallError`). Silence only counts
+ * while the reader wants more; a slow reader is not the NAS's fault.
  */
 class AnswerBody extends Readable {
   readonly #source: IncomingMessage;
@@ -370,7 +370,7 @@ class AnswerBody extends Readable {
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#stopTimer();
-    // An answer that is not wanted to its end takes its connection with it.
+    // Abandoning an answer closes its connection.
     if (!this.#source.readableEnded) this.#source.destroy();
     done(error);
   }

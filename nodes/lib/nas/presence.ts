@@ -8,9 +8,9 @@ import type { ServerProfileBook } from './server-profile.ts';
 
 /** What the Pi knows of the NAS at this moment, without asking it. */
 export interface NasState {
-  /** It answered lately and says `awake` or `waking`: files, listings and the queue may use it. */
+  /** It answered recently and says `awake` or `waking`: files, listings and the queue may use it. */
   readonly awake: boolean;
-  /** It answered lately, asleep or awake: sign-in, refresh, me and preflight may use it. */
+  /** It answered recently, asleep or awake: sign-in, refresh, me and preflight may use it. */
   readonly reachable: boolean;
   /** The NAS's own word, or `unreachable` / `unknown`. */
   readonly sleepState: string;
@@ -40,7 +40,7 @@ export interface NasPresence {
     /** `sleep_schedule` of preflight, as it came. */
     readonly sleepSchedule?: unknown;
   }): void;
-  /** A call found it gone: refused, reset or timed out, or somebody else in its place. */
+  /** A call found it gone: refused, reset or timed out, or another machine at its address. */
   silent(fault?: NasFault): void;
   /** Calls back after each change of `awake` or `reachable`. Returns how to stop that. */
   onChange(listener: (state: NasState) => void): () => void;
@@ -49,8 +49,8 @@ export interface NasPresence {
 /** Who or what wants the NAS awake. */
 export interface WakeCause {
   /**
-   * `call`: somebody asked for it. `read`: somebody reads a file that is not kept. `queue`: uploads
-   * wait (FLUSH_WAKE). `door`: an admin whom the pages let in no further.
+   * `call`: requested. `read`: somebody reads a file that is not cached. `queue`: uploads wait
+   * (FLUSH_WAKE). `door`: an admin whose access to the pages is limited to waking.
    */
   readonly kind: 'call' | 'read' | 'queue' | 'door';
   /** Whose call it was; null: a flow's, or nobody's. */
@@ -85,16 +85,16 @@ interface PresenceDeps {
   readonly nasPlugWatts: () => number | null;
   /** NAS_POWER_THRESHOLD_WATTS. */
   readonly powerThresholdWatts: number;
-  /** The two minutes after a goodbye are over, and nobody knows how the NAS is by now. */
+  /** The two minutes after a goodbye are over, and the NAS's state is unknown. */
   readonly onGoodbyeOver?: () => void;
 }
 
-type Standing = Pick<NasState, 'awake' | 'reachable'>;
+type Reachability = Pick<NasState, 'awake' | 'reachable'>;
 
 /**
- * Awake and asleep (contract 1). The NAS tells how it sleeps in preflight alone; every other answer
- * only proves that it lives. So its last word holds while it answers, and a NAS that comes back from
- * silence without a word counts as awake, because whatever ended the silence woke it.
+ * Awake and asleep (contract 1). Only preflight tells how the NAS sleeps; every other answer just
+ * proves that it lives. So its last word holds while it answers, and a NAS that returns from
+ * silence without one counts as awake, because whatever ended the silence woke it.
  */
 export class Presence implements NasPresence {
   readonly #deps: PresenceDeps;
@@ -108,7 +108,7 @@ export class Presence implements NasPresence {
   #holding = false;
   #wentSilentInHold = false;
   #stopHold: Cancel = () => undefined;
-  #standing: Standing = { awake: false, reachable: false };
+  #reachability: Reachability = { awake: false, reachable: false };
   #sinceMs: number;
   #sinceTickMs: number;
 
@@ -118,7 +118,7 @@ export class Presence implements NasPresence {
     this.#sinceTickMs = deps.clock.monotonicMs();
   }
 
-  /** For how long it stands as it does, whatever the wall clock did meanwhile. */
+  /** How long this state has lasted, unaffected by the wall clock. */
   get unchangedMs(): number {
     return this.#deps.clock.monotonicMs() - this.#sinceTickMs;
   }
@@ -126,7 +126,7 @@ export class Presence implements NasPresence {
   get state(): NasState {
     const { profile } = this.#deps.book;
     return {
-      ...this.#standing,
+      ...this.#reachability,
       sleepState: this.#sleepState(),
       reachableBy: this.#reachableBy(),
       everSeen: profile.lastSeenMs !== null,
@@ -138,7 +138,7 @@ export class Presence implements NasPresence {
     };
   }
 
-  /** False while the first word on the NAS since the start is told: what it says is no change. */
+  /** False until the first state since the start is known, which is not a change. */
   get wasKnown(): boolean {
     return this.#askedBefore;
   }
@@ -194,7 +194,7 @@ export class Presence implements NasPresence {
     this.#settle();
   }
 
-  /** The NAS said that it comes. It may not serve yet, so this ends the goodbye and no more. */
+  /** The NAS said hello. It may not serve yet, so this only ends the goodbye. */
   hello(): void {
     this.#goodbyeAtMs = null;
     this.#endHold();
@@ -226,15 +226,15 @@ export class Presence implements NasPresence {
   #settle(): void {
     const reachable = this.#alive && !this.#holding;
     const awake = reachable && (this.#word === null || /^(awake|waking)$/.test(this.#word));
-    if (awake === this.#standing.awake && reachable === this.#standing.reachable) return;
-    this.#standing = { awake, reachable };
+    if (awake === this.#reachability.awake && reachable === this.#reachability.reachable) return;
+    this.#reachability = { awake, reachable };
     this.#sinceMs = this.#deps.clock.nowMs();
     this.#sinceTickMs = this.#deps.clock.monotonicMs();
     const { state } = this;
     for (const listener of [...this.#listeners]) this.#tell(listener, state);
   }
 
-  /** A listener's fault must not reach the call that happened to bring the news. */
+  /** A listener's fault must not reach the call that produced the news. */
   #tell(listener: (state: NasState) => void, state: NasState): void {
     try {
       listener(state);

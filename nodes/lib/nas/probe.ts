@@ -11,7 +11,7 @@ interface ProbeDeps {
   readonly client: Pick<NasClient, 'preflight' | 'systemInfo'>;
   readonly presence: Pick<NasPresence, 'silent'>;
   readonly budget: BackgroundBudget;
-  /** Some user's token that the NAS took lately; null when there is none. */
+  /** Some user's token that the NAS accepted recently; null when there is none. */
   readonly liveToken: () => string | null;
   /** The NAS refused that token on preflight (contract 2: it ends at once and for good). */
   readonly tokenRefused?: (token: string) => void;
@@ -59,15 +59,15 @@ export class NasProbe {
 
 /** Calls a minute that no caller waits for, at the default probe interval (contract 6). */
 const DEFAULT_PER_MINUTE = 3;
-/** Of these at most so many are no probes: one call a minute at least tells asleep from awake. */
+/** At most this many of these are not probes: one a minute at least tells asleep from awake. */
 const OTHERS_PER_MINUTE = 2;
 
 /** What wants to make a background call. */
 type BackgroundCall = 'probe' | 'other';
 
 /**
- * The one budget of all calls to the NAS that no caller waits for. More than five requests a minute
- * of any kind keep the NAS from falling asleep (read in its code).
+ * The one budget of all background calls to the NAS. More than five requests a minute of any kind
+ * keep the NAS from falling asleep (read in its code).
  */
 export class BackgroundBudget {
   readonly #perMinute: number;
@@ -80,7 +80,7 @@ export class BackgroundBudget {
     this.#perMinute = Math.max(DEFAULT_PER_MINUTE, probesPerMinute + 1);
   }
 
-  /** How many calls that are no probes may be taken now. */
+  /** How many more non-probe calls are allowed now. */
   get left(): number {
     const taken = this.#taken.recent;
     const others = taken.filter((kind) => kind === 'other').length;
@@ -94,7 +94,7 @@ export class BackgroundBudget {
     return isThere;
   }
 
-  /** One was made that a caller waited for, and counts at the NAS as any other does. */
+  /** A call was made that a caller waited for; the NAS counts it like any other. */
   made(): void {
     this.#taken.add('other');
   }

@@ -44,7 +44,7 @@ export class ServerProfileBook {
     this.#profile = { ...kept, macAddress, url: this.#profile.url };
   }
 
-  /** The NAS answered now; `news` is what it told beside that. */
+  /** The NAS answered now; `news` is what it told besides that. */
   seen(news: News): void {
     const first = this.#profile.lastSeenMs === null;
     this.#profile = { ...this.#profile, ...news, lastSeenMs: this.#clock.nowMs() };

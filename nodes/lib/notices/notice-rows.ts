@@ -5,7 +5,7 @@ import { type Facts, isNoticeKind, type NoticeKind } from './notice-text.ts';
 /** What a person wants to hear of, and when not. */
 export interface Choices {
   readonly unwanted: readonly NoticeKind[];
-  /** `HH:MM` of the house's day; null where there are no quiet hours. */
+  /** `HH:MM` of the local day; null where there are no quiet hours. */
   readonly quietFrom: string | null;
   readonly quietTo: string | null;
 }
@@ -121,8 +121,8 @@ export interface DeviceRow {
   readonly language: Language;
   /** The sign-in of the page it was added on; null where it came over the API. */
   readonly signIn: string | null;
-  /** What that user's sign-ins stood on then. */
-  readonly standing: number;
+  /** The epoch of that user's sign-ins at that time. */
+  readonly epoch: number;
   /** Its {@link PushTarget}, sealed. */
   readonly secret: Buffer;
   readonly createdAtMs: number;
@@ -130,11 +130,11 @@ export interface DeviceRow {
   readonly sentAtMs: number | null;
   /** Why the last one was not; null where it was. */
   readonly problem: string | null;
-  /** The newest version that it was told of. */
+  /** The newest version it was notified of. */
   readonly toldVersion: string | null;
 }
 
-/** A person's phones and browsers, with room for forgotten ones. */
+/** A person's phones and browsers, with space for forgotten ones. */
 const MOST_PER_USER = 10;
 
 const DEVICE_SQL = {
@@ -164,10 +164,10 @@ export class DeviceRows {
     this.#sql = prepareAll(store, DEVICE_SQL);
   }
 
-  /** One that was there under that id, whosever it was, is this one from now on. */
+  /** Replaces any device with that id, whoever had it. */
   add(row: Omit<DeviceRow, 'sentAtMs' | 'problem'>): void {
     this.#sql.add.run(
-      ...([row.id, row.userId, row.name, row.language, row.signIn, row.standing] as const),
+      ...([row.id, row.userId, row.name, row.language, row.signIn, row.epoch] as const),
       ...([row.secret, row.createdAtMs, row.toldVersion] as const),
     );
     this.#sql.cap.run(row.userId);
@@ -218,7 +218,7 @@ function deviceIn(raw: Readonly<Record<string, unknown>>): DeviceRow {
     name: String(raw['name']),
     language: String(raw['language']),
     signIn: typeof raw['sign_in'] === 'string' ? raw['sign_in'] : null,
-    standing: Number(raw['standing']),
+    epoch: Number(raw['standing']),
     secret: Buffer.from(raw['secret'] as Uint8Array),
     createdAtMs: Number(raw['created_at_ms']),
     sentAtMs: raw['sent_at_ms'] === null ? null : Number(raw['sent_at_ms']),

@@ -74,7 +74,7 @@ const NOTICE_KINDS = [
 ] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
 
-/** What is told of an event, as its flow gets it. */
+/** What a notification says of an event, as its flow gets it. */
 export type Facts = Readonly<Record<string, unknown>>;
 
 /** Of these only an admin may know (`events.ts`). */
@@ -83,7 +83,7 @@ const ADMINS: ReadonlySet<NoticeKind> = new Set(['disk', 'update_ready']);
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** For so long nothing more is sent of the same, however often it happens; it is counted. */
+/** For so long nothing more is sent on the same topic; further events are counted. */
 export const PAUSE_MS: Readonly<Record<NoticeKind, number>> = {
   wake_failed: HOUR_MS,
   conflict: 15 * MINUTE_MS,
@@ -116,13 +116,13 @@ export function kindsFor(role: string): readonly NoticeKind[] {
   return NOTICE_KINDS.filter((kind) => role === 'admin' || !ADMINS.has(kind));
 }
 
-/** What an event means for messages: one is due, those of a topic are not true any more, or nothing. */
+/** What an event means for messages: one is due, those of a topic are outdated, or nothing. */
 type Meaning =
   | { readonly kind: 'notice'; readonly notice: NoticeKind; readonly topic: string }
   | { readonly kind: 'over'; readonly topic: string }
   | { readonly kind: 'nothing' };
 
-/** Nobody is told that all is well again; what was not sent of the trouble is then not sent either. */
+/** Recoveries are not announced; they only cancel unsent messages about the trouble. */
 const ENDS: Readonly<Partial<Record<EventKind, NoticeKind>>> = {
   nas_awake: 'wake_failed',
   plug_back: 'plug_lost',

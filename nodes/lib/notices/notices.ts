@@ -37,8 +37,8 @@ export interface NoticesDeps {
   readonly people: {
     /** Null when unknown or switched off. */
     readonly userOf: (userId: number) => User | null;
-    /** What that user's sign-ins stand on; null also while the NAS was silent for too long. */
-    readonly standingOf: (userId: number) => number | null;
+    /** The epoch of that user's sign-ins; null also while the NAS was silent for too long. */
+    readonly signInEpochOf: (userId: number) => number | null;
   };
   /** PUSH_CONTACT. */
   readonly contact: string;
@@ -50,7 +50,7 @@ export interface NoticesDeps {
 
 type Sender = Pick<PushService, 'publicKey' | 'faultOf' | 'send'>;
 
-/** A browser that asks to be told. */
+/** A browser that subscribes to notifications. */
 interface NewDevice {
   readonly target: PushTarget;
   readonly name: string;
@@ -85,9 +85,9 @@ const QUIET_LOOK_MS = 300_000;
 const TEST_PAUSE_MS = 5_000;
 
 /**
- * Tells people what matters, on their own phones and browsers, by web push. Each chooses. A message
- * is for whoever may know of its event at the moment it is sent, and only for browsers whose user is
- * still signed in here.
+ * Notifies people on their own phones and browsers, by web push. Each chooses what. A message only
+ * goes to people who may see its event at the time it is sent, and to browsers whose user is still
+ * signed in here.
  */
 export class Notices {
   readonly #deps: NoticesDeps;
@@ -156,7 +156,7 @@ export class Notices {
     this.#arm();
   }
 
-  /** What one person has chosen, and where they are told. */
+  /** What one person has chosen, and their devices. */
   view({ id, role }: User): NoticesView {
     const { unwanted, quietFrom, quietTo } = this.#rows.choices(id);
     return {
@@ -184,15 +184,15 @@ export class Notices {
     const { cipher, people, nowMs } = this.#deps;
     const why = this.#push.faultOf(target);
     if (why !== null) return { kind: 'invalid', why };
-    const standing = people.standingOf(user.id);
-    if (standing === null) return { kind: 'not_allowed' };
+    const epoch = people.signInEpochOf(user.id);
+    if (epoch === null) return { kind: 'not_allowed' };
     const id = hash('sha256', target.endpoint, 'base64url').slice(0, ID_CHARS);
     const known = this.#devices.find(id);
     const toldVersion = known?.userId === user.id ? known.toldVersion : null;
-    // What waits for whoever had this browser before is not this person's.
+    // Pending messages for the browser's previous user are not this person's.
     if (known !== null && known.userId !== user.id) this.#outbox.dropDevice(id);
     const secret = cipher.seal(rowOf(id), JSON.stringify(target));
-    const given = { id, userId: user.id, name, language, signIn, standing, secret };
+    const given = { id, userId: user.id, name, language, signIn, epoch, secret };
     this.#devices.add({ ...given, createdAtMs: Math.floor(nowMs()), toldVersion });
     return { kind: 'added', id };
   }
@@ -219,7 +219,7 @@ export class Notices {
     return { kind: 'tested', sent, of: devices.length };
   }
 
-  /** Somebody signed a browser out, and with it ends what it was told. */
+  /** Somebody signed a browser out, which ends its notifications. */
   signedOut(signIn: string): void {
     this.#devices.signedOut(signIn);
   }
@@ -237,7 +237,7 @@ export class Notices {
     });
   }
 
-  /** Ends what is sent to browsers whose user was signed out, and tells them so once. */
+  /** Ends notifications to browsers whose user was signed out, with one last message. */
   sweep(): void {
     if (!this.#isStarted) return;
     for (const device of this.#devices.all()) {
@@ -271,7 +271,7 @@ export class Notices {
     });
   }
 
-  /** One thing at a time, so that a slow service is not asked twice at once. */
+  /** One at a time, so that a slow service is not asked twice at once. */
   #after(work: () => Promise<void>): void {
     this.#running = this.#running.then(work).catch((error: unknown) => {
       this.#deps.log.error(`Messages could not be sent: ${errorKind(error)}.`);
@@ -332,10 +332,10 @@ export class Notices {
     this.#outbox.dropDevice(deviceId);
   }
 
-  /** Whose device it is, as long as what its sign-in stood on stands. */
+  /** Whose device it is, as long as the sign-in it depends on is valid. */
   #userAt(device: DeviceRow): User | null {
-    const { userOf, standingOf } = this.#deps.people;
-    return standingOf(device.userId) === device.standing ? userOf(device.userId) : null;
+    const { userOf, signInEpochOf } = this.#deps.people;
+    return signInEpochOf(device.userId) === device.epoch ? userOf(device.userId) : null;
   }
 
   #devicesFor(to: Audience, kind: NoticeKind): readonly DeviceRow[] {
@@ -345,9 +345,9 @@ export class Notices {
     });
   }
 
-  #isOver({ userId, standing }: DeviceRow): boolean {
-    const now = this.#deps.people.standingOf(userId);
-    return now !== null && now !== standing;
+  #isOver({ userId, epoch }: DeviceRow): boolean {
+    const now = this.#deps.people.signInEpochOf(userId);
+    return now !== null && now !== epoch;
   }
 
   #isFor(to: Audience, kind: NoticeKind, user: User): boolean {
@@ -383,17 +383,17 @@ interface Unsent extends UnsentRow {
   facts: Facts;
 }
 
-/** Within it what comes together is told together, and what is over again is not told at all. */
+/** Events within it are sent together, and what is over by then is not sent at all. */
 const GATHER_MS = 20_000;
 const FIRST_RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 3_600_000;
-/** Who was not reached for a day is not told any more: it is old by then. */
+/** Messages not delivered for a day are dropped: they are old by then. */
 const TOO_OLD_MS = 86_400_000;
 
 /**
- * What is still to be sent, one message for each device and topic: what happens again meanwhile is
- * counted, and a topic rests after its message, so that a plug that comes and goes sends a few
- * messages a day. The first of each is written down, so that a restart sends it.
+ * Pending messages, one per device and topic: repeats are counted, and a topic pauses after its
+ * message, so that a plug that comes and goes sends a few messages a day. The first of each is
+ * stored, so that a restart sends it.
  */
 class Outbox {
   readonly #rows: NoticeRows;
@@ -502,8 +502,8 @@ interface Sealing {
 const ROW = 'push keys';
 
 /**
- * The pair by which push services know this Pi. It is made when it is first wanted, and anew where
- * SECRET_KEY does not open it any more: no subscription can be read then either.
+ * The key pair by which push services know this Pi. Created when first needed, and again when
+ * SECRET_KEY no longer opens it: no subscription can be read then either.
  */
 class OwnKeys {
   readonly #rows: NoticeRows;

@@ -76,7 +76,7 @@ export class PushService {
     return this.#deps.keys().publicKey;
   }
 
-  /** @returns what is wrong with a browser's word of itself; null where it can be sent to */
+  /** @returns what is wrong with a browser's subscription; null where it can be sent to */
   faultOf({ endpoint, p256dh, auth }: PushTarget): string | null {
     if (pushUrl(endpoint, this.#rule) === null) {
       return 'The endpoint is no https address of a push service on the internet.';
@@ -138,7 +138,7 @@ export class PushService {
     try {
       return await promise;
     } finally {
-      // What it says beside its status is read by nobody.
+      // Nobody reads its body; only the status counts.
       asked.destroy();
     }
   }
@@ -183,7 +183,7 @@ function resolveAll(host: string): Promise<readonly LookupAddress[]> {
 function outcomeOf(status: number, retryAfter: string | undefined): PushOutcome {
   if (status >= 200 && status < 300) return { kind: 'sent' };
   if (status === 404 || status === 410) return { kind: 'gone' };
-  // A token it does not like may be the clock's fault, which is put right by itself.
+  // A token it rejects may be due to the clock, which corrects itself.
   const isPassing = status === 401 || status === 403 || status === 408 || status === 429;
   if (!isPassing && status < 500) return { kind: 'refused', status };
   const seconds = Number(retryAfter);
@@ -247,8 +247,8 @@ const GLOBAL = new BlockList();
 GLOBAL.addSubnet('2000::', 3, 'ipv6');
 
 /**
- * Push services are on the internet, by name and by https. Somebody who sends an address of the house
- * instead would have the Pi knock there.
+ * Push services are on the internet, by name and https. An address of the home network would
+ * otherwise have the Pi probe it.
  */
 export const PUBLIC: AddressRule = {
   url: ({ protocol, hostname, port, username, password }) => {
@@ -268,7 +268,7 @@ function pushUrl(text: string, rule: AddressRule): URL | null {
   return url !== null && rule.url(url) ? url : null;
 }
 
-/** A house's IPv6 addresses are global ones, of the networks that this machine is in. */
+/** A home's IPv6 addresses are global ones, of the networks that this machine is in. */
 function ownNetworks(): BlockList {
   const own = new BlockList();
   for (const { cidr, family } of Object.values(networkInterfaces()).flatMap((one) => one ?? [])) {

@@ -1,7 +1,7 @@
 import { type Endpoint, endpointById, type EndpointId } from '../api/api.ts';
 import { FIELD_WORDS, type FieldWords, type Words } from './field-words.ts';
 
-/** What nodes can do, declared once: what lets a request in, what a dialog shows, what a help says. */
+/** What nodes can do, declared once: requests admitted, dialog and help. */
 
 export type { Words } from './field-words.ts';
 
@@ -38,23 +38,23 @@ interface OwnField {
 export interface Operation {
   /** As it is chosen in the dialog. */
   readonly words: Words;
-  /** `flow`: for an owner's own flow. `house`: a step of an endpoint, a page or a schedule. */
-  readonly for: 'flow' | 'house';
+  /** `flow`: for an owner's own flow. `balupi`: a step of an endpoint, a page or a schedule. */
+  readonly for: 'flow' | 'balupi';
   /** The endpoints whose description lets a request in; what they take it takes in any flow. */
   readonly serves?: readonly [EndpointId, ...EndpointId[]];
   /** What its endpoint takes and it does not. */
   readonly leaves?: readonly string[];
   /** Other words for what its endpoint takes. */
   readonly fieldWords?: Readonly<Record<string, FieldWords>>;
-  /** What it takes beside that. */
+  /** What it takes besides that. */
   readonly takes?: Readonly<Record<string, OwnField>>;
   /** A word for each output; one without a word where this is left out. */
   readonly outputs?: readonly Words[] | 0;
-  /** All of it left at one output in nodes of before version 2, and does so in these still. */
+  /** All outcomes left at one output in nodes before version 2, and still do in these. */
   readonly hadOneOutput?: boolean;
   /** Whose it is in a flow where no endpoint of its tells. */
   readonly belongsTo?: 'user';
-  /** It speaks by itself, so what it takes is set once. */
+  /** It emits by itself, so what it takes is set once. */
   readonly isSource?: boolean;
 }
 
@@ -74,8 +74,8 @@ interface Setting {
 }
 
 /**
- * All that is known of a node's operations and all words about them: dialog, help and locales are
- * made of it (`npm run docs`), and so is what lets a request in.
+ * Everything known of a node's operations and their words: dialog, help and locales are generated
+ * from it (`npm run docs`), and requests admitted by it.
  */
 export interface NodeDeclaration {
   /** Name of its folder, and of its part of the locales. */
@@ -96,10 +96,10 @@ export interface NodeDeclaration {
 }
 
 /**
- * Whose operation an endpoint is, where no request says who calls. `pi`: the house's own, such as
+ * On whose behalf an endpoint runs where no request says who calls. `pi`: the Pi's own, such as
  * plugs, wake, energy and counts. `user`: somebody's files, uploads, pins or credentials, so a user
- * has to be named (contract 7). `request`: it makes sense as the answer to a request alone, as what
- * it takes or gives is a stream, a sign-in or a signature.
+ * must be named (contract 7). `request`: it only makes sense as the answer to a request, as it
+ * takes or gives a stream, a sign-in or a signature.
  */
 export function ownerOf(endpoint: Endpoint): 'pi' | 'user' | 'request' {
   const [tag = ''] = endpoint.tags;
@@ -233,8 +233,8 @@ interface Deps {
 
 export const NOTHING_GIVEN: Given = {};
 /**
- * The version of what a dialog keeps now. 1: its values are in `fields`. 2: outcomes that left
- * together have outputs of their own. A node of before goes on as it was until its owner chooses
+ * The current version of what a dialog stores. 1: values are in `fields`. 2: outcomes that left
+ * together have their own outputs. An older node keeps its behaviour until its owner chooses
  * another operation.
  */
 export const NODE_VERSION = 2;
@@ -245,9 +245,9 @@ const OUTCOMES_SINCE = 2;
 const FIXED: Readonly<Record<string, string>> = { plug: 'str', choice: 'str', code: 'str' };
 
 /**
- * Reads what a node's operation takes: from its dialog where that sets it (a fixed value, a property
- * of the message or a context, an environment variable, a JSONata expression), else from the
- * message's own property.
+ * Reads what a node's operation takes: from its dialog if set there (a fixed value, a property of
+ * the message or a context, an environment variable, a JSONata expression), else from the message's
+ * own property.
  */
 export class FieldReader {
   readonly #deps: Deps;
@@ -337,7 +337,7 @@ function reasonOf(error: unknown): string {
   return typeof message === 'string' ? message : String(error);
 }
 
-/** Whether a node is of a version in which what is told apart now was one. */
+/** Whether a node's version had one output for what is separate now. */
 export function isBeforeOutcomes(config: StoredNode): boolean {
   return versionOf(config) < OUTCOMES_SINCE;
 }

@@ -51,8 +51,8 @@ interface Line {
 
 /**
  * The websocket of the NAS's notifications. It comes with a token of the NAS's own that lives for a
- * minute, and without any other; only the NAS can tell whether it is good. An open socket is nobody's
- * need of the NAS, and ends when the NAS goes to sleep.
+ * minute and no other; only the NAS can check it. An open socket does not count as a need of the
+ * NAS, and ends when the NAS goes to sleep.
  */
 export class LiveSockets {
   readonly #deps: LiveSocketsDeps;
@@ -138,7 +138,7 @@ export class LiveSockets {
   #closeAll(): void {
     for (const { client, nas, edge } of [...this.#lines]) {
       nas.destroy();
-      // In the middle of a frame no other can be said; a cut is told from a farewell.
+      // No frame may be sent in the middle of another, so the connection is cut.
       if (edge.isBetween && client.writable) client.end(GOING_AWAY);
       else client.destroy();
     }
@@ -156,7 +156,7 @@ function named(headers: IncomingHttpHeaders, names: readonly string[]): Record<s
 
 /**
  * Follows the frames of a websocket (RFC 6455, 5.2) in one direction, to know where one ends: only
- * there may another be put in between.
+ * there may another be inserted.
  */
 export class FrameEdge {
   /** What of a frame's head is here, at most 14 bytes. */

@@ -68,7 +68,7 @@ export type PassBefore =
       readonly after?: (result: PassResult) => Answer | undefined | Promise<Answer | undefined>;
     };
 
-/** What another module has to do with requests that are passed on. */
+/** Another module's part in requests that are passed on. */
 export interface PassHook {
   /** By method and segments alone. `with_body`: the body is read first, at most 64 KB of it. */
   concerns(address: Pick<PassRequest, 'method' | 'segments'>): boolean | 'with_body';
@@ -90,8 +90,8 @@ const OF_A_DEVICE: readonly (readonly string[])[] = [
 ];
 
 /**
- * A device's answers are its owner's alone. BaluHost lets any user read and set another's, so the Pi
- * looks, and learns whose a device is from what the NAS answers to its owner.
+ * A device's answers belong to its owner. BaluHost lets any user read and set another's, so the Pi
+ * checks, and learns a device's owner from what the NAS answers.
  */
 export class DeviceHook implements PassHook {
   readonly #deps: DeviceHookDeps;
@@ -152,7 +152,7 @@ function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-/** Sees a password being changed, by its user or by an admin: what was paired before is to end. */
+/** Detects password changes, by the user or an admin: earlier pairings then end. */
 export class PasswordHook implements PassHook {
   readonly #changed: (userId: number) => void;
 
@@ -179,7 +179,7 @@ function isOwn(method: string, segments: readonly string[]): boolean {
   return method === 'POST' && segments.join('/') === 'auth/change-password';
 }
 
-/** Whatever an admin sets of a user may be the password, and to read the body is to know it. */
+/** Whatever an admin sets of a user may be the password; only the body could tell. */
 function userIn(method: string, segments: readonly string[]): number | null {
   const [users, id = '', ...more] = segments;
   if (users !== 'users' || more.length > 0 || (method !== 'PUT' && method !== 'PATCH')) return null;

@@ -92,9 +92,9 @@ const BAD_ANSWER: PassOutcome = { kind: 'nas_bad_answer' };
 const NEEDS_NAS_TOKEN: PassOutcome = { kind: 'needs_nas_token' };
 
 /**
- * Everything below `/api` that the Pi does not answer itself, passed to the NAS as it streams, both
- * ways, with the caller's own token (contract 6). There is no list of known routes: what the NAS has
- * is the NAS's to say. Other modules look at what passes by {@link PassHook}.
+ * Everything below `/api` that the Pi does not answer itself is streamed to the NAS and back, with
+ * the caller's own token (contract 6). There is no list of known routes: what exists is for the NAS
+ * to say. Other modules observe it by {@link PassHook}.
  */
 export class PassThrough {
   readonly #deps: PassDeps;
@@ -148,7 +148,7 @@ export class PassThrough {
     if (exchange.kind === 'failed') return failed(exchange, hooks);
     hooks.ended({ kind: 'answered', status: exchange.status, body: undefined });
     const failure = failureOfStatus(exchange.status);
-    // A redirect that leads nowhere is told from a 304 there.
+    // A redirect without a target is told from a 304 there.
     if (failure === null || failure.kind === 'bad_answer') {
       return await answerOf(exchange, asked.method, hooks);
     }
@@ -220,7 +220,7 @@ export class PassThrough {
       return { kind: 'refused', status, body, headers };
     }
     exchange.body.destroy();
-    // The pages of its proxy: it lets nobody in so fast, or finds no NAS behind it.
+    // Pages of its proxy: it is rate limiting, or finds no NAS behind it.
     if (kind === 'throttled' || kind === 'unavailable') return { kind: 'nas_busy' };
     if (kind === 'gateway') return ASLEEP;
     return { kind: 'refused', status, body: undefined, headers };
@@ -317,7 +317,7 @@ async function readFirst(
       if (sizeBytes > MOST_ANSWER_BYTES) return { ...answer, lengthBytes, first, rest: body };
     }
   } catch {
-    // It broke off in the middle; what it did stands, and the caller hears no half of it.
+    // The answer broke off; what the NAS did stands, and the caller gets no half of it.
     return ASLEEP;
   }
   const bytes = Buffer.concat(first);
@@ -325,7 +325,7 @@ async function readFirst(
   return { ...answer, lengthBytes: bytes.length, first: [bytes], rest: null };
 }
 
-/** Those of a refusal, whose body is written anew. */
+/** Headers of a refusal whose body is rewritten. */
 function wordHeaders(given: ReturnType<typeof givenHeaders>): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
@@ -416,14 +416,14 @@ const READS_BELOW: readonly string[] = [
   'smart-devices',
   'system',
 ];
-/** To give away what is somebody's, or to move it, is no use of one's own files. */
+/** Giving away or moving somebody's data is not use of one's own files. */
 const NEVER: readonly string[] = ['files/transfer-ownership', 'files/enforce-residency'];
 const WAKES: readonly string[] = ['system/sleep/wake', 'system/sleep/wol'];
 
 /**
- * Whether a stored credential may act there for a caller who came with a Pi token. Such a token
- * lives for 15 minutes and is given for a password or a refresh token alone; what makes accounts,
- * keys and sign-ins, or is an admin's, wants a token of the NAS's own.
+ * Whether a stored credential may act there for a caller with a Pi token. Such a token lives for 15
+ * minutes and is given for a password or a refresh token alone; creating accounts, keys and
+ * sign-ins, and anything of an admin's, needs a token of the NAS.
  * @param segments decoded, without the `api` before them
  */
 function mayActStored(method: string, segments: readonly string[]): boolean {
@@ -437,7 +437,7 @@ function mayActStored(method: string, segments: readonly string[]): boolean {
 
 type Go = Extract<PassBefore, { kind: 'go' }>;
 
-/** The hooks of one request on its way: asked in their order, told in the reverse one. */
+/** The hooks of one request: asked in order, notified in reverse. */
 class RunningHooks {
   readonly #log: Log;
   #going: Go[] = [];
@@ -484,7 +484,7 @@ class RunningHooks {
       try {
         instead = (await after?.(this.#result)) ?? instead;
       } catch (error) {
-        // The NAS has done it by now, and its answer is the caller's all the same.
+        // The NAS has done it by now, and the caller gets its answer all the same.
         const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.#log.error(`What follows a passed request failed: ${reason}`);
       }

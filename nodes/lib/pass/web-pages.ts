@@ -42,7 +42,7 @@ const WHOLE = '/';
 const ASKED_PER_MINUTE = 300;
 const FIRST_BYTE_MS = 20_000;
 const IDLE_MS = 30_000;
-/** What the Pi itself answers there, or what is the NAS's to say only to whom it knows. */
+/** What the Pi itself answers there, or what the NAS only shows to known users. */
 const NOT_PAGES: ReadonlySet<string> = new Set(['api', 'dashboard', 'docs', 'metrics']);
 const PLAIN_NAME = /^[\w-][\w.-]*$/;
 const FILE_NAME = /^[\w-][\w.-]*\.[a-z0-9]{1,11}$/i;
@@ -50,10 +50,10 @@ const FILE_NAME = /^[\w-][\w.-]*\.[a-z0-9]{1,11}$/i;
 const ASKED = ['accept', 'accept-language', 'if-none-match', 'if-modified-since'];
 
 /**
- * Which address of the NAS stands for one of its web pages or a part of them. Of the pages' own
- * addresses none is sent on: the NAS has one page, and the browser finds its place in it.
- * @param wantsPage a person goes there, and no page asks for its parts
- * @returns null for what is none
+ * Which address of the NAS serves one of its web pages or a part of them. The pages' own addresses
+ * are not passed on: the NAS has one page, which finds its place in the browser.
+ * @param wantsPage a person navigates there; no page requests it as a part
+ * @returns null for any other address
  */
 export function pagePathOf(url: string, wantsPage: boolean): string | null {
   const target = new Target(url);
@@ -67,9 +67,9 @@ export function pagePathOf(url: string, wantsPage: boolean): string | null {
 }
 
 /**
- * The NAS's web pages, for who came by its name while the name leads here (contract 6). They are open
- * on the NAS too, and so is nothing else: no token, no cookie and no query goes along, and a page that
- * is open is nobody's need of the NAS.
+ * The NAS's web pages, for visitors using its name while the name points here (contract 6). Only
+ * what is open on the NAS too: no token, cookie or query is passed on, and an open page does not
+ * count as a need of the NAS.
  */
 export class WebPages {
   readonly #deps: WebPagesDeps;
@@ -100,7 +100,7 @@ function askedHeaders(path: string, given: IncomingHttpHeaders): Record<string, 
   const asked: Record<string, string> = { 'x-sync-trigger': 'auto' };
   for (const name of ASKED) {
     const value = given[name];
-    // At the same address another page stands while the NAS sleeps, so that one is never kept.
+    // While the NAS sleeps another page has the same address, so it is never cached.
     const isOfKept = name.startsWith('if-') && path === WHOLE;
     if (typeof value === 'string' && !isOfKept) asked[name] = value;
   }
@@ -154,8 +154,8 @@ const NOT_SENT: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What the Pi says itself, what would lead a browser somewhere else, and what would bind it to the
- * NAS's way of being reached.
+ * Headers the Pi sets itself, and those that would redirect a browser or bind it to the way the NAS
+ * is reached.
  */
 const NOT_GIVEN: ReadonlySet<string> = new Set([
   'alt-svc',

@@ -6,9 +6,9 @@ import type { CallerNeed } from '../nas/nas-service.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
 
-/** Nothing that no caller waits for begins later than this after somebody needed the NAS. */
+/** Background work begins no later than this after somebody needed the NAS. */
 export const NEED_LASTS_MS = 5 * 60_000;
-/** Of the NAS's 200 lists and 500 downloads a minute and user this much at most is spent here. */
+/** Of the NAS's 200 lists and 500 downloads per minute and user, this much at most is used here. */
 const LISTS_PER_MINUTE = 80;
 const DOWNLOADS_PER_MINUTE = 200;
 /** How often to look whether callers are done. */
@@ -31,8 +31,8 @@ interface Cost {
 }
 
 /**
- * When the NAS may be asked for what no caller waits for (contract 6): while it is awake, within
- * five minutes of the last need, one request at a time, behind the callers' own, below its limits.
+ * When the NAS may be asked by background work (contract 6): while it is awake, within five minutes
+ * of the last need, one request at a time, after the callers' own, below its limits.
  */
 export class BackgroundScheduler {
   readonly #deps: BackgroundSchedulerDeps;
@@ -50,7 +50,7 @@ export class BackgroundScheduler {
     this.#downloads = new RateLimiter(deps.clock, { most: DOWNLOADS_PER_MINUTE });
   }
 
-  /** From here on what runs ends at once when the NAS goes. */
+  /** From here on jobs are aborted when the NAS goes. */
   start(): void {
     this.#unsubscribe = this.#deps.presence.onChange(({ awake }) => {
       if (awake) return;
@@ -76,7 +76,7 @@ export class BackgroundScheduler {
     return idleMs !== null && idleMs < NEED_LASTS_MS;
   }
 
-  /** The NAS answered that it is asked too much: a minute of silence. */
+  /** The NAS answered 429: a minute of silence. */
   tooMuch(): void {
     this.#busyUntilMs = this.#deps.clock.monotonicMs() + BUSY_MS;
   }
@@ -89,7 +89,7 @@ export class BackgroundScheduler {
 
   /**
    * Runs a job when its turn has come.
-   * @param most it may ask of the NAS; what it did ask is told by {@link spent}
+   * @param most it may ask of the NAS; {@link spent} records what it did ask
    * @returns null when it may not begin any more
    */
   run<T>(most: Cost, job: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
@@ -98,7 +98,7 @@ export class BackgroundScheduler {
     return turn;
   }
 
-  /** A pause for whoever reads along a stream, while callers want the NAS for themselves. */
+  /** A pause for background streams while callers want the NAS for themselves. */
   yieldToCallers(signal: AbortSignal): Promise<void> | undefined {
     if (!this.#deps.isServingCallers()) return undefined;
     return this.#deps.clock.sleep(YIELD_MS, signal);
@@ -165,7 +165,7 @@ const LISTED_ANEW_MS = 10_000;
 /** A look at the file's folder before, and one after where the NAS knows no checksum. */
 const MOST = { lists: 2, downloads: 2 };
 
-/** Fetches a file for one user with that user's own token, through permission and all. */
+/** Fetches a file for one user with that user's own token and permissions. */
 export class FetchFor {
   readonly #deps: FetchForDeps;
   #listed: { readonly key: string; readonly atMs: number } | null = null;
@@ -213,7 +213,7 @@ export class FetchFor {
       const caller = await this.caller(userId);
       if (caller === null) return null;
       this.#lists(userId, folder);
-      // It is to be stored; nobody reads what comes back.
+      // Only its storing matters; nobody reads the result.
       const page = { limit: 1, after: null };
       const outcome = await files.list(caller, folder, { auto: true, force, page });
       if (outcome.kind === 'nas_busy') scheduler.tooMuch();

@@ -39,8 +39,8 @@ export interface PinList {
 }
 
 /**
- * So many folders are looked into while whoever pins waits; the rest is looked through afterwards.
- * It takes less than a second and tells most folders' size.
+ * Folders to look into while the pinning user waits; the rest is walked later. It takes less than a
+ * second and tells most folders' size.
  */
 const FOLDERS_AT_ONCE = 32;
 
@@ -53,9 +53,9 @@ export class PinScheduler {
   }
 
   /**
-   * Pins a folder of the caller's. Asleep it is taken with what is known of it, and looked through
-   * when the NAS is awake again.
-   * @param auto the NAS is not to be kept from a soft sleep for it
+   * Pins a folder of the caller's. While the NAS sleeps it is accepted with what is known of it,
+   * and walked when the NAS is awake again.
+   * @param auto pinning must not keep the NAS from a soft sleep
    */
   async pin(caller: Caller, pathText: string, auto: boolean): Promise<PinOutcome> {
     const parsed = parseNasPath(pathText);
@@ -201,14 +201,14 @@ export class PinKeeper {
     this.#deps = deps;
   }
 
-  /** The NAS is awake again: everything is to be looked at anew. */
+  /** The NAS is awake again: everything is to be checked again. */
   renew(): void {
     this.#walkedAtMs.clear();
     this.#brokenOff.clear();
     this.#tried.clear();
   }
 
-  /** Something can be asked for a user again, who may have been waited for. */
+  /** A user can be acted for again, which pending work may have waited for. */
   credentialArrived(userId: number): void {
     for (const pin of this.#deps.pins.all()) {
       const key = keyOf(pin);
@@ -224,8 +224,8 @@ export class PinKeeper {
   }
 
   /**
-   * What needs no NAS: folders just shown, and pins whose user may not read them any more, whose
-   * copies are then no better than others.
+   * What needs no NAS: folders just shown, and pins their user may no longer read, whose entries
+   * then lose their protection.
    */
   tidy(): void {
     const { pins } = this.#deps;
@@ -276,7 +276,7 @@ export class PinKeeper {
 
   async #walk(pin: PinRow): Promise<boolean> {
     const { pins, clock } = this.#deps;
-    // What was answered before a sleep is not how things are after it.
+    // Answers from before a sleep do not hold after it.
     const force = !this.#walkedAtMs.has(keyOf(pin));
     const look = (folder: string): Promise<Look> => this.#look(pin.userId, folder, force);
     const walked = await walkPin(pin, { pins, look, mostFolders: MOST_FOLDERS });
@@ -316,7 +316,7 @@ export class PinKeeper {
       this.#lastServed = userId;
       const fetched = await this.#deps.fetchFor.file(userId, file.path, null, Infinity);
       if (fetched === 'closed') return false;
-      // Each file is tried once until the next look; what cannot be had must not be tried for ever.
+      // Once each until the next walk: an unavailable file must not be tried for ever.
       const isStuck = fetched === 'no_token';
       this.#tried.set(userId, isStuck ? { modifiedAtMs: -1, path: '' } : file);
       return true;

@@ -42,16 +42,16 @@ interface PrefetchDeps {
 interface Doing {
   readonly caller: Caller;
   readonly path: string;
-  /** The caller wants the NAS left asleep: that is no browsing and no need. */
+  /** The caller sent `X-Sync-Trigger: auto`: neither browsing nor a need of the NAS. */
   readonly auto: boolean;
   /** The Pi answered without asking the NAS. */
   readonly fromHere: boolean;
 }
 
 /**
- * What is fetched while the NAS is awake anyway: the neighbours of what people read, and pinned
- * folders. All of it waits behind callers, begins within five minutes of the last need, ends when
- * the NAS goes, and goes out with the token of the user it is for (contract 6).
+ * What is fetched while the NAS is awake anyway: the neighbours of files being read, and pinned
+ * folders. All of it yields to callers, begins within five minutes of the last need, ends when the
+ * NAS goes, and uses the token of the user it is for (contract 6).
  */
 export class Prefetch {
   /** Folders that somebody wants here whatever is read; a new one by {@link pin}. */
@@ -67,7 +67,7 @@ export class Prefetch {
   constructor(deps: PrefetchDeps) {
     this.#deps = deps;
     const { clock, presence, need, files, background, userOf, tokenOf } = deps;
-    // What nobody waits for takes no memory from what somebody waits for either.
+    // Background work takes no memory from callers either.
     const isServingCallers = (): boolean => background.isServingCallers || deps.isShortOfMemory();
     this.#scheduler = new BackgroundScheduler({ clock, presence, need, isServingCallers });
     const scheduler = this.#scheduler;
@@ -117,7 +117,7 @@ export class Prefetch {
     if (this.#needed(fromHere)) this.#desk.listed(caller.user.id, path);
   }
 
-  /** Fetches beside what is being read until there is nothing left to fetch. */
+  /** Prefetches neighbours of files being read until none are left. */
   fetchNeighbours(): Promise<void> {
     return this.#run('neighbours', () => this.#desk.step());
   }
@@ -125,11 +125,11 @@ export class Prefetch {
   /** Looks through the pinned folders and fetches what is missing of them. */
   async keepPins(): Promise<void> {
     this.#hooks.tidy();
-    // Whoever browses goes first: they wait, a pin does not.
+    // Browsing users go first: they wait, a pin does not.
     await this.#run('pins', () => this.#hooks.step());
   }
 
-  /** Files that still wait: beside what is being read (users), and of pins. */
+  /** Files still to fetch: neighbours of files being read (users), and of pins. */
   get waiting(): { readonly users: number; readonly pinnedFiles: number } {
     const pinnedFiles = this.#deps.background.pins.pendingCount(null);
     return { users: this.#desk.count, pinnedFiles };
@@ -170,7 +170,7 @@ interface NeighbourSchedulerDeps {
   readonly userOf: (userId: number) => User | null;
 }
 
-/** What a user looks at, and what is still to be fetched beside it. */
+/** What a user looks at, and the neighbours still to be fetched. */
 interface Interest {
   readonly userId: number;
   readonly after: Occasion['after'];
@@ -183,12 +183,12 @@ interface Interest {
 
 /** More users at once than a household has. */
 const MOST_USERS = 100;
-/** A folder that was only looked into may fill this much at most; whoever reads on gets more. */
+/** The limit for a folder that was only listed; whoever reads on gets more. */
 const LISTED_BURST_BYTES = 40_000_000;
 /** One burst takes no more of the cache than this share of it. */
 const SHARE_OF_CACHE = 0.25;
 
-/** The folders people browse, and the files beside where they are. One interest a user: the latest. */
+/** The folders people browse, and the neighbours to fetch. One interest per user: the latest. */
 class NeighbourScheduler {
   readonly #deps: NeighbourSchedulerDeps;
   readonly #interests = new Map<number, Interest>();
@@ -198,7 +198,7 @@ class NeighbourScheduler {
     this.#deps = deps;
   }
 
-  /** How many users have files waiting to be fetched beside where they are. */
+  /** How many users have neighbours waiting to be fetched. */
   get count(): number {
     return this.#interests.size;
   }
@@ -215,12 +215,12 @@ class NeighbourScheduler {
 
   listed(userId: number, folder: string): void {
     const now = this.#interests.get(userId);
-    // Whoever reads in a folder lists it too; what is read tells more.
+    // Reading in a folder lists it too; the read tells more.
     if (now?.folder === folder) return;
     this.#look({ userId, after: 'listed', folder, path: folder, readBefore: null, plan: null });
   }
 
-  /** A copy fetched ahead was read: it was worth it. */
+  /** A prefetched entry was read: it was worth it. */
   used({ userId, after, round }: FirstUse): void {
     const { depths } = this.#deps;
     const key = { userId, after };
@@ -283,7 +283,7 @@ class NeighbourScheduler {
   }
 }
 
-/** Keeps the latest for so many users. */
+/** Keeps the latest interest of a limited number of users. */
 function keep<T>(map: Map<number, T>, userId: number, value: T): void {
   map.delete(userId);
   map.set(userId, value);

@@ -27,15 +27,15 @@ export interface MissRule {
   readonly holdMs: number;
 }
 
-/** What the ticks of the schedule flows look at: the flows tick, these say whether it is time. */
+/** When scheduled work is due: the flows tick, these say whether it is time. */
 export interface Schedule {
   readonly sampling: Grid;
   readonly probe: Grid;
 }
 
 /**
- * Every service of a running BaluPi. They live as long as the process, so that a deploy of the flows
- * interrupts no transfer, no delivery and no sampling.
+ * Every service of a running BaluPi. They live as long as the process, so that a deploy of the
+ * flows interrupts no transfer, no delivery and no sampling.
  */
 export interface Services {
   readonly clock: Clock;
@@ -49,7 +49,7 @@ export interface Services {
   readonly live: LiveSockets;
   /** The NAS's web pages. */
   readonly web: WebPages;
-  /** The name of the house that points at the Pi or the NAS. */
+  /** The name in the home network that points at the Pi or the NAS. */
   readonly dns: DnsName | NoDnsName;
   readonly files: Files;
   readonly cache: Cache;
@@ -65,7 +65,7 @@ export interface Services {
   readonly system: System;
   /** Messages to people's own phones and browsers. */
   readonly notices: Notices;
-  /** What happened in the house. */
+  /** The activity log of this installation. */
   readonly activity: Activity;
   /** Who looks at the pages of the Pi. */
   readonly viewers: Viewers;

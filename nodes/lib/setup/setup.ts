@@ -18,13 +18,13 @@ export function spokenCode(code: string): string {
   return `${code.slice(0, LENGTH / 2)}-${code.slice(LENGTH / 2)}`;
 }
 
-/** As it was meant, however it was typed: small letters, spaces, dashes, O for 0, I and L for 1. */
+/** Normalises a typed code: small letters, spaces, dashes, O for 0, I and L for 1. */
 export function meantCode(typed: string): string {
   const bare = typed.toUpperCase().replace(/[\s._–—-]/g, '');
   return bare.replace(/O/g, '0').replace(/[IL]/g, '1');
 }
 
-/** In a time that tells nothing of where they differ. */
+/** In constant time. */
 function isSame(one: string, other: string): boolean {
   return timingSafeEqual(digest(one), digest(other));
 }
@@ -98,13 +98,13 @@ const PASS_BYTES = 32;
 const PASS_FORM = /^[\w-]{43}$/;
 /** A household has a phone and a laptop at hand. */
 const MOST_BROWSERS = 5;
-/** How long after its end the one who did it needs no password again. */
+/** How long after its end the browser that finished it needs no password again. */
 const JUST_DONE_MS = 1_800_000;
 
 /**
- * The first start in a browser: open while no admin of the NAS is known here, and only to whoever
- * has the code that the installer and the log tell (contract 7). Tries are counted over everybody, as
- * whoever guesses has as many addresses as they like.
+ * The first start in a browser: open while no admin of the NAS is known here, and only with the
+ * code shown by the installer and the log (contract 7). Tries are counted over all callers, as a
+ * guesser can have any number of addresses.
  */
 export class Setup {
   readonly #deps: Deps;
@@ -154,7 +154,7 @@ export class Setup {
     if (leave.kind === 'wait') {
       return { kind: 'too_many_tries', retryAfterSeconds: leave.retryAfterSeconds };
     }
-    // Counted before it is looked at: a process that is cut in between gives no free try.
+    // Counted before it is checked: a crash in between gives no free try.
     const counted = { ...given, tries: given.tries + 1 };
     this.#write(counted);
     if (!isSame(meantCode(typed), given.code)) {

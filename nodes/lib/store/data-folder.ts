@@ -53,7 +53,7 @@ const CACHE: Omit<SoundOptions, 'file'> = {
 };
 const ENERGY: Omit<SoundOptions, 'file'> = {
   name: 'energy',
-  // Its commit a minute is synced, so that it proves the disk and needs no row beside it.
+  // Its synced commit each minute proves the disk, so it needs no extra row.
   synchronous: 'FULL',
   migrations: ENERGY_MIGRATIONS,
   afterSalvage: PLUG_NUMBERS_STAY_GIVEN,
@@ -81,7 +81,7 @@ export const INCOMPLETE = 'incomplete';
 /** Lies in a folder that the data were moved out of, and holds where to. */
 export const MOVED = 'moved-to';
 
-/** What lies in this folder is not all there is, or not what counts any more. */
+/** This folder does not hold all data, or not the current data. */
 export class DataElsewhereError extends Error {
   constructor(sentence: string) {
     super(sentence);
@@ -90,18 +90,18 @@ export class DataElsewhereError extends Error {
 }
 
 /**
- * The folder everything lives in, held by one process. Readable by its owner only: it keeps
- * people's files and the accounts.
+ * The folder that holds all data, locked by one process. Readable by its owner only: it keeps
+ * people's files and accounts.
  */
 export class DataFolder {
   readonly path: string;
-  /** What was accepted for good: while the disk refuses, so does this. */
+  /** Data accepted as durable: while the disk refuses, so does this. */
   readonly queue: Store;
-  /** The same file, for who may come in and what is known of the NAS: goes on in memory. */
+  /** The same file, for sign-ins and what is known of the NAS: continues in memory. */
   readonly people: Store;
   readonly cache: Store;
   readonly energy: Store;
-  /** What this start found damaged and put out of the way. */
+  /** Damaged databases that this start set aside. */
   readonly setAside: readonly SetAside[];
   readonly #lastRun: LastRun;
   #lock: Lock;
@@ -135,9 +135,9 @@ export class DataFolder {
   }
 
   /**
-   * Creates what is missing and takes the folder for this process. A damaged database is set aside,
-   * each for itself: what was accepted is told beside the queue's too, and the upload module rebuilds
-   * it; the cache begins empty; of the energy's what can be read is taken over.
+   * Creates what is missing and locks the folder for this process. Each damaged database is set
+   * aside on its own: the upload module rebuilds the queue from its intents, the cache starts
+   * empty, and the readable part of the energy data is recovered.
    * @param nowMs epoch ms, for the name of what is set aside
    * @throws DataFolderInUseError
    * @throws DataElsewhereError
@@ -163,8 +163,8 @@ export class DataFolder {
   }
 
   /**
-   * Goes back to the files where the disk takes writes again. A disk that was mounted anew knows
-   * nothing of the lock on the old one, so that is taken first.
+   * Returns to the files once the disk takes writes again. A remounted disk knows nothing of the
+   * old lock, so it is locked first.
    * @returns whether all of them serve
    */
   heal(): boolean {
@@ -188,7 +188,7 @@ export class DataFolder {
     return path;
   }
 
-  /** Whether a damaged one of these databases still lies where it was set aside. */
+  /** Whether a damaged copy of one of these databases is still set aside. */
   hasSetAside(database: 'queue' | 'cache' | 'energy'): boolean {
     return asideOf(join(this.path, `${database}.db`)).length > 0;
   }
@@ -230,7 +230,7 @@ export class DataFolder {
     return openSound({ file, ...options }, { isSuspect, wasUsed, nowMs });
   }
 
-  /** A disk that refuses this costs a look at the next start, or is seen by the files' own times. */
+  /** If the disk refuses this, the next start checks once more, or the files' own times show it. */
   #note(write: () => void): void {
     try {
       write();
@@ -248,7 +248,7 @@ export class DataFolder {
       this.#lock = lock;
       return true;
     } catch (error) {
-      // Not there yet, or somebody else's by now: the next look tells.
+      // Not there yet, or taken by another process: the next check tells.
       if (error instanceof DataFolderInUseError || isSystemError(error)) return false;
       throw error;
     }
@@ -286,14 +286,14 @@ interface Lock {
 }
 
 /**
- * SQLite's own exclusive file lock: the kernel lets it go when the process dies, however it dies,
- * so no stale lock file is ever left to clean up by hand.
+ * SQLite's own exclusive file lock: the kernel releases it however the process dies, so a stale
+ * lock file never has to be cleaned up by hand.
  */
 function takeLock(path: string): Lock {
   try {
     return lockIn(path);
   } catch (error) {
-    // It holds nothing: whoever holds it has read it whole, and a damaged one is nobody's.
+    // It is empty: its reader has read it whole, and a damaged one counts for nothing.
     if (!(error instanceof DataFolderInUseError) || !isDamage(error.cause)) throw error;
     for (const suffix of ['', '-journal']) rmSync(`${lockFile(path)}${suffix}`, { force: true });
     return lockIn(path);
@@ -337,12 +337,12 @@ interface SetAside {
   readonly database: string;
   /** What it is called now, in the data folder. */
   readonly name: string;
-  /** Rows that are in its successor; null where none are looked for, or there is no room for them. */
+  /** Rows that are in its successor; null where none are looked for, or there is no space for them. */
   readonly salvagedRows: number | null;
 }
 
 interface Look {
-  /** The last run did not end in order, or the file is not as that left it. */
+  /** The last run did not end cleanly, or the file has changed since. */
   readonly isSuspect: boolean;
   /** There were databases in this folder before. */
   readonly wasUsed: boolean;
@@ -350,8 +350,8 @@ interface Look {
 }
 
 /**
- * Opens a database, whatever state its file is in. A damaged one is moved aside, whole, and another
- * takes its place: empty, or with what could be salvaged.
+ * Opens a database, whatever state its file is in. A damaged one is moved aside whole and replaced
+ * by an empty one, or by one with what could be salvaged.
  * @throws SchemaVersionError
  * @throws DatabaseStartError what the disk throws, with the database's name
  */
@@ -375,7 +375,7 @@ function openSound(
 }
 
 function openChecked(options: SoundOptions, { isSuspect, wasUsed }: Look): Store {
-  // SQLite takes an empty file for a new database, and drops the log that lies beside it.
+  // SQLite takes an empty file for a new database, and drops the log next to it.
   if (wasUsed && isEmptied(options.file)) throw new DamagedDatabaseError(options.name, 'empty');
   const store = Store.open(options);
   if (!isSuspect) return store;
@@ -400,7 +400,7 @@ function putAside(options: SoundOptions, nowMs: number): SetAside {
   return { database: options.name, name, salvagedRows: salvaged?.rows ?? null };
 }
 
-/** A house without its past is better than none: without room for it, it stays where it lies. */
+/** Better to run without the past than not at all: without space the file stays in place. */
 function tryToSalvage(options: SoundOptions): Salvaged | null {
   try {
     return salvage(options, options.afterSalvage ?? []);
@@ -438,7 +438,7 @@ class DatabaseStartError extends Error {
 
 const NAME = 'last-run';
 
-/** @returns where that is told of a data folder */
+/** @returns where that learns of a data folder */
 export function lastRunIn(folder: string): string {
   return join(folder, NAME);
 }
@@ -450,8 +450,8 @@ interface Told {
 }
 
 /**
- * How the last run on a data folder ended, in a file of its own: a database that was not closed, or
- * that is not as it was left, is looked through before it is believed.
+ * How the last run on a data folder ended, in its own file: a database that was not closed, or has
+ * changed since, is checked before it is trusted.
  */
 export class LastRun {
   readonly #folder: string;
@@ -476,13 +476,13 @@ export class LastRun {
     return this.#told?.endedInOrder === true ? 'in_order' : 'cut';
   }
 
-  /** Whether a database is exactly as a run that ended in order left it. */
+  /** Whether a database is exactly as a cleanly ended run left it. */
   leftInOrder(file: string): boolean {
     const { endedInOrder = false, files = {} } = this.#told ?? {};
     return endedInOrder && files[file] === stateOf(join(this.#folder, file));
   }
 
-  /** Synced before anything is written: whatever ends this run, the next one knows. */
+  /** Synced before anything is written: however this run ends, the next one knows. */
   begin(): void {
     this.#write({ endedInOrder: false, files: {} });
   }
@@ -529,7 +529,7 @@ function textIn(file: string): string | null {
   }
 }
 
-/** Null for what a dying disk made of it: then nothing is known of the last run. */
+/** Null for a file a dying disk garbled: then nothing is known of the last run. */
 function read(text: string): Told | null {
   try {
     const told = JSON.parse(text) as Partial<Told> | null;

@@ -30,8 +30,8 @@ export interface StoreOptions {
   /** Run in a stand-in that begins empty. */
   readonly whenEmpty?: string;
   /**
-   * Run when the disk is back and what was written to the stand-in cannot be carried over: deletes
-   * what must not be believed again after a time in which its end could not be written down.
+   * Run when the disk is back but the stand-in's writes cannot be carried over: deletes data that
+   * may have been revoked meanwhile without a trace.
    */
   readonly distrust?: string;
 }
@@ -42,7 +42,7 @@ export type Values = readonly SQLInputValue[];
 const SYNCHRONOUS_LEVEL = { NORMAL: 1, FULL: 2 } as const;
 /** A stand-in may take this share of the memory that is free. */
 const STAND_IN_SHARE = 0.25;
-/** Statements that are carried over to the file when the disk is back; more are not. */
+/** More statements than these are not carried over to the file when the disk is back. */
 const MOST_OWED = 50_000;
 /** Touches the schema, so that it begins to read the file; a constant alone does not. */
 const CHANGES = 'SELECT total_changes() AS changes FROM sqlite_schema LIMIT 1';
@@ -51,7 +51,7 @@ const FORMAT_VERSIONS = [18, 19] as const;
 
 /** Copied in one go at first, in which the database waits: 1 MB. */
 const COPIED_PAGES = 256;
-/** Times a copy is begun anew. */
+/** How often a copy is restarted. */
 const MOST_COPIES = 50;
 /** SQLITE_BUSY (sqlite.org/rescode.html). */
 const BUSY = 5;
@@ -80,14 +80,14 @@ interface Write {
 }
 
 /**
- * One SQLite file, and what stands in for it in memory while its disk refuses.
+ * One SQLite file, and its stand-in in memory while its disk refuses.
  *
- * A disk dies in several ways: it turns read-only, it is pulled, it is full of somebody else's
- * files. People still want to sign in and read then, and all of that writes a little: a token just
- * confirmed, a listing just asked for. So when a write fails and fails again, a copy in memory takes
- * the file's place, whole where the file can still be read, empty where it cannot. What was written
- * to a whole copy is written to the file again once that takes it; what was accepted as durable is
- * refused meanwhile ({@link Store}), so nothing that was promised depends on that.
+ * Disks fail in several ways: they turn read-only, are pulled, or are filled by other files. People
+ * still want to sign in and read then, which writes a little: a token just confirmed, a listing
+ * just fetched. So when a write fails twice, a copy in memory takes the file's place, complete
+ * where the file can still be read, empty where it cannot. Writes to a complete copy are replayed
+ * into the file once it takes them; durable data is refused meanwhile ({@link Store}), so no
+ * promise depends on that.
  */
 export class DatabaseFile {
   readonly #options: StoreOptions;
@@ -107,7 +107,7 @@ export class DatabaseFile {
   /** Written in the transaction that runs. */
   #pending: Write[] = [];
   #changes = 0;
-  /** Broken handles that must not be closed: closing writes to the mapped index of the WAL. */
+  /** Broken handles must not be closed: that writes to the mapped index of the WAL. */
   readonly #abandoned: DatabaseSync[] = [];
 
   private constructor(options: StoreOptions, handle: DatabaseSync) {
@@ -133,7 +133,7 @@ export class DatabaseFile {
     return this.#standIn?.database ?? this.#handle;
   }
 
-  /** Another one whenever {@link database} was exchanged: statements are prepared anew then. */
+  /** A new object whenever {@link database} was replaced: statements are then prepared again. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -163,7 +163,7 @@ export class DatabaseFile {
     return this.#failures;
   }
 
-  /** Something in it turned out to be damaged since the start, though its disk is well. */
+  /** It turned out to be damaged since the start, though its disk is well. */
   get isDamaged(): boolean {
     return this.#isDamaged;
   }
@@ -173,7 +173,7 @@ export class DatabaseFile {
     return this.#commits;
   }
 
-  /** Something is about to be written, or was taken back. */
+  /** Something is about to be written, or was rolled back. */
   changed(): void {
     this.#version += 1;
   }
@@ -194,22 +194,22 @@ export class DatabaseFile {
   }
 
   rollBack(): void {
-    // What was read in between, from what is no more, must not be believed either.
+    // Reads since then were of a rolled-back state and must not be trusted either.
     this.#version += 1;
     this.#pending = [];
     rollBack(this.database);
   }
 
   /**
-   * An operation failed outside a transaction. A disk that refused once may take the next write;
-   * one that refuses that as well is stood in for.
-   * @returns whether it was the disk's doing, so that trying again makes sense
+   * An operation failed outside a transaction. A disk that refused once may take the next write; if
+   * it refuses that as well, the stand-in takes over.
+   * @returns whether it was the disk's fault, so that a retry makes sense
    */
   failed(error: unknown): boolean {
     const fault = faultOf(error);
     if (this.#standIn !== null || (fault === null && !isDamage(error))) return false;
     const isWell = this.#proves();
-    // Damage on a disk that takes what is written is no fault of the disk at this moment.
+    // Damage on a disk that takes writes is not a disk fault.
     if (fault === null && isWell) {
       if (isDamagedContent(error)) this.#isDamaged = true;
       return false;
@@ -230,7 +230,7 @@ export class DatabaseFile {
   }
 
   /**
-   * Goes back to the file if it takes writes again, opening it anew where the disk was mounted anew.
+   * Returns to the file if it takes writes again, reopening it where the disk was remounted.
    * @returns whether the file serves
    */
   heal(): boolean {
@@ -255,7 +255,7 @@ export class DatabaseFile {
         await backup(this.#handle, file, { rate: COPIED_PAGES * 2 ** Math.min(tries - 1, 12) });
         return;
       } catch (error) {
-        // A commit was under way, and SQLite copies no half of one. In larger pieces it is met less.
+        // SQLite copies no half of a running commit. Larger steps meet fewer of them.
         if (!isBusy(error) || tries === MOST_COPIES) throw error;
         rmSync(file, { force: true });
       }
@@ -267,9 +267,9 @@ export class DatabaseFile {
   }
 
   /**
-   * Looks through the file while it is in use. A reader that takes no lock must not meet a page that
-   * is being written: so the log is folded back first, and for as long as the look takes every commit
-   * stays in the log. Whether that held tell the file's size and time; a fault has to show twice.
+   * Checks the file while it is in use. A reader without a lock must not meet a page being written:
+   * so the log is checkpointed first, and every commit stays in the log during the check. The
+   * file's size and time tell whether that held; a fault has to show twice.
    */
   async lookThrough(check: (file: string) => Promise<string | null>): Promise<Looked> {
     if (this.#standIn !== null) return { kind: 'not_now' };
@@ -324,10 +324,10 @@ export class DatabaseFile {
     if (isWritable(this.#handle)) return true;
     const { file } = this.#options;
     const identity = identityOf(file);
-    // A handle of the file that lies there is as good as a new one.
+    // An open handle of that very file is as good as a new one.
     if (identity === null || identity === this.#identity) return false;
     try {
-      // Never created: below a mount point whose disk is gone lies another folder.
+      // Never created: below the mount point of a missing disk lies a different folder.
       const handle = openHandle(this.#options, `${pathToFileURL(resolve(file)).href}?mode=rw`);
       this.#letGoOf(this.#handle);
       this.#handle = handle;
@@ -364,7 +364,7 @@ export class DatabaseFile {
     }
   }
 
-  /** @returns `other_file` where the work does not fit: the stand-in knew another state of it */
+  /** @returns `other_file` where the writes do not fit: the stand-in had another state */
   #inOneCommit(work: () => void): 'done' | 'refused' | 'other_file' {
     try {
       this.#handle.exec('BEGIN IMMEDIATE');
@@ -381,7 +381,7 @@ export class DatabaseFile {
 function openHandle(options: StoreOptions, file: string): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 5_000 });
   try {
-    // The defaults differ from build to build, so each is set and the vital one is read back.
+    // Defaults differ between builds, so each is set and the vital one is read back.
     database.exec(`
       PRAGMA locking_mode = ${options.isAlone === true ? 'EXCLUSIVE' : 'NORMAL'};
       PRAGMA journal_mode = WAL;
@@ -457,7 +457,7 @@ function isWritable(handle: DatabaseSync): boolean {
   }
 }
 
-/** A broken handle may refuse this as well; it is done with all the same. */
+/** A broken handle may refuse this as well; it is abandoned anyway. */
 function rollBack(handle: DatabaseSync): void {
   try {
     if (handle.isTransaction) handle.exec('ROLLBACK');
@@ -515,7 +515,7 @@ function isOfSqlite(error: unknown): boolean {
 
 function isBusy(error: unknown): boolean {
   if (!(error instanceof Error) || !('errcode' in error)) return false;
-  // Node.js 24 asks the copy for the error of the original, which has none: "not an error".
+  // Node.js 24 asks the copy for the original's error, and gets "not an error".
   return error.errcode === 0 || (Number(error.errcode) & 0xff) === BUSY;
 }
 
@@ -549,15 +549,15 @@ export function isDamage(error: unknown): boolean {
   return code === SHORT_READ || DAMAGE_CODES.has(code & 0xff);
 }
 
-/** Whether what went wrong while the disk was well says that the database itself is damaged. */
+/** Whether a failure on a healthy disk means that the database itself is damaged. */
 function isDamagedContent(error: unknown): boolean {
   const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
   return code === CORRUPT || code === NOT_A_DATABASE;
 }
 
 /**
- * Moves a damaged database out of the way, whole, for whoever can still read something of it.
- * @returns the name it has now
+ * Moves a damaged database out of the way, whole, for later recovery by hand.
+ * @returns its new name
  */
 export function setAside(file: string, nowMs: number): string {
   const time = new Date(nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
@@ -576,7 +576,7 @@ export function asideOf(file: string): readonly string[] {
   return names.filter((name) => name.startsWith(prefix) && !isBeside(name));
 }
 
-/** How a disk refuses: for want of room, or in another way. */
+/** How a disk refuses: it is full, or otherwise. */
 export type DiskFault = 'failing' | 'full';
 
 /** SQLITE_READONLY, _IOERR, _FULL and _CANTOPEN (sqlite.org/rescode.html). */
@@ -593,7 +593,7 @@ const FAILING_CODES = new Set([
   'ESHUTDOWN',
 ]);
 
-/** The disk refused, and what was asked must not be kept in memory alone: nothing was done. */
+/** The disk refused, and the write must not be kept in memory alone: nothing was done. */
 export class DiskRefusedError extends Error {
   override readonly name = 'DiskRefusedError';
   readonly fault: DiskFault;
@@ -625,8 +625,8 @@ function sqliteFault(error: object): DiskFault | null {
 }
 
 /**
- * The file was written by another BaluPi than this one can go on from: a newer one, whose file it
- * could lose something of, or one from before the first release.
+ * Another BaluPi wrote the file and this one cannot continue from it: a newer one, of which it
+ * could lose data, or one from before the first release.
  */
 export class SchemaVersionError extends Error {
   constructor(name: string, found: number, known: { readonly oldest: number; newest: number }) {

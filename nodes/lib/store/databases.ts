@@ -9,11 +9,11 @@ import type { Migration } from './store.ts';
 export { ENERGY_MIGRATIONS } from './schema/energy-schema.ts';
 
 /**
- * The three files, by what losing them costs: `queue` holds what was accepted and who may come in,
- * `cache` can be rebuilt from the NAS, `energy` may lose its last minute.
+ * The three files, by what losing them costs: `queue` holds accepted uploads and sign-ins, `cache`
+ * can be rebuilt from the NAS, `energy` may lose its last minute.
  *
  * Each begins with one step, numbered as the last of those it was folded from before the first
- * release, so that the databases of then open unchanged. What comes after is another step.
+ * release, so that older databases open unchanged. Further changes are further steps.
  */
 export const QUEUE_MIGRATIONS: readonly Migration[] = [
   { version: 17, sql: QUEUE_SCHEMA },
@@ -26,8 +26,8 @@ export const CACHE_MIGRATIONS: readonly Migration[] = [
 ];
 
 /**
- * What the queue database must not believe after a time in which nothing could be read or written:
- * whoever signed out then would be in again. Everybody signs in anew; nothing accepted is touched.
+ * What the queue database must not trust after a time without reads or writes: anybody who signed
+ * out meanwhile would be signed in again. Everybody signs in again; nothing accepted is touched.
  */
 export const DISTRUST_PEOPLE = `
 DELETE FROM page_sessions;
@@ -39,34 +39,34 @@ DELETE FROM token_verdicts WHERE ended_at_ms IS NULL;
 DELETE FROM password_verifiers;
 `;
 
-/** What a backup must not bring back: it knows nothing of what ended since it was made. */
+/** What a backup must not restore: it knows nothing of what ended since it was made. */
 export const ENDS_WITH_A_RESTORE = [
   'DELETE FROM paired_desktops',
   'DELETE FROM push_devices',
 ] as const;
 
 /**
- * For a cache that nothing is known of for now: its ids must not be those that apps remember, which
- * mean other files.
+ * For a cache whose state is unknown: its ids must differ from those apps remember, which mean
+ * other files.
  */
 export const STRANGE_IDS = `
 UPDATE sqlite_sequence SET seq = 1500000000 + abs(random() % 500000000) WHERE name = 'file_ids';
 `;
 
 /**
- * For a cache as it was before some time: the ids that were given in that time are those that apps
- * remember, and mean other files. A folder has 100,000 files at most, and ids may reach 2^31.
+ * For a restored older cache: ids given since then are remembered by apps and mean other files. A
+ * folder has 100,000 files at most, and ids may reach 2^31.
  */
 export const IDS_ANEW = `
 UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'file_ids';
 `;
 
-/** A cache that begins anew beside the files of the one before, which nobody knows any more. */
+/** A new cache next to the files of the previous one, which no row knows any more. */
 export const SWEEP_SOON = `
 UPDATE cache_care SET ended_in_order = 0;
 `;
 
-/** A history may have outlived its plug's row, and a new plug must not come into it. */
+/** A history may have outlived its plug's row, and a new plug must not inherit it. */
 export const PLUG_NUMBERS_STAY_GIVEN: readonly string[] = [
   `INSERT INTO sqlite_sequence (name, seq) SELECT 'tapo_devices', 0
    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'tapo_devices')`,
@@ -80,7 +80,7 @@ export const PLUG_NUMBERS_STAY_GIVEN: readonly string[] = [
    WHERE name = 'tapo_devices'`,
 ];
 
-/** As {@link DISTRUST_PEOPLE}: what was shared and shown then is asked anew. Copies stay. */
+/** As {@link DISTRUST_PEOPLE}: shares and listings of that time are fetched again. Entries stay. */
 export const DISTRUST_CACHE = `
 DELETE FROM share_grants;
 DELETE FROM file_metadata_cache;

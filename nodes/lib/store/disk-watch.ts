@@ -16,9 +16,9 @@ import { type DiskFault, faultOf } from './database-file.ts';
 import type { Store } from './store.ts';
 
 /**
- * What can still be opened is on a disk that is there. Never a database: with the descriptor that is
- * closed here the kernel lets go of every lock that this process has on that file (fcntl(2)), and
- * whatever program opened it next could take its log away.
+ * A file that opens is on a present disk. Never a database: closing the descriptor here releases
+ * every lock this process has on that file (fcntl(2)), and the next program to open it could remove
+ * its log.
  */
 function openOnce(path: string): void {
   const file = lastRunIn(path);
@@ -41,11 +41,11 @@ interface Deps {
 }
 
 const LOOK_EVERY_MS = 5_000;
-/** While it refuses: what was put right should serve soon. */
+/** While it refuses: what was corrected should serve soon. */
 const LOOK_AGAIN_MS = 2_000;
 /** Without a commit for so long, a row is written to see whether one is possible (contract 7). */
 const PROVE_EVERY_MS = 60_000;
-/** A refused write is told for so long, though the next one went well. */
+/** A refused write is reported for this long, even if the next one succeeded. */
 const TOLD_FOR_MS = 60_000;
 
 /** Whether the disk of the data folder takes what is written, and what is done when it does not. */
@@ -87,13 +87,13 @@ export class DiskWatch {
   get fault(): DiskFault | null {
     this.#countFailures();
     const { queue, cache, energy } = this.#deps.data;
-    const standing = queue.file.fault ?? cache.file.fault ?? energy.file.fault ?? this.#looked;
-    if (standing !== null) return standing;
+    const fault = queue.file.fault ?? cache.file.fault ?? energy.file.fault ?? this.#looked;
+    if (fault !== null) return fault;
     const isRecent = this.#deps.clock.monotonicMs() - this.#failedAtMs < TOLD_FOR_MS;
     return isRecent ? this.#lastFault : null;
   }
 
-  /** Whether what is written now is refused, as far as is known. */
+  /** Whether writes are currently refused, as far as is known. */
   get refuses(): DiskFault | null {
     const { queue, cache } = this.#deps.data;
     return queue.file.fault ?? cache.file.fault ?? this.#looked;
@@ -120,12 +120,12 @@ export class DiskWatch {
     return true;
   }
 
-  /** Tells after each change between refusing and taking: open files may be of a disk that is gone. */
+  /** Reports each change between refusing and taking: open files may be on a lost disk. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Looks at the disk, proves it once a minute, and goes back to it when it is well again. */
+  /** Checks the disk, proves it once a minute, and returns to it when it is well again. */
   look(): void {
     const { data, clock } = this.#deps;
     this.#looked = this.#seen();
@@ -136,7 +136,7 @@ export class DiskWatch {
     this.#tell();
   }
 
-  /** Once for however much fails at a time. */
+  /** Once, however much fails at a time. */
   #lookSoon(): void {
     if (this.#isLookDue || this.#cancel === null) return;
     this.#isLookDue = true;
@@ -156,7 +156,7 @@ export class DiskWatch {
     this.#proved(data.queue.file.commits + data.energy.file.commits);
   }
 
-  /** It proved itself by more than a write that went well: what was refused before is history. */
+  /** It proved itself by more than one good write: earlier refusals are history. */
   #healed(): void {
     this.#countFailures();
     this.#failedAtMs = -Infinity;
@@ -175,7 +175,7 @@ export class DiskWatch {
       openOnce(path);
       return spaceOf(path).freeBytes > 0 ? null : 'full';
     } catch (error) {
-      // What is not there, or not ours any more, is no less gone than what answers EIO.
+      // A path that is missing or not ours is as gone as one that answers EIO.
       return faultOf(error) ?? 'failing';
     }
   }
@@ -225,10 +225,10 @@ interface IntegrityDeps {
 }
 
 /**
- * Once a week each database is looked through while it is in use: a disk spoils what nobody reads,
- * and what was found in time is still in the newest backup. A start after a run that did not end in
- * order looks as well, before it believes anything ({@link DataFolder}); so does the one after damage
- * was found here, and it is that start which puts it right.
+ * Checks each database weekly while it is in use: disks spoil data nobody reads, and damage found
+ * in time is still intact in the newest backup. A start after an unclean end checks before it
+ * trusts anything ({@link DataFolder}); so does the start after damage was found here, and that one
+ * repairs it.
  */
 export class IntegrityWatch {
   readonly #deps: IntegrityDeps;
@@ -289,7 +289,7 @@ export class IntegrityWatch {
     );
   }
 
-  /** A clock that was put back makes one look too many, which harms nobody. */
+  /** A clock that was put back causes one extra check, which is harmless. */
   #isDue(name: DatabaseName): boolean {
     const { clock, data } = this.#deps;
     const lastMs = this.#read()[name] ?? -Infinity;

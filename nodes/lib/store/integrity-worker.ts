@@ -18,11 +18,11 @@ function look(): string {
 }
 
 function open(): DatabaseSync {
-  // No lock is taken, no log is read and none is made beside it.
+  // No lock is taken, no log is read and none is created.
   if (isInUse)
     return new DatabaseSync(`${pathToFileURL(file).href}?immutable=1`, { readOnly: true });
   const database = new DatabaseSync(file);
-  // What its WAL holds goes into the file itself, which can then be read and moved alone.
+  // Its WAL is folded into the file, which can then be read and moved alone.
   database.exec('PRAGMA journal_mode = DELETE');
   return database;
 }

@@ -2,18 +2,18 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 const LIMITS = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 };
-/** The worker beside this file, compiled or not. */
+/** The worker next to this file, compiled or not. */
 const PROGRAM = new URL(`./integrity-worker${extname(import.meta.url)}`, import.meta.url);
 
 export interface IntegrityOrder {
   readonly file: string;
-  /** Somebody writes to it meanwhile, and only beside it. */
+  /** Somebody writes to it meanwhile, but only to its log. */
   readonly isInUse: boolean;
 }
 
 /**
  * SQLite's whole check of a database that nobody uses, on a thread of its own, as it reads all of
- * it. The file needs no other beside it afterwards.
+ * it. The file needs no other next to it afterwards.
  * @returns what is wrong with it; null where it is sound
  * @throws the error of SQLite where the file cannot even be opened
  */
@@ -22,10 +22,10 @@ export async function faultOfCopy(file: string): Promise<string | null> {
 }
 
 /**
- * SQLite's quick check of a database that is in use, on a thread of its own and without a lock, so
- * that nobody waits for it. What it says counts only if nothing was written into the file meanwhile,
- * which its owner sees to: what is committed goes into the log beside it alone.
- * @param signal ends it
+ * SQLite's quick check of a database in use, on its own thread and without a lock, so that nobody
+ * waits. The result counts only if nothing was written into the file meanwhile, which the owner
+ * ensures: commits go into the log alone.
+ * @param signal aborts it
  * @returns what is wrong with it; null where it is sound
  * @throws the error of SQLite where the disk does not give the file; the reason of the signal
  */

@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../time/clock.ts';
 
-/** A question of an owner's own to a database that BaluPi goes on writing to. */
+/** An owner's own query on a database that BaluPi keeps writing to. */
 export interface Question {
   /** The database's file. */
   readonly file: string;
@@ -28,15 +28,15 @@ export type QueryOutcome =
   /** The rows did not fit into the memory a question gets. */
   | { readonly kind: 'too_large' };
 
-/** What a question may take of the Pi's memory, MB. */
+/** The memory limit of a query, MB. */
 const LIMITS = { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 };
-/** The worker beside this file, compiled or not. */
+/** The worker next to this file, compiled or not. */
 const PROGRAM = new URL(`./read-only-worker${extname(import.meta.url)}`, import.meta.url);
 
 /**
- * Asks on a thread of its own, which ends with the answer: SQLite answers synchronously, and a
- * question that reads a year would hold every other caller up for as long.
- * @param signal ends it early, as `too_long`
+ * Runs on its own thread, which ends with the answer: SQLite is synchronous, and a query over a
+ * year would block every other caller for as long.
+ * @param signal aborts it, as `too_long`
  */
 export async function askReadOnly(
   clock: Pick<Clock, 'after'>,

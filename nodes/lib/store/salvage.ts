@@ -2,7 +2,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync, rmSyn
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { Store, type StoreOptions } from './store.ts';
 
-/** Stands behind the name of a database while what is left of it is gathered. */
+/** Suffix of the database file while its remains are collected. */
 const GATHERING = '.salvaging';
 /** So much is held in memory before it is committed. */
 const ROWS_A_COMMIT = 20_000;
@@ -21,7 +21,7 @@ interface Column {
 interface Table {
   readonly isWithoutRowId: boolean;
   readonly columns: readonly Column[];
-  /** Of the first so many columns; null for an index, whose entries may look like a table's rows. */
+  /** For the first n columns; null for an index, whose entries may look like a table's rows. */
   readonly insert: ((columns: number) => StatementSync) | null;
 }
 
@@ -33,9 +33,9 @@ export interface Salvaged {
 }
 
 /**
- * Gathers what is left of a damaged database in a new one beside it: page by page, a row by its own
- * shape, as what tells the tables apart may be damaged too.
- * @param after statements that are run at the end, for what must hold whatever was lost
+ * Collects what is left of a damaged database in a new file: page by page, each row by its shape,
+ * as the schema may be damaged too.
+ * @param after statements run at the end, for what must hold whatever was lost
  * @throws Error what the disk throws
  */
 export function salvage(options: StoreOptions, after: readonly string[]): Salvaged {
@@ -61,7 +61,7 @@ export function salvage(options: StoreOptions, after: readonly string[]): Salvag
   };
 }
 
-/** A power cut may have come between setting aside and moving in; one before that begins anew. */
+/** A power cut may have come between setting aside and moving in; one before that starts over. */
 export function takeUpSalvage(file: string): void {
   const gathering = file + GATHERING;
   if (existsSync(gathering) && !existsSync(file)) renameSync(gathering, file);
@@ -103,7 +103,7 @@ function gather(damaged: string, store: Store): number {
   return found;
 }
 
-/** A number that a table once gave is not given again, though its row is gone. */
+/** A number a table once assigned is never reused, even if its row is gone. */
 function givenNumbers(store: Store): (row: LooseRow) => number {
   const known = store.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
   const raise = store.prepare('UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1');
@@ -118,7 +118,7 @@ function givenNumbers(store: Store): (row: LooseRow) => number {
   };
 }
 
-/** What fits two tables is no proof of either. */
+/** A row that fits two tables proves neither. */
 function keep(row: LooseRow, tables: readonly Table[]): number {
   const alike = tables.filter((table) => fits(row, table));
   const whole = alike.filter(({ columns }) => columns.length === row.values.length);
@@ -235,8 +235,8 @@ const FIRST_BLOB = 12;
 
 /**
  * The rows of a database file that SQLite itself no longer opens or reads to its end. Each page is
- * taken for itself, with the newest commits of the log laid over, so that a page that is damaged
- * costs the rows it held and no more. Writes nothing.
+ * read on its own, overlaid with the newest commits of the log, so that a damaged page only costs
+ * its own rows. Writes nothing.
  */
 class SqlitePages {
   readonly #file: number;
@@ -284,7 +284,7 @@ class SqlitePages {
     return readSync(this.#file, page, 0, page.length, at) === page.length ? page : null;
   }
 
-  /** What was deleted lies there still, and is not wanted back. Empty where page 1 is damaged. */
+  /** Deleted rows are still there and must not return. Empty where page 1 is damaged. */
   #freePages(): Set<number> {
     const free = new Set<number>();
     const first = this.#page(1);
@@ -350,7 +350,7 @@ class SqlitePages {
   }
 }
 
-/** The write-ahead log beside a database: pages of commits that are not folded back yet. */
+/** The write-ahead log next to a database: pages of commits that are not folded back yet. */
 class Log {
   readonly pageBytes: number;
   /** Pages of the database after the newest commit; 0 where there is none. */
@@ -386,7 +386,7 @@ class Log {
     closeSync(this.#file);
   }
 
-  /** Each frame's sum goes on from the one before; where it no longer fits, the log is over. */
+  /** Each frame's checksum continues the previous one; the first mismatch ends the log. */
   #read(header: Buffer): void {
     const sum = new Sum((header.readUInt32BE(0) & 1) === 1);
     if (!sum.add(header.subarray(0, 24)).is(header, 24)) return;

@@ -30,11 +30,11 @@ interface Prepared {
  * One SQLite file in WAL mode with its migrations applied. Calls are synchronous and short; a
  * statement is kept by the `*-rows.ts` that owns its table.
  *
- * While the disk refuses, what was accepted for good is refused with {@link DiskRefusedError};
- * a store made {@link forgiving} goes on in memory instead.
+ * While the disk refuses, durable writes are refused with {@link DiskRefusedError}; a store made
+ * {@link forgiving} continues in memory instead.
  */
 export class Store {
-  /** What it lies in, and how that fares: whether the disk takes it, whether it is whole. */
+  /** Its file and the file's state: whether the disk takes it, whether it is sound. */
   readonly file: DatabaseFile;
   readonly #isForgiving: boolean;
 
@@ -57,8 +57,8 @@ export class Store {
   }
 
   /**
-   * Prepared when it is called first: of a house's 570 statements most are for what it seldom does,
-   * and together they took 4 MB. `test/lib/store/statements.test.ts` prepares every one.
+   * Prepared on first use: most of BaluPi's 570 statements are rarely needed, and together they
+   * took 4 MB. `test/lib/store/statements.test.ts` prepares every one.
    */
   prepare(sql: string): StatementSync {
     const prepared: Prepared = { sql, isRead: ONLY_READS.test(sql), statement: null, epoch: 0 };
@@ -94,7 +94,7 @@ export class Store {
     }
   }
 
-  /** What `work` would come to in a transaction; nothing of it is kept, and nothing is synced. */
+  /** The result `work` would have in a transaction; nothing of it is kept or synced. */
   rehearse<T>(work: () => T): T {
     this.file.begin();
     try {
@@ -204,10 +204,10 @@ export function prepareAll<const T extends Readonly<Record<string, string>>>(
 }
 
 /**
- * Answers of a query, each good until anything is written to its database: then all are forgotten.
- * So they are never older than the tables, without anybody having to know what a change touches. A
- * flow of downloads asks the same few things over and over, and each answer costs more than the
- * rest of a small file does.
+ * Cached query results, valid until anything is written to the database: then all are dropped. So
+ * they are never older than the tables, without tracking what a change touches. A series of
+ * downloads asks the same few things over and over, and each answer costs more than the rest of a
+ * small file.
  */
 export class Remembered<K extends string | number, V extends NonNullable<unknown> | null> {
   readonly #store: Store;
@@ -250,14 +250,14 @@ interface Deps {
 const FORMAT_VERSIONS_AT = 18;
 
 /**
- * A copy of a database for those who bring a SQLite of their own into this process, such as
- * `node-red-node-sqlite`. Two of them must never hold one file: POSIX drops all locks a process has
- * on a file once any of its handles of it is closed (fcntl(2); sqlite.org/howtocorrupt.html, 2.2), so
- * a reader that goes leaves the owner without its own, and the next program that opens and closes
- * the file takes the log away under it.
+ * A copy of a database for nodes with their own SQLite in this process, such as
+ * `node-red-node-sqlite`. Two of them must never open one file: POSIX drops all of a process's
+ * locks on a file once any of its handles is closed (fcntl(2); sqlite.org/howtocorrupt.html, 2.2).
+ * The owner would lose its lock, and the next program to open and close the file would remove the
+ * log under it.
  *
- * The copy is never written to once it is there: a newer one takes its name. Whoever has the older
- * one open goes on reading that, until it opens the file again.
+ * The copy is never modified: a newer one takes its name. Whoever has the older one open keeps
+ * reading that until they reopen it.
  */
 export class SideCopy {
   readonly source: string;
@@ -302,7 +302,7 @@ export class SideCopy {
   }
 }
 
-/** It has no log and needs none: a log that lies beside it would be another copy's. */
+/** It has no log and needs none: a log next to it would belong to another copy. */
 async function closeOff(file: string): Promise<void> {
   const handle = await open(file, 'r+');
   try {

@@ -13,10 +13,10 @@ interface DiskNews {
   readonly freeBytes: number;
 }
 
-/** A moment's wait for the disk is no news to act on. */
+/** A brief wait for the disk is not worth a notice. */
 const PASSING = 'slow';
 
-/** Tells when the room on the disk runs out, and when there is some again. */
+/** Reports when disk space runs out, and when there is some again. */
 export class DiskState {
   readonly #look: () => Omit<DiskNews, 'kind'>;
   readonly #news: Listeners<DiskNews>;
@@ -46,9 +46,9 @@ type CheckResult = string;
 /** A named question about this moment, answered from memory or by one cheap statement. */
 export interface Check {
   readonly name: string;
-  /** Words that are fine, beside `ok`: a sleeping NAS is no fault. */
+  /** Words that are fine, besides `ok`: a sleeping NAS is no fault. */
   readonly fine?: readonly string[];
-  /** Whatever it says is fine: a list for the reader. */
+  /** Always fine, whatever it says: a list for the reader. */
   readonly isToldOnly?: boolean;
   run(): CheckResult;
 }
@@ -78,7 +78,7 @@ function runOne(check: Check): CheckResult {
   try {
     return check.run();
   } catch (error) {
-    // The word is all a caller gets; the reason may name a file.
+    // Callers only get the word; the reason may name a file.
     return error instanceof Error ? 'failing' : 'unknown';
   }
 }
@@ -120,8 +120,8 @@ function isNumber(text: string | null): boolean {
 }
 
 /**
- * Of `memory.stat`. The pages of files that were read are left out: they fill what is free up to the
- * limit in every house that serves files, and the kernel takes them back without asking.
+ * From `memory.stat`. The page cache is left out: it fills free memory up to the limit on every
+ * machine that serves files, and the kernel reclaims it at will.
  */
 function heldOf(stat: string): number {
   const of = (name: string): number =>
@@ -139,17 +139,17 @@ function textOf(file: string): string | null {
   }
 }
 
-/** The kernel holds a process at its limit and slows it there, so it is over a little before. */
+/** The kernel throttles a process at its limit, so memory counts as short slightly below it. */
 const BEGINS_AT = 0.95;
-/** Not each file that is done makes it take a new one and refuse the next. */
+/** Hysteresis, so that each finished file does not flip it back and forth. */
 const ENDS_BELOW = 0.85;
-/** Two small files of the kernel's for each request would be felt on a Pi. */
+/** Reading two kernel files for each request would be felt on a Pi. */
 const LOOK_AGAIN_MS = 500;
 const MB = 1_000_000;
 
 /**
- * Whether memory is short: then what may wait is not begun (MEMORY_HIGH_MB, systemd's MemoryHigh).
- * Looked at when somebody asks.
+ * Whether memory is short: then deferrable work is not begun (MEMORY_HIGH_MB, systemd's
+ * MemoryHigh). Checked on request.
  */
 export class MemoryPressure {
   readonly #clock: Clock;
@@ -190,7 +190,7 @@ interface UpdateNews {
   readonly version: string;
 }
 
-/** An owner who lays a file there does not wait for the word. */
+/** An owner who puts a file there should not have to wait. */
 const LOOK_EVERY_MS = 600_000;
 
 /** Tells of each version once a run: at its first look, or when it comes. */
@@ -250,7 +250,7 @@ export interface SystemCare {
   readonly backups: readonly BackupCare[];
 }
 
-/** The doctor starts programs and writes to the disk, so pages that ask at once share one visit. */
+/** The doctor starts programs and writes to the disk, so concurrent requests share one run. */
 const VISIT_HOLDS_MS = 30_000;
 
 interface Deps {
@@ -415,12 +415,12 @@ function cpuTimes(): CpuTimes {
 }
 
 /**
- * Looks at the machine without a process of its own. Of the library only memory is asked, which it
- * reads from a file: for load, temperature and time it runs a shell, nine processes a look, two of
- * them synchronously (read in 5.33.23).
+ * Samples the machine without spawning processes. The library is only used for memory, which it
+ * reads from a file: for load, temperature and time it runs a shell, nine processes a sample, two
+ * of them synchronously (read in 5.33.23).
  * @param dataFolder whose file system counts
- * @param thermalZone where the kernel tells the processor's temperature
- * @returns a look; the load is the mean since the one before, at first since the machine started
+ * @param thermalZone the kernel's file with the processor's temperature
+ * @returns a sample; the load is the mean since the previous one, at first since boot
  */
 export function piLoadReader(
   dataFolder: string,

@@ -1,4 +1,4 @@
-/** The package has types for its door alone. */
+/** The package only types its entry point. */
 declare module 'systeminformation/lib/memory.js' {
   export { mem } from 'systeminformation';
 }

@@ -1,19 +1,19 @@
 /**
- * A process of its own (see thumbnails.ts): says that it is ready, reads orders from its standard input, one a line,
- * and writes each picture to its standard output, its length in four bytes before it; a length of 0
- * says that none can be made. Whatever it meets in a file ends no more than this process.
+ * A separate process (see thumbnails.ts): reports that it is ready, reads one order per line from
+ * standard input, and writes each picture to standard output, its length in four bytes before it; a
+ * length of 0 means none can be made. Whatever a file does only affects this process.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import sharp from 'sharp';
 import { type PictureOrder, READY } from './picture-words.ts';
 
-/** The four that phones, cameras and screenshots are made of; each by its own reader and no other. */
+/** The four formats of phones, cameras and screenshots, each with its own decoder only. */
 const READERS = ['Jpeg', 'Png', 'Webp', 'Nsgif'].map((name) => `VipsForeignLoad${name}Buffer`);
 /** The largest that a phone of today takes is 50 million. */
 const MOST_PIXELS = 60_000_000;
 const QUALITY = 70;
-/** How hard WebP tries, of 6: beyond this a Pi works twice as long for one byte in fifty. */
+/** WebP effort, of 6: beyond this a Pi works twice as long for one byte in fifty. */
 const EFFORT = 2;
 
 sharp.block({ operation: ['VipsForeignLoad'] });
@@ -38,7 +38,7 @@ function bytesOf({ file, sizeBytes }: PictureOrder): Buffer {
   }
 }
 
-/** Upright, in sRGB, without a word of what the camera wrote beside it, and never larger than it was. */
+/** Upright, in sRGB, without the camera's metadata, and never enlarged. */
 async function pictureOf(order: PictureOrder): Promise<Buffer> {
   const { widthPx } = order;
   return await sharp(bytesOf(order), { limitInputPixels: MOST_PIXELS, failOn: 'error' })

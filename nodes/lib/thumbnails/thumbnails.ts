@@ -18,7 +18,7 @@ export type Thumbnail =
   | { readonly kind: 'image'; readonly bytes: Buffer }
   /** None can be made of it. */
   | { readonly kind: 'none' }
-  /** Others are before it, or memory is short: ask again in a moment. */
+  /** Others are ahead of it, or memory is short: ask again in a moment. */
   | { readonly kind: 'busy' };
 
 interface ThumbnailsDeps {
@@ -34,7 +34,7 @@ interface ThumbnailsDeps {
   readonly settle: () => Promise<void>;
 }
 
-/** By the end of the name alone, so that no process is begun for a film. */
+/** By the extension alone, so that no process is started for a film. */
 const NAMES = /\.(?:jpe?g|jpe|jfif|png|webp|gif)$/i;
 /** Of 12 million pixels a PNG takes so much. */
 const MOST_BYTES = 40_000_000;
@@ -52,14 +52,13 @@ const NONE: Thumbnail = { kind: 'none' };
 const BUSY: Thumbnail = { kind: 'busy' };
 
 /**
- * Small pictures of what is kept, made one after the other when somebody looks at them, and kept
- * with the copy. Who asked last is served first: that is what is on the screen. The NAS is asked for
- * nothing.
+ * Thumbnails of cached files, made one at a time on request, and kept with the entry. The latest
+ * request is served first: that is what is on the screen. The NAS is never asked.
  */
 export class Thumbnails {
   readonly #deps: ThumbnailsDeps;
   readonly #waiting = new Map<string, Job>();
-  /** A process died of these once, which may have had other causes. */
+  /** A process died on these once, which may have had other causes. */
   readonly #suspects = new Set<string>();
   #now: { readonly key: string; readonly job: Job } | null = null;
   #isStopped = false;
@@ -228,7 +227,7 @@ const NODE_OPTIONS = [
   '--max-semi-space-size=1',
 ];
 
-/** The program beside this file, compiled or not. */
+/** The program next to this file, compiled or not. */
 const PROGRAM = fileURLToPath(
   new URL(`./picture-program${extname(import.meta.url)}`, import.meta.url),
 );
@@ -259,8 +258,8 @@ interface Running {
 }
 
 /**
- * The one process that decodes pictures: begun for the first, kept for the next, ended when none
- * comes. What it sends is believed to be bytes and nothing else.
+ * The one process that decodes pictures: started for the first, kept for the next, ended when idle.
+ * Its output is trusted to be bytes and nothing else.
  */
 export class PictureProcess {
   readonly #deps: PictureProcessDeps;
@@ -289,7 +288,7 @@ export class PictureProcess {
     return picture;
   }
 
-  /** Ends it; what it was at has died. The next order begins another. */
+  /** Ends it; its current order fails. The next order starts another. */
   stop(): void {
     this.#cancel();
     if (this.#running !== null) this.#end(this.#running, { kind: 'died' });
@@ -315,7 +314,7 @@ export class PictureProcess {
     return running;
   }
 
-  /** One that ends before it was ready, and not by our hand, cannot run here. */
+  /** If it ends before it was ready, and not by our hand, it cannot run here. */
   #ended(running: Running): void {
     if (running.isOver) return;
     if (!running.isReady && running.child.signalCode === null) {
@@ -358,7 +357,7 @@ export class PictureProcess {
 
   #takePicture(running: Running, all: Buffer): void {
     const length = all.readUInt32BE(0);
-    // It was fooled: it says more than a picture can be, or speaks when nobody asked.
+    // It was compromised: it says more than a picture can be, or speaks when nobody asked.
     if (
       length > MOST_PICTURE_BYTES ||
       all.length > LENGTH_BYTES + length ||

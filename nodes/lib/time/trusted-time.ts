@@ -8,7 +8,7 @@ export interface StoredTime {
   readonly newestMs: number;
   /** The newest `iat` of a token the NAS accepted. */
   readonly acceptedMs: number;
-  /** A build date that was shown to lie ahead. */
+  /** A build date that turned out to lie ahead. */
   readonly refutedBuildMs: number;
 }
 
@@ -17,20 +17,20 @@ export interface NewestTimeStore {
   read(): StoredTime;
   write(newestMs: number, acceptedMs: number): void;
   /**
-   * The newest time is `toMs`, not `fromMs`, and all that was measured on it is put right with it:
+   * The newest time is `toMs`, not `fromMs`, and all times measured on it are corrected with it:
    * what the higher one ended stays ended.
    * @param refutedBuildMs the build date where that lay ahead too, else 0
    */
   putRight(fromMs: number, toMs: number, refutedBuildMs: number): void;
 }
 
-/** What nowMs() is for: the time that trust in tokens, verdicts and grants is measured on. */
+/** nowMs() is the time that trust in tokens, token results and grants is measured on. */
 export interface TrustedClock {
-  /** Epoch ms. Goes back over no restart, and only where two proofs show that it lay ahead. */
+  /** Epoch ms. Never goes back over a restart, and only where two proofs show that it was ahead. */
   nowMs(): number;
   /** The wall clock is behind what is known to have passed, so it was not set yet. */
   readonly unsynced: boolean;
-  /** Both proofs of the time stand, so that what is old may be given up for its age. */
+  /** The time is verified, so that old data may be deleted for its age. */
   readonly isProved: boolean;
   /** The NAS accepted a token that it issued then. Epoch ms. */
   accepted(issuedAtMs: number): void;
@@ -61,12 +61,12 @@ const SAY_AGAIN_MS = 3_600_000;
 
 /**
  * The latest of wall clock, newest time ever stored, and build date (contract 1, Time). A Pi has no
- * clock battery: after a power cut its wall clock may say 1970, and an expired token must not come
- * alive again by that. While the wall clock is behind, time goes on by the monotonic clock from that
- * floor, which is a lower bound of the real time and the best one there is.
+ * clock battery: after a power cut its wall clock may say 1970, and that must not revive an expired
+ * token. While the wall clock is behind, time continues on the monotonic clock from that floor, the
+ * best known lower bound of the real time.
  *
  * Unless the clock was once ahead: then two proofs that agree, time synchronisation and the NAS's
- * Date, put the floor right. One alone does not, as either may be wrong or forged.
+ * Date, correct the floor. One alone does not, as either may be wrong or forged.
  */
 export class TrustedTime implements TrustedClock {
   readonly #deps: Deps;
@@ -113,7 +113,7 @@ export class TrustedTime implements TrustedClock {
     this.#schedule();
   }
 
-  /** Puts a floor right that lies ahead of both proofs; called when one of them may be new. */
+  /** Corrects a floor that lies ahead of both proofs; called when one of them may be new. */
   look(): void {
     if (!this.unsynced) return;
     const proofs = this.#deps.proofs();
@@ -264,13 +264,13 @@ export interface ClockProofs {
  *
  * - systemd-timesyncd marks it as synchronized,
  * - or the NAS, in the head of any answer, tells the same time,
- * - or nothing says that it starts from a guess and the NAS does not tell another time,
- * - or the machine is up for 20 minutes: there may be no network, and what is measured has to be
- *   placed somewhere. A later correction is then followed as any step of the clock is.
+ * - or nothing suggests that it started from a guess and the NAS tells no other time,
+ * - or the machine has been up for 20 minutes: there may be no network, and measurements have to be
+ *   placed somewhere. A later correction is then followed like any step of the clock.
  *
- * Once believed it stays so. Where it is behind the floor of trusted time, one of the first two
- * counts, or the 20 minutes unless it is of a time before this program was made: a clock that was
- * once wrong by years must not end the metering until that year comes.
+ * Once believed it stays so. Where it is behind the floor of trusted time, one of the first two is
+ * required, or the 20 minutes unless it predates this program's build: a clock that was once wrong
+ * by years must not end the metering until that year comes.
  */
 export class ClockEvidence {
   readonly #deps: ClockEvidenceDeps;
@@ -310,7 +310,7 @@ export class ClockEvidence {
     return this.#isBelieved;
   }
 
-  /** By something that knows the time of its own: then it is the floor that lies ahead. */
+  /** From a source that knows the time itself: then it is the floor that lies ahead. */
   #isConfirmed(): boolean {
     return this.#deps.readMarks().isSynchronized || this.#doesNasAgree() === true;
   }

@@ -105,7 +105,7 @@ export class LocalTime {
   }
 
   /**
-   * The latest instant at or before `nowS` when the clocks showed this time of day. A time that a
+   * The latest instant at or before `nowS` when local clocks showed this time of day. A time that a
    * day skips counts at the instant just after; one that it has twice counts once.
    */
   latestTimeOfDay(nowS: number, time: { readonly hour: number; readonly minute: number }): number {
@@ -232,7 +232,7 @@ export function localDays(timeZone: string): DayOf {
   return (atMs) => zone.date(Math.floor(atMs / 1_000));
 }
 
-/** The day so many days before (or, negative, after) another. */
+/** The day that many days before (or, negative, after) another. */
 export function daysBefore(day: string, days: number): string {
   const moved = new Date(Date.parse(`${day}T00:00:00Z`) - days * 86_400_000);
   return moved.toISOString().slice(0, 10);

@@ -55,7 +55,7 @@ export interface DeliveredFile {
   readonly userId: number;
   /** Where it now lies on the NAS. */
   readonly path: string;
-  /** Where its bytes lie on the Pi. The taker renames this file; if it is left, it is removed. */
+  /** Where its bytes are on the Pi. The taker renames this file; otherwise it is removed. */
   readonly file: string;
   readonly sha256: string;
   /** The NAS's own row of it, seen right after delivery. */
@@ -65,7 +65,7 @@ export interface DeliveredFile {
 /** A place on the NAS that the Pi itself changed for a user. */
 export interface TouchedPlace {
   readonly path: string;
-  /** What lies there now; null: nothing; left out: nobody knows. */
+  /** What is there now; null: nothing; undefined: unknown. */
   readonly item?: NasFileItem | null;
 }
 
@@ -107,7 +107,7 @@ export interface ShownPlaces {
 /** Takes over delivered bytes as a cache entry. May refuse by leaving the file where it is. */
 export type KeepDelivered = (delivered: DeliveredFile) => void | Promise<void>;
 
-/** Evicts kept copies so that about `bytes` more fit on the disk. Never touches queued bytes. */
+/** Evicts entries so that about `bytes` more fit on the disk. Never touches queued bytes. */
 export type MakeRoom = (bytes: number) => void | Promise<void>;
 
 /**
@@ -149,8 +149,8 @@ export interface UploadDeps {
   /** Files of the NAS changed at these paths through this module. */
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
   /**
-   * A queued change was carried out: everybody's listings, copies and queued rows up to `mark`, a
-   * number of the queue's order, follow it. May be told twice.
+   * A queued change was carried out: everybody's listings, entries and queued rows up to `mark`, a
+   * number of the queue's order, follow it. May be called twice.
    */
   readonly changed: (
     change: CarriedOut,
@@ -160,7 +160,7 @@ export interface UploadDeps {
   readonly takesChanges: boolean;
   /** FLUSH_WAKE, and what it takes to follow it. */
   readonly flushWake: Pick<FlushWakeDeps, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
-  /** False while a version is on trial after an update; always true when left out. */
+  /** False while an update is on trial; true when left out. */
   readonly mayDeliver?: () => boolean;
   readonly clock: Clock;
   /** Both proofs of the time stand, so that what is old may be deleted for its age. */
@@ -213,7 +213,7 @@ export function isUploadId(text: string): boolean {
   return /^[0-9A-HJKMNP-TV-Z]{26}$/.test(text);
 }
 
-/** What happened to an upload or a change of somebody's. Nobody else may hear of it but an admin. */
+/** An event of an upload or a change. Visible to its user and admins only. */
 export interface UploadNews {
   readonly kind:
     'upload_accepted' | 'upload_delivered' | 'upload_waits' | 'upload_failed' | 'conflict';
@@ -225,7 +225,7 @@ export interface UploadNews {
   readonly what: 'upload' | ChangeKind;
   /** Where it was to go; where it lies now, once it was delivered. */
   readonly path: string;
-  /** Of a conflict of an upload: where it lies beside its place. */
+  /** Of a conflict of an upload: its path at the conflict name. */
   readonly conflictPath: string | null;
   /** Null of a change. */
   readonly sizeBytes: number | null;

@@ -11,7 +11,7 @@ import {
   type ChangeResolution,
   type ChangeTaken,
   isChangeConflict,
-  type QueuedWish,
+  type QueuedInput,
 } from './changes/change-queue.ts';
 import type { ChangedPaths } from './changes/changed-paths.ts';
 import type { ConflictBackups } from './conflicts/backups.ts';
@@ -62,11 +62,11 @@ import {
   HeldUploads,
   QueueView,
   type PendingUpload,
-  type TakeUpWish,
+  type TakeUpInput,
 } from './view/queue-view.ts';
 
 export { acceptAnswer, refusedAnswer } from './view/answers.ts';
-export type { QueuedWish };
+export type { QueuedInput };
 export { HashThread } from './spool/hashing.ts';
 export { NodeDisk } from './spool/disk.ts';
 export type { PendingUpload };
@@ -89,9 +89,9 @@ export type Settled =
   | Refused;
 
 /**
- * The entry of the module: uploads that are never lost. What {@link Upload.accept} has accepted is on
- * the disk for good; the delivery brings it to the NAS as its own user, once and unharmed, and
- * overwrites nothing its sender had not seen.
+ * The entry point of the module: uploads that are never lost. Whatever {@link Upload.accept} has
+ * accepted is on disk for good; the delivery brings it to the NAS as its own user, once and intact,
+ * and overwrites nothing its sender had not seen.
  */
 export class Upload {
   /** What is in the queue, as its owners are shown it. */
@@ -150,8 +150,8 @@ export class Upload {
     const publisher = new Publisher({ disk, rows, enqueue, intents, clock, log, news }, folder);
     const fileOf = (id: string): string => publisher.fileOf(id);
     const incomingFolder = this.#incomingFolder;
-    const doors = { admission: this.admission, slots: this.#slots, quota, publisher };
-    this.#intake = new Intake({ ...deps, ...doors, incomingFolder });
+    const receiving = { admission: this.admission, slots: this.#slots, quota, publisher };
+    this.#intake = new Intake({ ...deps, ...receiving, incomingFolder });
     const shared = { rows, recovery, intents, quota, fileOf, news, ...changes };
     const assembled = assembleDelivery(deps, shared);
     this.#delivery = assembled.delivery;
@@ -163,15 +163,15 @@ export class Upload {
     this.view = this.#overview = new QueueView({ ...queue, rows: overviewRows, fileOf });
     this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
     const { changes: delivery } = assembled;
-    this.changes = new ChangeQueue({ ...queue, ...doors, overviewRows, delivery });
+    this.changes = new ChangeQueue({ ...queue, ...receiving, overviewRows, delivery });
     const recovering = { rows: recovery, changes: this.changes.recovery };
     this.#recovery = new Recovery({ ...queue, ...recovering, incomingFolder });
-    this.resumable = buildResumable(deps, doors, () => {
+    this.resumable = buildResumable(deps, receiving, () => {
       this.#delivery.kick();
     });
   }
 
-  /** Sets right what the last run left behind, then opens for uploads and begins to deliver. */
+  /** Recovers what the last run left, then opens for uploads and begins to deliver. */
   async start(): Promise<Recovered> {
     await this.#disk.makeFolder(this.#incomingFolder);
     await this.#disk.syncFolder(this.#folder);
@@ -216,9 +216,9 @@ export class Upload {
   }
 
   /**
-   * Tells when there is something to deliver, or when it may get through again: {@link flush} is of
-   * use then. Nothing is delivered unless somebody calls it.
-   * @returns how to stop that
+   * Tells when there is something to deliver, or when it may get through again: {@link flush} is
+   * useful then. Nothing is delivered unless somebody calls it.
+   * @returns how to unsubscribe
    */
   onDue(listener: () => void): () => void {
     return this.#delivery.onDue(listener);
@@ -238,29 +238,29 @@ export class Upload {
    * Takes a delete, rename, move or new folder for a NAS that sleeps; it survives a power cut from
    * then on, is shown to its user at once, and carried out when the NAS is up.
    */
-  async acceptChange(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
-    const taken = await this.changes.intake.accept(caller, wish);
+  async acceptChange(caller: Caller, input: QueuedInput): Promise<ChangeTaken> {
+    const taken = await this.changes.intake.accept(caller, input);
     if (taken.kind === 'taken') this.#delivery.kick();
     return taken;
   }
 
   /** The caller's open conflicts, of uploads and of changes. */
   conflicts(caller: Caller): readonly ConflictItem[] {
-    const ofChanges = this.changes.desk.conflicts(caller);
+    const ofChanges = this.changes.actions.conflicts(caller);
     return [
       ...ofChanges.map((row) => toChangeConflict(row, null)),
       ...this.#conflicts.list(caller).map(toConflictItem),
     ];
   }
 
-  /** Settles one of the caller's conflicts; see {@link Conflicts.resolve}, {@link ChangeDesk.settle}. */
+  /** Resolves one of the caller's conflicts, of an upload or a change. */
   async resolveConflict(
     caller: Caller,
     id: number,
     resolution: Resolution | ChangeResolution,
   ): Promise<Settled> {
     const isOfChange = resolution === 'done' || resolution === 'dropped';
-    const rows = isChangeConflict(id) ? this.changes.desk : this.#conflicts;
+    const rows = isChangeConflict(id) ? this.changes.actions : this.#conflicts;
     if (!rows.hasConflict(caller, id)) return refused('not_found');
     if (isOfChange !== isChangeConflict(id)) {
       const ways = isChangeConflict(id) ? 'done or dropped' : 'renamed, local or remote';
@@ -271,7 +271,7 @@ export class Upload {
       if (resolved.kind !== 'resolved') return resolved;
       return { kind: 'resolved', conflict: toConflictItem(resolved.conflict) };
     }
-    const settled = await this.changes.desk.settle(caller, id, resolution);
+    const settled = await this.changes.actions.settle(caller, id, resolution);
     if (settled.kind === 'refused') return settled;
     this.#delivery.kick();
     return { kind: 'resolved', conflict: toChangeConflict(settled.change, resolution) };
@@ -282,15 +282,15 @@ export class Upload {
     return Math.max(this.#places.newestSeq(), this.changes.newestSeq());
   }
 
-  /** A user can be acted for again: what waited for that goes on. */
+  /** A user can be acted for again: their waiting items continue. */
   credentialArrived(userId: number): void {
     this.#held.confirmed(userId);
     this.#delivery.credentialArrived(userId);
   }
 
   /**
-   * That person is gone, whoever has the id now: what of theirs is not on the NAS is held for an
-   * admin, and nothing of theirs is anybody else's.
+   * That person is gone, whoever has the id now: their undelivered items are held for an admin and
+   * pass to nobody else.
    * @returns how many uploads are held for it
    */
   hold(userId: number): number {
@@ -298,16 +298,16 @@ export class Upload {
   }
 
   /** Makes a held upload a new one of a named user; for admins. */
-  async takeUp(caller: Caller, id: string, wish: TakeUpWish): Promise<Done> {
-    const taken = await this.#held.takeUp(caller, id, wish);
+  async takeUp(caller: Caller, id: string, input: TakeUpInput): Promise<Done> {
+    const taken = await this.#held.takeUp(caller, id, input);
     if (taken.kind === 'refused') return taken;
     this.#delivery.kick();
     return { kind: 'done', upload: toUploadItem(taken.upload) };
   }
 
   /**
-   * A device was shown a folder, with all of its user's uploads in it: what it saves there from now
-   * on was made knowing them. A caller without either is the Pi itself.
+   * A device was shown a folder, including its user's uploads: what it saves there from now on is
+   * based on them. A caller without either is the Pi itself.
    */
   shown(caller: Caller, folder: string): void {
     if (this.#releaseInto(caller.user.id, folder)) this.#delivery.kick();
@@ -330,9 +330,9 @@ export class Upload {
 
   /** Makes a failed or waiting upload or change due at once. */
   retry(caller: Caller, id: string): Done {
-    const { desk } = this.changes;
-    const done = desk.knows(caller, id)
-      ? asUpload(desk.retry(caller, id))
+    const { actions } = this.changes;
+    const done = actions.knows(caller, id)
+      ? asUpload(actions.retry(caller, id))
       : this.#overview.retry(caller, id);
     if (done.kind === 'done') this.#delivery.tryNow();
     return done;
@@ -340,10 +340,10 @@ export class Upload {
 
   /** Takes an upload, with its bytes, or a change out of the queue. */
   async drop(caller: Caller, id: string): Promise<Done> {
-    const { desk } = this.changes;
-    if (!desk.knows(caller, id)) return await this.#overview.drop(caller, id);
-    const dropped = asUpload(await desk.drop(caller, id));
-    // What waited behind it need not any more.
+    const { actions } = this.changes;
+    if (!actions.knows(caller, id)) return await this.#overview.drop(caller, id);
+    const dropped = asUpload(await actions.drop(caller, id));
+    // Items that waited for it can go now.
     if (dropped.kind === 'done') this.#delivery.kick();
     return dropped;
   }
@@ -353,7 +353,7 @@ export class Upload {
     return this.#shares.usageOf(userId);
   }
 
-  /** Bytes on the disk that no cache may count as room. */
+  /** Bytes on the disk that no cache may count as space. */
   queuedBytes(): number {
     return this.#overviewRows.queuedBytes() + this.resumable.storedBytes();
   }
@@ -374,8 +374,8 @@ export class Upload {
   }
 
   /**
-   * A word for health. `lost`: an accepted upload has lost its file. `strangers`: whole files that
-   * nobody knows. `found`: rebuilt uploads are not on the NAS yet.
+   * A word for health. `lost`: an accepted upload has lost its file. `strangers`: complete files
+   * unknown to any row. `found`: rebuilt uploads are not on the NAS yet.
    */
   recoveryWord(): 'ok' | 'found' | 'strangers' | 'lost' {
     if (this.lostUploads() > 0) return 'lost';
@@ -390,7 +390,7 @@ export class Upload {
 
   /**
    * Whether anything of that user is on its way to the NAS: in the queue, a body coming in, or a
-   * resumable upload that moved lately. What never arrives by itself does not count.
+   * resumable upload that moved recently. What never arrives by itself does not count.
    */
   hasUnfinished(userId: number): boolean {
     const { pending, waitingForOwner } = this.#overviewRows.counts(userId);
@@ -399,10 +399,7 @@ export class Upload {
     return this.resumable.isMoving(userId);
   }
 
-  /**
-   * For an answer of the NAS's delta: takes out what it tells a desktop to delete, and says in the
-   * log how much that was.
-   */
+  /** Removes the deletions from the NAS's delta for a desktop, and logs how many there were. */
   withoutDeletes(): Transform {
     const emptied = new EmptiedArray('to_delete');
     emptied.once('end', () => {

@@ -19,8 +19,8 @@ type AskOutcome =
   | { readonly kind: 'refused'; readonly answer: Answer };
 
 /**
- * Turns what a page asks into the call that the same request over the API would be, after the same
- * checks: who may, and whether it has the form that the endpoint takes.
+ * Turns a page's request into the call that the same API request would be, after the same checks of
+ * role and form.
  */
 export function callAs(
   asker: Asker,
@@ -97,16 +97,16 @@ interface Answered {
 
 /** A person has a phone, a tablet and a few forgotten tabs; more is a fault or a flood. */
 const MOST_PAGES_PER_USER = 20;
-/** A page asks one or two things again and again. Whoever asks everything so fills no memory. */
+/** A page asks one or two things repeatedly. Asking everything so must not fill memory. */
 const MOST_ANSWERS_PER_PAGE = 4;
 
 /**
- * Who looks at the pages of the Pi right now. Who a message comes from is looked up here by its
- * socket, never read from the message: whatever a page sends can be made up.
+ * Who is viewing the pages of the Pi. A message's sender is looked up here by its socket, never
+ * read from the message: a page can send anything.
  */
 export class Viewers {
   readonly #viewers = new Map<string, Viewer>();
-  /** By socket and by who answers. They end with the socket, so after a lost one all is told anew. */
+  /** By socket and answering node. They end with the socket: then all is sent again. */
   readonly #answered = new Map<string, LruMap<string, Answered>>();
 
   /** Open pages. */
@@ -129,9 +129,9 @@ export class Viewers {
   }
 
   /**
-   * Keeps what a page that will ask again is answered, in place of what it was answered before.
+   * Keeps the answer to a repeated question of a page, replacing the previous one.
    * @param by who answers, as one page asks many things
-   * @returns what the page has under the name `known`, or undefined where that is not what was kept
+   * @returns the page's answer named `known`, or undefined where another was kept
    */
   exchange(socketId: string, by: string, known: string, answered: Answered): unknown {
     if (!this.#viewers.has(socketId)) return undefined;
@@ -142,12 +142,12 @@ export class Viewers {
     return before?.name === known ? before.value : undefined;
   }
 
-  /** @returns null for a page that is gone, or whose sign-in is over */
+  /** @returns null for a page that is gone, or whose sign-in has ended */
   askerAt(socketId: unknown): Asker | null {
     const viewer = typeof socketId === 'string' ? this.#viewers.get(socketId) : undefined;
     const user = viewer?.user() ?? null;
     if (viewer === undefined || user === null) return null;
-    // A page has no token of its own: what needs the NAS goes by that user's stored credential.
+    // A page has no token of its own: calls to the NAS use that user's stored credential.
     const { device } = viewer;
     const caller: Caller = { user, kind: 'pi', nasToken: null, scope: 'all', device };
     return { caller, language: viewer.language };
@@ -176,7 +176,7 @@ function compare(path: string, before: unknown, after: unknown, changes: Change[
   }
 }
 
-/** A list grows and shrinks at its end, as time does; what moves within it is told entry by entry. */
+/** A list grows and shrinks at its end, as time does; changes within it are sent entry by entry. */
 function compareLists(
   path: string,
   before: readonly unknown[],

@@ -5,9 +5,9 @@ import type ENGLISH from './en.json';
 export type Language = string;
 
 /**
- * All words of one language, by section: `pages` for what stands in a template as `[[key]]`,
- * `answers` for sentences of the API, `files` for the page Files, `events`, `notices` and `hints` for
- * what is told of the house and its plugs, `csv` for how spreadsheets read it, the others for the pages in front of the Dashboard.
+ * All words of one language, by section: `pages` for `[[key]]` in templates, `answers` for sentences
+ * of the API, `files` for the page Files, `events`, `notices` and `hints` for messages, `csv` for how
+ * spreadsheets read it, the others for the pages in front of the Dashboard.
  */
 export type Catalogue = typeof ENGLISH;
 
@@ -20,10 +20,10 @@ const MARKED = /\[\[([A-Za-z][A-Za-z0-9]*)\]\]/g;
 const GAP = /\{(\w+)\}/g;
 
 /**
- * What people read, in every language that a file lies here for.
+ * Everything people read, in every language with a file here.
  *
  * Templates are ours: their marked words are shown in the reader's language. A message is data: a
- * plug or a file may be called `[[energy]]`, so in messages only what {@link said} made is words.
+ * plug or a file may be called `[[energy]]`, so in messages only {@link said} produces words.
  */
 export class Words {
   readonly #catalogues: ReadonlyMap<Language, Catalogue>;
@@ -98,8 +98,8 @@ export class Words {
   }
 
   /**
-   * A sentence that the API says in English. What stands before it and a colon, such as a path, stays;
-   * a sentence that no catalogue knows stays whole.
+   * A sentence the API says in English. A prefix before a colon, such as a path, stays; a sentence
+   * unknown to the catalogue stays whole.
    */
   told(language: Language, sentence: string): string {
     const from = this.#keys.has(sentence) ? 0 : sentence.lastIndexOf(': ') + 2;
@@ -198,8 +198,8 @@ function over(english: Sections, own: Sections): Catalogue {
 export const WORDS = Words.read(new URL('.', import.meta.url));
 
 /**
- * Words in a message, put together by {@link said}: pages of every language get the same message, and
- * each reads it in its own.
+ * Words in a message, built by {@link said}: pages of every language get the same message, and each
+ * reads it in its own.
  */
 export interface Said {
   readonly $said: readonly SaidPart[];
@@ -214,8 +214,8 @@ type SaidPart =
   | { readonly number: number; readonly digits: number };
 
 /**
- * A text in words of ours with data in it: ``said`${device}, [[anSdCard]]` ``. Only what stands in the
- * template itself is words; what is put in is data, or was made here before.
+ * A text in our words with data in it: ``said`${device}, [[anSdCard]]` ``. Only the template itself
+ * is words; inserted values are data, or were made here before.
  */
 export function said(texts: TemplateStringsArray, ...data: readonly (string | Said)[]): Said {
   const parts = texts.flatMap((text, at): SaidPart[] => {

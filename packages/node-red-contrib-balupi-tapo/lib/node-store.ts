@@ -36,7 +36,7 @@ export class CodedError extends Error {
   }
 }
 
-/** A node, as far as it speaks. */
+/** A node, as far as it logs. */
 interface Speaking {
   debug(line: string): void;
   log(line: string): void;

@@ -42,18 +42,18 @@ export const udpMagicPacket: MagicPacketPort = {
   },
 };
 
-/** A burst at most this often, also within one wake: a network card going to sleep hears none. */
+/** At most one burst per interval, in a wake too: a card going to sleep hears none. */
 const BURST_EVERY_MS = 30_000;
 const PROBE_EVERY_MS = 1_000;
 
-/** The machine to be woken, as far as a wake looks at it. */
+/** The machine to be woken, as a wake sees it. */
 interface SleepingHost {
   /** `the NAS`, for the log. */
   readonly name: string;
   readonly isAwake: () => boolean;
   /** It answers, awake or not: then no packet is sent, and `nudge` may wake it. */
   readonly isReachable: () => boolean;
-  /** Asks it now, so that the two above are right afterwards. Never rejects for its silence. */
+  /** Probes it, so that the two above are current afterwards. Never rejects for its silence. */
   readonly probe: () => Promise<unknown>;
   /** Called each turn while it answers and is not awake. @returns true when that woke it */
   readonly nudge?: () => Promise<boolean>;
@@ -247,8 +247,8 @@ export function parseHostAddress(text: string): HostAddress | null {
 }
 
 /**
- * Whether a machine answers within 1.5 s. By http any answer counts, whatever its status; a
- * certificate is not looked at, as nothing is told that anybody could want.
+ * Whether a machine answers within 1.5 s. By http any answer counts, whatever its status; the
+ * certificate is not checked, as nothing confidential is sent.
  */
 export function answers(address: HostAddress): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();

@@ -113,8 +113,8 @@ const BUILT_IN = new Set(['tab', 'subflow', 'group']);
 const INSTANCE = 'subflow:';
 
 /**
- * Parts what can run from what cannot: one missing node type stops all of Node-RED's flows (issue
- * 3). A tab that uses a subflow which stays out stays out too.
+ * Separates what can run from what cannot: one missing node type stops all of Node-RED's flows
+ * (issue 3). A tab that uses an omitted subflow is omitted too.
  */
 export function sift(
   files: readonly FlowFile[],
@@ -211,10 +211,10 @@ const LINES_LIKE = /^\$+lines$/;
 const ESCAPED_LINES = /^\$\$+lines$/;
 
 /**
- * The one text a set of nodes has in its file: tab or subflow first, then groups, then nodes by id;
- * known keys in the order a person reads them, the others sorted; two spaces, a line feed at the
- * end. Text of several lines becomes `{"$lines": […]}`, so that a changed line of a function is a
- * changed line of the file.
+ * The canonical text of a set of nodes in its file: tab or subflow first, then groups, then nodes
+ * by id; known keys in reading order, the others sorted; two spaces, a line feed at the end.
+ * Multi-line text becomes `{"$lines": […]}`, so that a changed line of a function is a changed line
+ * of the file.
  */
 export function flowText(nodes: readonly FlowNode[]): string {
   const sorted = [...nodes].sort((a, b) => rank(a) - rank(b) || compare(a.id, b.id));

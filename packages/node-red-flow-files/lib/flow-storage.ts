@@ -72,9 +72,9 @@ export function overStockStorage(source: FlowSource): StorageModule {
 }
 
 /**
- * For `storageModule` of a `settings.js`: one file a tab. At the first start, with no flow file in the
- * folder yet, it takes the flows of the stock flow file over, which stays as it is.
- * @param options `folder`: where, as seen from Node-RED's user folder; default `flows`
+ * For `storageModule` of a `settings.js`: one file per tab. The first start without flow files
+ * imports the stock flow file, which stays as it is.
+ * @param options `folder`: where, relative to Node-RED's user folder; default `flows`
  */
 export function flowFiles(options: { readonly folder?: string } = {}): StorageModule {
   let files: FlowFiles | null = null;
@@ -87,7 +87,7 @@ export function flowFiles(options: { readonly folder?: string } = {}): StorageMo
       const path = resolve(userDir, options.folder ?? 'flows');
       await mkdir(path, { recursive: true });
       const folder = new DiskFlowFolder(path);
-      // Which types a palette lacks is Node-RED's to tell, as with its own flow file.
+      // Node-RED itself reports missing types, as with its own flow file.
       files = new FlowFiles(folder, () => 'unknown');
       await files.check();
       if ((await folder.list()).some((name) => name.endsWith('.json'))) return;
@@ -150,9 +150,9 @@ function idsOf({ keptFiles, keptNodes }: Sifted): KeptIds {
 }
 
 /**
- * Flows as one file a tab: joins them for Node-RED and splits a deploy back. What a deploy does not
- * change stays byte for byte; a file name sticks to the id of its tab, so renaming a tab moves no
- * file. Loads and saves wait for each other.
+ * Flows as one file per tab: joined for Node-RED, and split again at a deploy. Unchanged flows stay
+ * byte for byte; a file name belongs to its tab's id, so renaming a tab moves no file. Loads and
+ * saves are serialised.
  */
 export class FlowFiles {
   readonly #folder: FlowFolder;
@@ -212,7 +212,7 @@ export class FlowFiles {
     });
   }
 
-  /** A deploy that brings the id of what was left out takes it over. */
+  /** A deploy containing the id of an omitted node replaces it. */
   #stillKept(nodes: readonly FlowNode[], files: readonly FlowFile[]) {
     this.#keptIds ??= idsOf(sift(files, this.#installedTypes()));
     const { containers, nodes: nodeIds } = this.#keptIds;
@@ -273,7 +273,7 @@ interface FlowChanges {
   readonly removed: readonly string[];
 }
 
-/** Names start with a dot so that neither Node-RED, git's habit nor we take them for flows. */
+/** A leading dot keeps Node-RED, git and us from taking them for flows. */
 const JOURNAL = '.deploy.json';
 const NEXT = '.next';
 
@@ -282,12 +282,11 @@ function nextOf(name: string): string {
 }
 
 /**
- * Puts a deploy on disk, wholly or not at all. A node that moves from one tab to another is in two
- * files, and with only one of them replaced its id would be there twice and stop the next start. So
- * every new text is first written beside its file and fsynced; then a journal names them all, which
- * is the moment the deploy counts; then they are renamed, removed tabs go last, and the journal
- * goes. {@link recover} finishes what a power cut left after the journal and forgets what it left
- * before.
+ * Writes a deploy to disk, entirely or not at all. A node that moves between tabs is in two files;
+ * if only one were replaced, its id would exist twice and stop the next start. So every new text is
+ * first written next to its file and fsynced; then a journal names them all, which commits the
+ * deploy; then they are renamed, removed tabs last, and the journal is deleted. {@link recover}
+ * finishes what a power cut left after the journal and discards what it left before.
  */
 async function applyChanges(folder: FlowFolder, changes: FlowChanges): Promise<void> {
   const { written, removed } = changes;
@@ -301,7 +300,7 @@ async function applyChanges(folder: FlowFolder, changes: FlowChanges): Promise<v
 }
 
 /**
- * Brings the folder to the last deploy that counted.
+ * Brings the folder to the last committed deploy.
  * @throws FlowFileError when the journal is not ours
  */
 async function recover(folder: FlowFolder): Promise<void> {
@@ -392,7 +391,7 @@ function splitFlows(
   return texts;
 }
 
-/** What is secret lies in Node-RED's own encrypted file; nothing of it may reach git. */
+/** Secrets are in Node-RED's own encrypted file; none of them may reach git. */
 function withoutSecrets(node: FlowNode): FlowNode {
   const { env } = node;
   return {
@@ -460,7 +459,7 @@ function slugOf(container: FlowNode): string {
   return isSubflow ? `subflow-${slug === '' ? 'unnamed' : slug}` : slug === '' ? 'tab' : slug;
 }
 
-/** Tabs in the editor's order; one the editor never saw stays behind the tab it was behind. */
+/** Tabs in the editor's order; one the editor never saw stays behind its predecessor. */
 function orderText(
   containers: readonly FlowNode[],
   kept: readonly FlowFile[],

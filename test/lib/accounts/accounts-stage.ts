@@ -9,7 +9,7 @@ import {
   NewestTimeRows,
   type SignInOutcome,
 } from '../../../nodes/lib/accounts/accounts.ts';
-import type { AuthVerdict } from '../../../nodes/lib/accounts/caller.ts';
+import type { AuthResult } from '../../../nodes/lib/accounts/caller.ts';
 import type { Log } from '../../../nodes/lib/log/log.ts';
 import type { NasApiCall, NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import type {
@@ -507,7 +507,7 @@ export class Stage {
   }
 
   /** What becomes of a request with that bearer token; with none where it is empty. */
-  verdict(token: string): Promise<AuthVerdict> {
+  verdict(token: string): Promise<AuthResult> {
     return verdictOf(this.accounts, token);
   }
 
@@ -519,7 +519,7 @@ export class Stage {
 }
 
 /** A verdict in one word. */
-export function word(verdict: AuthVerdict): string {
+export function word(verdict: AuthResult): string {
   return verdict.kind === 'caller' ? verdict.caller.user.username : verdict.code;
 }
 

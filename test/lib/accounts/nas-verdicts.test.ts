@@ -206,7 +206,7 @@ describe('verdicts on NAS tokens', () => {
     it('end at once and for good by a 401 on any call', async () => {
       const token = stage.nas.token('alice');
       await verdict(token);
-      stage.accounts.verdicts.refused(token);
+      stage.accounts.introspection.refused(token);
       assert.equal(await verdict(token), 'bad_token');
       stage.sleep();
       assert.equal(await verdict(token), 'bad_token');
@@ -218,7 +218,7 @@ describe('verdicts on NAS tokens', () => {
 
     it('end for good by a 401 on a token never seen good', async () => {
       const token = stage.nas.token('alice');
-      stage.accounts.verdicts.refused(token);
+      stage.accounts.introspection.refused(token);
       assert.equal(await verdict(token), 'bad_token');
       assert.equal(stage.nas.asked('preflight'), 0);
     });
@@ -238,7 +238,7 @@ describe('verdicts on NAS tokens', () => {
     it('end although the NAS said yes to an ask that was under way', async () => {
       const token = stage.nas.token('alice');
       stage.nas.before = () => {
-        stage.accounts.verdicts.refused(token);
+        stage.accounts.introspection.refused(token);
         return Promise.resolve();
       };
       assert.equal(await verdict(token), 'bad_token');
@@ -566,7 +566,7 @@ describe('verdicts on NAS tokens', () => {
       assert.equal(stage.accounts.liveTokens.ofUser(4), null);
       const next = stage.nas.token('alice');
       await stage.caller(next);
-      stage.accounts.verdicts.refused(next);
+      stage.accounts.introspection.refused(next);
       assert.equal(stage.accounts.liveTokens.any(), null);
       await stage.clock.advance(1_000);
       await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
@@ -586,7 +586,7 @@ describe('verdicts on NAS tokens', () => {
       const token = stage.nas.token('alice');
       const caller = await stage.caller(token);
       stage.nas.before = () => {
-        stage.accounts.verdicts.refused(token);
+        stage.accounts.introspection.refused(token);
         return Promise.resolve();
       };
       await stage.accounts.profile.me(caller);

@@ -232,7 +232,7 @@ describe('a person', () => {
       await stage.caller(other);
       stage.nas.account('alice').isActive = false;
       // A listing came back 401: what it said was not read there.
-      stage.accounts.verdicts.refused(one);
+      stage.accounts.introspection.refused(one);
       await stage.accounts.stop();
       stage.sleep();
       assert.equal(await verdict(other), 'bad_token');
@@ -246,7 +246,7 @@ describe('a person', () => {
       const one = stage.nas.token('alice', { nonce: 1 });
       await stage.caller(one);
       stage.nas.brokenCalls.set('preflight', said(401, 'Could not validate credentials'));
-      stage.accounts.verdicts.refused(one);
+      stage.accounts.introspection.refused(one);
       await stage.accounts.stop();
       stage.sleep();
       assert.equal(outcomeWord(await stage.refresh(refresh)), 'issued');

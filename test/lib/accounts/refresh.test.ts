@@ -434,7 +434,7 @@ describe('logout', () => {
     const again = tokenOf(await stage.login('alice', 'alice-password'));
     assert.equal(again, token);
     await stage.caller(again);
-    stage.accounts.verdicts.refused(again);
+    stage.accounts.introspection.refused(again);
     await stage.login('alice', 'alice-password');
     assert.equal(word(await stage.verdict(again)), 'bad_token');
   });
@@ -452,7 +452,7 @@ describe('logout', () => {
   it('leaves what the NAS refused refused', async () => {
     const refusedToken = stage.nas.token('alice', { nonce: 3 });
     await stage.caller(refusedToken);
-    stage.accounts.verdicts.refused(refusedToken);
+    stage.accounts.introspection.refused(refusedToken);
     await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
     assert.equal(word(await stage.verdict(refusedToken)), 'bad_token');
   });
@@ -470,33 +470,33 @@ describe('logout', () => {
 
   it('ends the standing that pages of the Pi rest on', async () => {
     await stage.login('alice', 'alice-password');
-    const standing = stage.accounts.users.standingOf(4);
+    const standing = stage.accounts.users.signInEpochOf(4);
     assert.notEqual(standing, null);
     await stage.clock.advance(MINUTE_MS);
     const caller = await stage.caller(stage.nas.token('alice'));
-    assert.equal(stage.accounts.users.standingOf(4), standing);
+    assert.equal(stage.accounts.users.signInEpochOf(4), standing);
     await stage.accounts.profile.logout(caller);
-    assert.notEqual(stage.accounts.users.standingOf(4), standing);
+    assert.notEqual(stage.accounts.users.signInEpochOf(4), standing);
   });
 
   it('is no more than a token’s end for the standing when a token only ran out', async () => {
     const token = stage.nas.token('alice');
     await stage.caller(token);
-    const standing = stage.accounts.users.standingOf(4);
+    const standing = stage.accounts.users.signInEpochOf(4);
     await stage.clock.advance(16 * MINUTE_MS);
     assert.equal(word(await stage.verdict(token)), 'bad_token');
-    assert.equal(stage.accounts.users.standingOf(4), standing);
+    assert.equal(stage.accounts.users.signInEpochOf(4), standing);
     const next = stage.nas.token('alice');
     await stage.caller(next);
-    stage.accounts.verdicts.refused(next);
-    assert.notEqual(stage.accounts.users.standingOf(4), standing);
+    stage.accounts.introspection.refused(next);
+    assert.notEqual(stage.accounts.users.signInEpochOf(4), standing);
   });
 
   it('aside, the standing ends with the grace and with the account', async () => {
     await stage.login('alice', 'alice-password');
     await stage.clock.advance(72 * HOUR_MS);
-    assert.equal(stage.accounts.users.standingOf(4), null);
-    assert.equal(stage.accounts.users.standingOf(999), null);
+    assert.equal(stage.accounts.users.signInEpochOf(4), null);
+    assert.equal(stage.accounts.users.signInEpochOf(999), null);
     assert.equal(stage.accounts.users.userNamed('alice')?.id, 4);
     assert.equal(stage.accounts.users.userNamed('nobody'), null);
   });

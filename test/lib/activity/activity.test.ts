@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   Activity,
-  type ActivityWish,
+  type ActivityQuery,
   type Entry,
   KEPT_DAYS,
   type NasUse,
@@ -46,7 +46,7 @@ class ActivityBench {
   }
 
   /** Newest first, as an admin reads it. */
-  entries(wish: Partial<ActivityWish> = {}): readonly Entry[] {
+  entries(wish: Partial<ActivityQuery> = {}): readonly Entry[] {
     const reader = { userId: 1, isAdmin: true };
     return this.activity.list({
       ...{ reader, kind: null, days: KEPT_DAYS, beforeId: null, limit: 100 },
@@ -54,7 +54,7 @@ class ActivityBench {
     }).entries;
   }
 
-  kinds(wish: Partial<ActivityWish> = {}): string[] {
+  kinds(wish: Partial<ActivityQuery> = {}): string[] {
     return this.entries(wish).map(({ kind }) => kind);
   }
 

@@ -7,10 +7,10 @@ import { Writable } from 'node:stream';
 import {
   type Availability,
   BufferPool,
-  type Extent,
+  type ByteSource,
   ResponseWriter,
-  sendExtent,
-} from '../../../nodes/lib/cache/serve/extent.ts';
+  sendSource,
+} from '../../../nodes/lib/cache/serve/byte-source.ts';
 
 describe('Sending what is still fetched', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-growing-'));
@@ -30,7 +30,7 @@ describe('Sending what is still fetched', () => {
   it('ends for a caller who went while a block was read, though no more ever comes', async () => {
     const response = new Writable({ write: (_chunk, _encoding, done) => done() });
     let waits = 0;
-    const extent: Extent = {
+    const extent: ByteSource = {
       get fd() {
         // Asked for as the read begins: it is told before the disk has answered.
         response.destroy();
@@ -47,7 +47,7 @@ describe('Sending what is still fetched', () => {
     };
     const writer = new ResponseWriter(response as unknown as ServerResponse);
     const range = { first: 0, last: 99 };
-    const outcome = await sendExtent(writer, extent, range, new BufferPool(64, 2, 16));
+    const outcome = await sendSource(writer, extent, range, new BufferPool(64, 2, 16));
     assert.deepEqual([outcome, waits], [{ kind: 'cut' }, 0]);
   });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { BLOCK_BYTES } from '../../../nodes/lib/cache/entries/open-blobs.ts';
-import { BufferPool, sendWhole } from '../../../nodes/lib/cache/serve/extent.ts';
+import { BufferPool, sendWhole } from '../../../nodes/lib/cache/serve/byte-source.ts';
 import { patterned } from './cache-bench.ts';
 
 const SIZE = 9 * BLOCK_BYTES + 777;

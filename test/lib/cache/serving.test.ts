@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { BufferPool } from '../../../nodes/lib/cache/serve/extent.ts';
+import { BufferPool } from '../../../nodes/lib/cache/serve/byte-source.ts';
 import type { NasDownload } from '../../../nodes/lib/nas/nas-client.ts';
 import { CacheBench, type Got, patterned } from './cache-bench.ts';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { changesFiles, readWish } from '../../../nodes/lib/changes/passed-changes.ts';
+import { changesFiles, readInput } from '../../../nodes/lib/changes/passed-changes.ts';
 
 function read(line: string, body?: unknown): unknown {
   const [method = '', address = ''] = line.split(' ');
@@ -7,10 +7,10 @@ function read(line: string, body?: unknown): unknown {
   const isPath = method === 'DELETE' && segments[0] === 'files' && segments[1] !== 'delete';
   const from = segments[1] === 'raw' ? 2 : 1;
   const filePath = isPath ? segments.slice(from).join('/') : null;
-  const told = readWish({ method, segments, filePath, body }, (id) =>
+  const told = readInput({ method, segments, filePath, body }, (id) =>
     id === 7 ? 'alice/seven.txt' : null,
   );
-  return told.kind === 'wish' ? told.wish : told.kind;
+  return told.kind === 'input' ? told.input : told.kind;
 }
 
 describe('Changes as callers write them', () => {

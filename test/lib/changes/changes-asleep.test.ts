@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { ChangesAsleep } from '../../../nodes/lib/changes/changes-asleep.ts';
 import type { PassRequest } from '../../../nodes/lib/pass/pass-hook.ts';
 import type { ChangeTaken } from '../../../nodes/lib/upload/changes/change-queue.ts';
-import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
+import type { QueuedInput } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-services.ts';
 
 describe('a change on its way to the NAS', () => {
   let isAwake: boolean;
   let isInLine: boolean;
   let taken: ChangeTaken;
-  let wishes: QueuedWish[];
+  let wishes: QueuedInput[];
   let hook: ChangesAsleep;
 
   beforeEach(() => {

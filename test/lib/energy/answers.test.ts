@@ -7,7 +7,7 @@ import {
   historyJson,
   priceErrors,
   priceJson,
-  priceWish,
+  priceInput,
   summaryJson,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
 import {
@@ -288,7 +288,12 @@ describe('energy answers', () => {
     };
     assert.equal(costUc(), 2_400_000 * 32);
     const made = bench.energy.prices.create(
-      priceWish({ name: 'Night', price_per_kwh_cents: 20.5, time_from: '22:00', time_to: '06:00' }),
+      priceInput({
+        name: 'Night',
+        price_per_kwh_cents: 20.5,
+        time_from: '22:00',
+        time_to: '06:00',
+      }),
     );
     assert.equal(made.kind, 'price');
     assert.equal(costUc(), 2_400_000 * 32);
@@ -305,7 +310,7 @@ describe('energy answers', () => {
 
   it('refuses prices that make no sense, and names each fault', () => {
     const outcome = bench.energy.prices.create(
-      priceWish({
+      priceInput({
         name: '',
         price_per_kwh_cents: -100_001,
         time_from: '06:35',
@@ -324,7 +329,7 @@ describe('energy answers', () => {
 
   it('changes what is named, keeps the rest, and forgets a removed price but not its name', () => {
     const made = bench.energy.prices.create(
-      priceWish({
+      priceInput({
         name: 'Day',
         price_per_kwh_cents: 30,
         valid_from: '2026-05-11',
@@ -334,7 +339,7 @@ describe('energy answers', () => {
     assert.equal(made.kind, 'price');
     const changed = bench.energy.prices.update(
       made.price.id,
-      priceWish({ price_per_kwh_cents: 31 }),
+      priceInput({ price_per_kwh_cents: 31 }),
     );
     assert.equal(changed.kind, 'price');
     assert.deepEqual(priceJson(changed.price), {
@@ -416,7 +421,7 @@ describe('energy answers', () => {
     await bench.moveTo(fromS + 16 * HOUR);
     const saved = (): number => summaryJson(bench.energy.summary()).saved_cents_month ?? 0;
     const before = saved();
-    bench.energy.prices.create(priceWish({ name: 'Half', price_per_kwh_cents: 16 }));
+    bench.energy.prices.create(priceInput({ name: 'Half', price_per_kwh_cents: 16 }));
     // The hour that runs has no stored cost.
     assert.ok(saved() < before && saved() > before * 0.9, `${saved()} of ${before}`);
     await bench.energy.prices.recalculate('2026-05-01');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RangeWish } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/periods.ts';
+import type { RangeQuery } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/periods.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 
@@ -43,7 +43,7 @@ describe('the dashboard of one plug', () => {
       const toS = fromS + 3 * HOUR + 900;
       bench.run(plugs, fromS, toS);
       await bench.moveTo(toS);
-      const told = (number: number | null, wish: RangeWish) => {
+      const told = (number: number | null, wish: RangeQuery) => {
         const found = bench.energy.hours(number, wish);
         assert.equal(found.kind, 'hours');
         return found.hours.map(({ startS, endS, energyMwh, costUc }) => {

@@ -5,7 +5,7 @@ import {
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
 import type {
   Report,
-  ReportWish,
+  ReportQuery,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/report.ts';
 import { WORDS } from '../../../nodes/lib/words/words.ts';
 import { Bench } from './energy-bench.ts';
@@ -17,7 +17,7 @@ const DAY = 86_400;
 const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
 const iso = (atS: number): string => new Date(atS * 1_000).toISOString();
 
-function reported(bench: Bench, wish: ReportWish): Report {
+function reported(bench: Bench, wish: ReportQuery): Report {
   const outcome = bench.energy.reports.report(wish);
   assert.equal(outcome.kind, 'report');
   return outcome;
@@ -154,14 +154,14 @@ describe('A report of a period', () => {
   });
 
   it('refuses what is no stretch of time', () => {
-    const kind = (wish: ReportWish): string => bench.energy.reports.report(wish).kind;
+    const kind = (wish: ReportQuery): string => bench.energy.reports.report(wish).kind;
     assert.equal(kind({ date: 'yesterday' }), 'bad_date');
     assert.equal(kind({ date: '2026-02-30' }), 'bad_date');
     assert.equal(kind({ from: '2026-05-13', to: '2026-05-13' }), 'bad_range');
     assert.equal(kind({ from: '1980-01-01', to: '2026-05-13' }), 'bad_range');
     assert.equal(kind({ from: 'x' }), 'bad_range');
     assert.equal(kind({ deviceId: 'nobody' }), 'unknown_device');
-    const field = (wish: ReportWish): string => {
+    const field = (wish: ReportQuery): string => {
       const refused = bench.energy.reports.report(wish);
       assert.equal(refused.kind, 'bad_range');
       return refused.field;
@@ -172,7 +172,7 @@ describe('A report of a period', () => {
   });
 
   it('is about the days that were asked for, before 1970 too, or refused', () => {
-    const told = (wish: ReportWish): readonly string[] => {
+    const told = (wish: ReportQuery): readonly string[] => {
       const { from, to, buckets } = reportJson(reported(bench, wish));
       assert.ok(buckets.every(({ energy_wh }) => energy_wh === null));
       return [from, to];

@@ -3,7 +3,7 @@ import {
   costsJson,
   priceJson,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';
-import type { SlotWish } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/price-wish.ts';
+import type { SlotInput } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/price-input.ts';
 import { Bench } from './energy-bench.ts';
 import { SimulatedPlug, steady } from './simulated-plug.ts';
 
@@ -13,7 +13,7 @@ const QUARTER = 900;
 const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
 const iso = (atS: number): string => new Date(atS * 1_000).toISOString();
 
-function slots(startS: number, widthS: number, prices: readonly number[]): SlotWish[] {
+function slots(startS: number, widthS: number, prices: readonly number[]): SlotInput[] {
   return prices.map((pricePerKwhCents, index) => {
     const beginS = startS + index * widthS;
     return { from: iso(beginS), to: iso(beginS + widthS), pricePerKwhCents };
@@ -156,7 +156,7 @@ describe('Tariffs as they are sold', () => {
     const good = slots(fromS, HOUR, [10, 20]);
     const [first] = good;
     assert.ok(first !== undefined);
-    const wrong: [SlotWish, string][] = [
+    const wrong: [SlotInput, string][] = [
       [{ ...first, from: iso(fromS + 420), to: iso(fromS + 420 + HOUR) }, 'from'],
       [{ ...first, from: 'soon' }, 'from'],
       [{ ...first, to: iso(fromS + 1_800) }, 'to'],

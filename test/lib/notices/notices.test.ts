@@ -82,7 +82,7 @@ class Household {
       cipher: new CredentialCipher(this.secretKey, randomBytes),
       people: {
         userOf: (id) => this.users.get(id) ?? null,
-        standingOf: (id) => this.standings.get(id) ?? null,
+        signInEpochOf: (id) => this.standings.get(id) ?? null,
       },
       contact: 'mailto:owner@example.com',
       timeZone: 'Europe/Berlin',

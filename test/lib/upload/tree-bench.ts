@@ -1,6 +1,6 @@
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Files, type StoredItem } from '../../../nodes/lib/files/files.ts';
-import type { QueuedWish, UploadDeps } from '../../../nodes/lib/upload/upload.ts';
+import type { QueuedInput, UploadDeps } from '../../../nodes/lib/upload/upload.ts';
 import { keepDelivered, pendingUploads, shownEntry } from '../../../compose/files.ts';
 import { ALICE, UploadBench } from './upload-bench.ts';
 
@@ -90,7 +90,7 @@ export class TreeBench {
     return found.file.version?.checksum ?? `at ${found.file.path}`;
   }
 
-  async change(wish: QueuedWish, who: Caller = ALICE): Promise<string> {
+  async change(wish: QueuedInput, who: Caller = ALICE): Promise<string> {
     const taken = await this.bench.upload.acceptChange(who, wish);
     return taken.kind === 'refused' ? taken.code : taken.kind;
   }

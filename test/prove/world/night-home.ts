@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { FileHashing } from '../../../nodes/lib/upload/spool/hashing.ts';
-import type { QueuedWish } from '../../../nodes/lib/upload/upload.ts';
+import type { QueuedInput } from '../../../nodes/lib/upload/upload.ts';
 import { ALICE, BOB, type UploadBench } from '../../lib/upload/upload-bench.ts';
 import { gone, json, type MemoryNas } from '../../lib/upload/memory-nas.ts';
 import { TreeBench } from '../../lib/upload/tree-bench.ts';
@@ -544,7 +544,7 @@ function isOwed(view: WantedTree, want: Want): boolean {
   return isFree && want.to !== want.path;
 }
 
-function wishOf(want: Exclude<Want, { kind: 'upload' }>, random: Random): QueuedWish {
+function wishOf(want: Exclude<Want, { kind: 'upload' }>, random: Random): QueuedInput {
   if (want.kind !== 'move') return want;
   const { path, to } = want;
   if (above(path) === above(to)) return { kind: 'rename', path, name: nameIn(to) };

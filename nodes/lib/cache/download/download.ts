@@ -16,28 +16,27 @@ import type { Arrival, NotOpened, OpenSegment, Reader, Span, Spans } from './ran
 
 /**
  * One version of a file while somebody reads it: which bytes are here, which streams from the NAS
- * bring more, and who waits. What holds of it (docs/adr/0071):
+ * bring more, and who waits. Invariants (docs/adr/0071):
  *
- * - A stream runs over what is missing only. One who seeks further ahead gets a stream of their own
- *   at once, and the one before it ends where that begins, so that every byte is fetched once.
- * - Segments are published only full, and only once the NAS showed, after their last byte came, that
- *   the file still is the version it was before their first. A file of one segment is published with
- *   the hash of all of it; its row and the rename are one turn, after the sync (EntryStore).
- * - No reader has the last byte of what they asked for before that, so that bytes that turn out torn
- *   never end cleanly. The end of a file of one segment waits until it is kept as well: who asks
- *   again the moment they have it finds it here.
- * - Room is held before a byte is written, and for a file of one segment before the NAS is asked:
- *   where there is none, the caller is served past the cache. Where there is room only in passing,
- *   readers share the stream and nothing is kept.
- * - What breaks off costs a file of one segment: its readers are cut, and the next begins anew. Of a
- *   larger one the segments that were proved stay, and the next stream goes on from there.
- * - Where the disk takes no more, readers have the rest from the NAS.
+ * - A stream covers missing bytes only. A reader who seeks further ahead gets another stream at
+ *   once, and the one before it ends where that begins, so every byte is fetched once.
+ * - Segments are published only when full, and only after the NAS showed, after their last byte
+ *   arrived, that the file is still the version it was before their first. A file of one segment is
+ *   published with its whole hash; its row and the rename share one turn, after the sync (EntryStore).
+ * - No reader gets the last byte of a request before that check, so torn bytes never end cleanly.
+ *   The end of a one-segment file also waits until it is kept: a client that asks again finds it.
+ * - Space is reserved before a byte is written, and for a one-segment file before the NAS is asked:
+ *   without space the caller bypasses the cache. If it is free only for now, readers share the
+ *   stream and nothing is kept.
+ * - A broken stream ends a one-segment file: its readers are cut off, and the next download starts
+ *   over. Of a larger file verified segments stay, and the next stream continues from there.
+ * - When the disk takes no more, readers get the rest from the NAS.
  */
 export class Download {
   readonly target: DownloadTarget;
-  /** Resolves when nobody reads, nothing runs and all temporary files are gone. Never rejects. */
+  /** Resolves when it has no readers, no streams and no temporary files left. Never rejects. */
   readonly finished: Promise<void>;
-  /** What of it is here. */
+  /** What is here of the file. */
   readonly here: PresentSegments;
   /** Whether it is of one version. */
   readonly checks: VersionChecks;
@@ -105,12 +104,12 @@ export class Download {
     return this.#readers.size;
   }
 
-  /** Whether more than one ever read at once: of one begun for nobody, whether a caller came. */
+  /** Whether it ever had two readers at once: in the background, whether a caller joined. */
   get wasRead(): boolean {
     return this.#mostReaders > 1;
   }
 
-  /** Counts a reader in; the download does not go away before {@link leave}. */
+  /** Adds a reader; the download stays until {@link leave}. */
   join(reader: Reader): void {
     this.#origin = reader.origin;
     this.#isNasSilent = false;
@@ -118,7 +117,7 @@ export class Download {
     this.#mostReaders = Math.max(this.#mostReaders, this.#readers.size);
   }
 
-  /** Counts a reader out. After the last, what is not worth finishing is stopped. */
+  /** Removes a reader. After the last one, what is not worth finishing is stopped. */
   leave(reader: Reader): void {
     this.#readers.delete(reader);
     this.here.arrivals.cancel(reader);
@@ -129,13 +128,13 @@ export class Download {
   /** Makes sure that the first byte a reader wants is here or on its way. */
   async begin(reader: Reader): Promise<DownloadOpened> {
     const opened = await this.#opened(reader);
-    // Not before the reader's own first byte came, so as not to hold that up.
+    // Only after the reader's own first byte, so as not to delay that.
     if (opened.kind === 'open' && reader.isPartial) this.#areEdgesWanted = true;
     if (this.here.arrivals.isThere(reader.position)) this.#fetchEdges();
     return opened;
   }
 
-  /** Waits for a byte, and sees to it that it is fetched. */
+  /** Waits for a byte and makes sure it is fetched. */
   whenThere(reader: { readonly last: number }, position: number): Arrival | Promise<Arrival> {
     if (this.#state === 'failed' || this.#state === 'over') return 'cut';
     if (this.here.arrivals.isThere(position)) return 'there';
@@ -150,7 +149,7 @@ export class Download {
    * @returns false where what came is not of one version
    */
   async mayEnd(reader: Reader, last: number): Promise<boolean> {
-    // Whoever reads on is told why it is not there.
+    // Readers that continue learn why it is not there.
     if ((await this.whenThere(reader, last)) !== 'there') return true;
     if ((await this.checks.prove()) === 'changed') return false;
     const isEnd = last === this.#layout.sizeBytes - 1;
@@ -172,7 +171,7 @@ export class Download {
     }
   }
 
-  /** What is being fetched was deleted or replaced: it may be read to its end, not kept. */
+  /** The file being fetched was deleted or replaced: readers may finish, but it is not kept. */
   doom(): void {
     this.#keep = false;
     this.checks.stopKeeping();
@@ -186,7 +185,7 @@ export class Download {
     this.#goOn();
   }
 
-  /** Nobody reads it, and it is not to be kept. */
+  /** It has no readers and is not to be kept. */
   #stopIfUseless(): void {
     if (this.#readers.size === 0 && !this.#keep) this.#fail();
   }
@@ -203,12 +202,12 @@ export class Download {
     return this.#runs.toward(position, this.#layout.end(this.#layout.at(last)));
   }
 
-  /** Whether a stream that is to begin at a position has room for what it brings first. */
+  /** Whether there is space for the first bytes of a stream that begins at a position. */
   async #prepare(position: number): Promise<boolean> {
-    // A larger file goes on past a segment there is no room for; of this one all were in vain.
+    // A larger file goes on past a segment there is no space for; of this one all were in vain.
     if (!this.#layout.isOneSegment) return true;
     try {
-      return (await this.here.growing.make(this.#layout.at(position))) !== null;
+      return (await this.here.partial.make(this.#layout.at(position))) !== null;
     } catch (error) {
       this.#deps.storageFailed(error);
       return false;
@@ -247,7 +246,7 @@ export class Download {
       if (this.#layout.isOneSegment) this.#fail();
       else this.here.arrivals.giveUp(run.position, run.end, 'cut');
     }
-    // Who waited for what this run was told not to bring any more needs another one.
+    // Readers waiting for what this run was told not to bring need another one.
     if (this.#state === 'running') {
       for (const { position, last } of [...this.here.arrivals.waiters])
         this.#demand(position, last);
@@ -272,17 +271,17 @@ export class Download {
     }
   }
 
-  /** Has a segment judged once it is full, and the file as soon as all of it came. */
+  /** Has a full segment checked, and the file as soon as all of it has arrived. */
   #full(number: number): void {
-    const segment = this.here.growing.get(number);
+    const segment = this.here.partial.get(number);
     if (segment?.isFull !== true) return;
     this.checks.add(segment);
     if (this.here.missingBytes === 0) void this.checks.prove();
   }
 
   async #published(number: number): Promise<void> {
-    // Who reads a file of one segment goes on with the file they have open.
-    if (!this.#layout.isOneSegment) await this.here.growing.letGo(number);
+    // Readers of a one-segment file keep the file they have open.
+    if (!this.#layout.isOneSegment) await this.here.partial.letGo(number);
   }
 
   /** Whether all of it is fetched, whoever reads. */
@@ -308,10 +307,10 @@ export class Download {
     }
   }
 
-  /** What is fetched though nobody waits: the rest of segments begun, and of a file worth it. */
+  /** What is fetched though nobody waits: the rest of started segments, and of a file worth it. */
   #nextUnasked(): Span | null {
     if (!this.#keep || this.#isNasSilent || this.#state !== 'running') return null;
-    return this.here.gapInGrowing() ?? (this.#isForAll ? this.here.firstGap() : null);
+    return this.here.gapInPartial() ?? (this.#isForAll ? this.here.firstGap() : null);
   }
 
   #goOn(): void {
@@ -321,7 +320,7 @@ export class Download {
     else if (this.#readers.size === 0 && !this.#isClosing) void this.#close();
   }
 
-  /** Publishes what can be proved and lets go of the rest, unless somebody came meanwhile. */
+  /** Publishes what can be verified and releases the rest, unless a reader came meanwhile. */
   async #close(): Promise<void> {
     this.#isClosing = true;
     try {
@@ -334,7 +333,7 @@ export class Download {
     this.#isClosing = false;
     if (this.#readers.size > 0 || this.#runs.count > 0) return;
     this.#state = 'over';
-    await this.here.growing.letAllGo();
+    await this.here.partial.letAllGo();
     this.#over.resolve();
   }
 
@@ -381,7 +380,7 @@ export class Downloads {
     return download;
   }
 
-  /** What runs at or below a path is not to be kept. */
+  /** Downloads at or below a path must not be kept. */
   doom(path: string): void {
     for (const [filled, downloads] of this.#running) {
       if (isWithin(filled, path)) for (const download of downloads) download.doom();
@@ -397,8 +396,8 @@ export class Downloads {
 }
 
 /**
- * A byte further ahead of a run than this gets a run of its own: waiting would take longer than
- * asking (256 KB is 7 ms of a Pi's network).
+ * A byte further ahead of a run than this gets its own run: waiting would take longer than asking
+ * (256 KB is 7 ms of a Pi's network).
  */
 const WORTH_WAITING_BYTES = 256 * 1024;
 
@@ -408,7 +407,7 @@ interface RunFacts {
   readonly origin: () => Origin;
   readonly version: () => FileVersion;
   readonly head: () => DownloadHead | null;
-  /** Whether there is room for what is brought first. Never rejects. */
+  /** Whether there is space for the first bytes. Never rejects. */
   readonly prepare: (position: number) => Promise<boolean>;
   /** Runs it to its end. */
   readonly drive: (run: Run) => void;
@@ -427,7 +426,7 @@ class Runs {
     return this.#runs.size;
   }
 
-  /** The run that brings a byte soon, or a new one that goes on to `end` where nobody else does. */
+  /** The run that soon brings a byte, or a new one up to `end` where no other run does. */
   toward(position: number, end: number): Run {
     for (const run of this.#runs) {
       const isAhead = run.position <= position && position < Math.max(run.end, 1);
@@ -436,7 +435,7 @@ class Runs {
     return this.start(position, end);
   }
 
-  /** A new run; one on its way there ends where this begins. */
+  /** A new run; an earlier run heading there ends where this one begins. */
   start(start: number, wantedEnd: number): Run {
     let end = this.#facts.present.nextFrom(start, wantedEnd);
     for (const run of this.#runs) {
@@ -479,8 +478,8 @@ type RunEnd =
 type RunSink = (position: number, chunk: Buffer) => Promise<boolean>;
 
 /**
- * A run's position must not lag far behind what lies on the disk: who waits for the byte after that
- * would think it far away and begin another stream.
+ * A run's position must not lag far behind the disk: a reader waiting for the next byte would
+ * consider it far away and start another stream.
  */
 const PART_BYTES = 128 * 1024;
 
@@ -495,14 +494,14 @@ class Run {
   #position: number;
   #end: number;
   #body: Readable | null = null;
-  /** What came last of what was asked for. */
+  /** The last bytes of what was asked for. */
   #last: Buffer = NOTHING;
   #isStopped = false;
 
   /**
-   * @param end the position after the last byte to be fetched
-   * @param head what the NAS said of this version before, which it must say again
-   * @param prepare whether there is room, asked before the NAS is
+   * @param end the position after the last byte to fetch
+   * @param head what the NAS said of this version before, which it must repeat
+   * @param prepare whether there is space, asked before the NAS is
    */
   constructor(
     origin: Origin,
@@ -529,7 +528,7 @@ class Run {
     return this.#end;
   }
 
-  /** It need not come further than this: somebody else brings the rest. */
+  /** It need not go further: another run brings the rest. */
   endAt(position: number): void {
     this.#end = Math.min(this.#end, position);
   }
@@ -540,8 +539,8 @@ class Run {
   }
 
   /**
-   * Hands over what comes, to its end. Only once `opened` said `open`. The last of what was asked
-   * for is handed over when the answer ended with it: one that is longer is no answer.
+   * Hands over the bytes to their end; only after `opened` said `open`. The last bytes are handed
+   * over once the answer has ended: a longer one is not accepted.
    */
   async pump(sink: RunSink): Promise<RunEnd> {
     try {
@@ -587,14 +586,14 @@ class Run {
     prepare: (position: number) => Promise<boolean>,
   ): Promise<DownloadOpened> {
     if (!(await prepare(this.#position))) return { kind: 'no_storage' };
-    // Whoever stopped it meanwhile wants nothing of the NAS.
+    // If it was stopped meanwhile, the NAS is not needed.
     if (this.#isStopped) return { kind: 'unreachable' };
     const [start, end] = [this.#position, this.#end];
     this.#askedEnd = end;
     const answer = await origin.open(this.#rangeOf(start, end, head));
     if (answer.kind !== 'stream') return faultOf(answer);
     const { body } = answer;
-    // Whoever stops the run destroys the stream; that it was cut short is told where it is read.
+    // Stopping the run destroys the stream; the reading side reports that it was cut short.
     body.on('error', () => undefined);
     const isAsked = answer.lengthBytes === end - start && isOfVersion(answer, version, head);
     if (!isAsked || this.#isStopped) {

@@ -4,8 +4,8 @@ import type { Clock } from '../../time/clock.ts';
 import { isSegmented } from '../entries/segment-rows.ts';
 import type { CacheSpace } from '../entries/space.ts';
 import type { CachePolicy } from '../policy/policy.ts';
-import type { BufferPool } from '../serve/extent.ts';
-import { growingSource } from '../serve/follow.ts';
+import type { BufferPool } from '../serve/byte-source.ts';
+import { partialSource } from '../serve/follow.ts';
 import {
   type Answered,
   type CacheLabel,
@@ -23,7 +23,7 @@ import type { Download, Downloads } from './download.ts';
 import type { DownloadHead, Origin, OriginFault } from './origin.ts';
 import type { Reader } from './ranges.ts';
 
-/** How a miss was answered, or why it could not be. Nothing was written in the second case. */
+/** How a miss was answered, or why it could not be. A failure has written nothing. */
 export type FetchOutcome =
   | { readonly kind: 'answered'; readonly label: CacheLabel; readonly whole: boolean }
   | Exclude<OriginFault, { kind: 'changed' }>;
@@ -106,7 +106,7 @@ export class Fetcher {
     }
   }
 
-  /** A HEAD fetches nothing worth keeping; where somebody fetches it, its head is known. */
+  /** A HEAD fetches nothing worth keeping; a running download knows the head already. */
   async #headOfRunning(
     file: LocatedFile,
     version: FileVersion,
@@ -130,7 +130,7 @@ export class Fetcher {
   ): Promise<Answered | { readonly kind: 'no_storage' }> {
     const { downloads, space, kept } = this.#deps;
     const { path, mimeType, ownerId } = file;
-    // No await from here until it is joined: one download a version.
+    // No await before it is joined: one download per version.
     const running = downloads.find(path, version);
     if (running === null && version.sizeBytes > space.limitBytes()) {
       return Promise.resolve({ kind: 'no_storage' });
@@ -150,7 +150,7 @@ export class Fetcher {
         if (opened.kind !== 'open') return opened;
         const nowMs = this.#deps.clock.nowMs();
         const plan = planAnswer(request, headOf(file, version, opened.head, 'miss', nowMs));
-        const source = this.#growing(download, reader, opened.head);
+        const source = this.#partial(download, reader, opened.head);
         return { kind: 'answered', plan, whole: await respond(request, response, plan, source) };
       } finally {
         download.leave(reader);
@@ -158,9 +158,9 @@ export class Fetcher {
     });
   }
 
-  #growing(download: Download, reader: Reader, { etag }: DownloadHead): PartSource {
+  #partial(download: Download, reader: Reader, { etag }: DownloadHead): PartSource {
     const { pool, touches } = this.#deps;
-    return growingSource(download, reader, {
+    return partialSource(download, reader, {
       pool,
       used: (segmentId) => {
         touches.used(segmentId);

@@ -26,7 +26,7 @@ export type OriginFault =
   | {
       readonly kind: 'not_found' | 'token_refused' | 'nas_busy' | 'nas_bad_answer' | 'unreachable';
     }
-  /** It is another version than the listing showed. */
+  /** It is not the version the listing showed. */
   | { readonly kind: 'changed' };
 
 /** A byte read of what a listing shows: what is refused there without a reason makes no sense. */
@@ -59,19 +59,19 @@ export function isOfVersion(
   return Math.floor(version.modifiedAtMs / 1000) === Math.floor(modifiedAtMs / 1000);
 }
 
-/** What the NAS says, asked after the bytes came, of the version they are to be. */
+/** What the NAS says about a version after its bytes arrived. */
 export type Verdict =
-  /** They are of it, and it is there still: they may be kept, and readers have their end. */
+  /** The bytes are of this version and it is still there: keep them, let readers finish. */
   | 'same'
-  /** Good enough for readers, as far as can be told, but not to be kept. */
+  /** Good enough for readers as far as can be told, but not to be kept. */
   | 'unknown'
   /** Not one version of the file: readers are cut off. */
   | 'changed';
 
 /**
- * Whether a file still is the version a fetch began with, asked after this call. The head of a
- * one-byte read tells size and entity tag, a digest of time and size (docs/NAS.md); the folder is
- * listed again only where that is not the same.
+ * Whether a file is still the version a fetch began with. The head of a one-byte read tells size
+ * and entity tag, a digest of time and size (docs/NAS.md); the folder is listed again only if they
+ * differ.
  */
 export async function standsStill(
   origin: Origin,
@@ -88,16 +88,16 @@ export async function standsStill(
   const now = await origin.relist(true);
   if (now.kind === 'unknown') return 'unknown';
   if (now.kind === 'gone') return 'changed';
-  // The checksum may come or change behind a file that stands still; size and time may not.
+  // The checksum may change behind an unchanged file; size and time may not.
   return sameVersion({ ...now.version, checksum: null }, version) ? 'same' : 'changed';
 }
 
 /**
- * Judges a file that came whole. Torn reads with a clean 200 and full length are real (docs/NAS.md),
- * so the length alone proves nothing.
- * @param head of the answer they came with
- * @param sha256 of the bytes as they came
- * @returns `torn`: it stands still on the NAS, and these are not its bytes
+ * Checks a complete file. Torn reads with a clean 200 and full length are real (docs/NAS.md), so
+ * the length alone proves nothing.
+ * @param head of the answer the bytes came with
+ * @param sha256 of the bytes as received
+ * @returns `torn`: unchanged on the NAS, but these are not its bytes
  */
 export async function judge(
   origin: Origin,
@@ -106,13 +106,13 @@ export async function judge(
   sha256: string,
 ): Promise<Verdict | 'torn'> {
   if (version.checksum === sha256) {
-    // One whole version for certain. A newer one there makes it not worth keeping, not wrong.
+    // Certainly one whole version. A newer one there makes it not worth keeping, but not wrong.
     return (await isListed(origin, version)) ? 'same' : 'unknown';
   }
   const again = await standsStill(origin, version, head);
   if (again === 'changed' || version.checksum === null) return again;
   // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind,
-  // docs/NAS.md): only a second read tells, and torn twice to the same bytes is not to be expected.
+  // docs/NAS.md). Only a second read tells; two torn reads with the same bytes are not expected.
   const second = await hashAgain(origin, version.sizeBytes);
   if (second === sha256) return again;
   return again === 'same' ? 'torn' : 'changed';
@@ -144,10 +144,10 @@ async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | nu
   return count === sizeBytes ? hash.digest('hex') : null;
 }
 
-/** A file that nobody reads any more is fetched to its end when at most this much is missing. */
+/** An abandoned file is still fetched to its end when at most this much is missing. */
 const WORTH_FINISHING_BYTES = 64 * 1024 * 1024;
 
-/** Whether the rest of a file is fetched though its last reader left: little of it, or half. */
+/** Whether an abandoned download is finished: little is missing, or half is here. */
 export function isWorthFinishing(sizeBytes: number, missingBytes: number): boolean {
   return missingBytes <= WORTH_FINISHING_BYTES || missingBytes <= sizeBytes - missingBytes;
 }

@@ -11,20 +11,20 @@ import type { DownloadTarget, Reservation } from '../entries/space.ts';
 import type { DownloadHead } from './origin.ts';
 import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
 
-/** What of one version of a file lies on the disk: kept segments, and those on their way. */
+/** The parts of one file version on disk: kept segments and partial ones. */
 export class PresentSegments {
   readonly arrivals = new Arrivals();
-  readonly growing: PartialSegments;
+  readonly partial: PartialSegments;
   readonly layout: Layout;
   readonly #deps: DownloadDeps;
   readonly #target: DownloadTarget;
 
-  /** @param passing told when there is room for it only while somebody reads */
+  /** @param passing called when space is only available while somebody reads */
   constructor(deps: DownloadDeps, target: DownloadTarget, passing: () => void) {
     this.#deps = deps;
     this.#target = target;
     this.layout = new Layout(target.version.sizeBytes);
-    this.growing = new PartialSegments(deps, target, this.layout, passing);
+    this.partial = new PartialSegments(deps, target, this.layout, passing);
   }
 
   get missingBytes(): number {
@@ -32,9 +32,9 @@ export class PresentSegments {
   }
 
   /**
-   * Takes up what was kept before, by an earlier reader or before a restart. A file of one segment
-   * is kept whole or not at all, and then it was no miss.
-   * @returns what the NAS said of that version; null where nothing is kept of it
+   * Takes over what was kept by an earlier reader or before a restart. A one-segment file is kept
+   * whole or not at all, and whole would not have been a miss.
+   * @returns what the NAS said of that version; null where nothing of it is kept
    */
   takeUp(): DownloadHead | null {
     if (this.layout.isOneSegment) return null;
@@ -52,26 +52,26 @@ export class PresentSegments {
     if (this.arrivals.present.endFrom(first) <= last) return false;
     const { layout } = this;
     for (let number = layout.at(first); number <= layout.at(last); number += 1) {
-      if (this.growing.get(number) !== undefined) return false;
+      if (this.partial.get(number) !== undefined) return false;
     }
     return true;
   }
 
-  /** What is missing of one segment first. */
+  /** The first missing stretch of one segment. */
   gapIn(number: number): Span | null {
     return this.arrivals.present.firstGap(this.layout.start(number), this.layout.end(number));
   }
 
-  /** What is missing of a segment that is begun. */
-  gapInGrowing(): Span | null {
-    for (const number of this.growing.numbers()) {
+  /** The first missing stretch of a partial segment. */
+  gapInPartial(): Span | null {
+    for (const number of this.partial.numbers()) {
       const gap = this.gapIn(number);
       if (gap !== null) return gap;
     }
     return null;
   }
 
-  /** What is missing of the file first. */
+  /** The first missing stretch of the file. */
   firstGap(): Span | null {
     return this.arrivals.present.firstGap(0, this.layout.sizeBytes);
   }
@@ -79,15 +79,15 @@ export class PresentSegments {
   /** Opens a segment; null where it was evicted or spoiled since, and so is missing again. */
   async open(number: number): Promise<OpenSegment | null> {
     const [start, end] = [this.layout.start(number), this.layout.end(number)];
-    const growing = this.growing.get(number);
-    if (growing !== undefined) {
-      growing.retain();
-      return { fd: growing.fd, start, end, id: null, close: () => growing.release() };
+    const partial = this.partial.get(number);
+    if (partial !== undefined) {
+      partial.retain();
+      return { fd: partial.fd, start, end, id: null, close: () => partial.release() };
     }
     const { path, version } = this.#target;
     const kept = await this.#deps.entries.openSegment(path, version, number);
     if (kept === null) {
-      if (this.growing.get(number) === undefined) this.arrivals.present.remove(start, end);
+      if (this.partial.get(number) === undefined) this.arrivals.present.remove(start, end);
       return null;
     }
     const { segment, blob } = kept;
@@ -96,9 +96,9 @@ export class PresentSegments {
   }
 
   /**
-   * Writes what came, segment by segment.
-   * @param written told after each part; says whether to go on
-   * @returns false where there is no room for a segment
+   * Writes incoming bytes, segment by segment.
+   * @param written called after each part; says whether to continue
+   * @returns false where a segment has no space
    */
   async take(
     position: number,
@@ -108,7 +108,7 @@ export class PresentSegments {
     const end = position + chunk.length;
     let at = this.arrivals.present.endFrom(position);
     while (at < end) {
-      const segment = await this.growing.make(this.layout.at(at));
+      const segment = await this.partial.make(this.layout.at(at));
       if (segment === null) return false;
       const start = this.layout.start(segment.number);
       const stop = Math.min(end, start + segment.sizeBytes);
@@ -122,7 +122,7 @@ export class PresentSegments {
   }
 }
 
-/** The segments of one file that are on their way: made when their first byte comes. */
+/** The partial segments of one file: created when their first byte arrives. */
 class PartialSegments {
   readonly #deps: DownloadDeps;
   readonly #target: DownloadTarget;
@@ -146,7 +146,7 @@ class PartialSegments {
     return this.#segments.keys();
   }
 
-  /** The segment to write to; null when there is no room for it. */
+  /** The segment to write to; null when there is no space for it. */
   make(number: number): Promise<PartialSegment | null> {
     const known = this.#making.get(number);
     if (known !== undefined) return known;
@@ -193,14 +193,14 @@ const sync = promisify(fdatasync);
 const READ_BACK_BYTES = 256 * 1024;
 
 /**
- * A segment on its way: a temporary file that fills from any place on. It stays open, and so
- * readable, until the last who uses it lets go, published or not.
+ * A partial segment: a temporary file filled from any position on. It stays open, and so readable,
+ * until its last user releases it, published or not.
  */
 export class PartialSegment {
   readonly number: number;
   readonly sizeBytes: number;
   readonly fd: number;
-  /** Of its room on the disk: given back once it counts as a copy, or never will. */
+  /** Its disk reservation: released once it counts as an entry, or never will. */
   readonly reservation: Reservation;
   readonly #blobs: BlobStore;
   readonly #temp: TempFile;
@@ -263,7 +263,7 @@ export class PartialSegment {
     this.#users += 1;
   }
 
-  /** After the last the file is closed, and deleted unless it was published. */
+  /** The last release closes the file, and deletes it unless it was published. */
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
@@ -288,7 +288,7 @@ export interface DownloadDeps {
   readonly entries: EntryStore;
   readonly segments: SegmentRows;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Holds room for one segment of a file; null when there is none. */
+  /** Reserves space for one segment of a file; null when there is none. */
   readonly reserve: (target: DownloadTarget, bytes: number) => Promise<Reservation | null>;
   /** A disk fault, for the log. */
   readonly storageFailed: (cause: unknown) => void;

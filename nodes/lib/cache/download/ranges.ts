@@ -40,7 +40,7 @@ export class Spans {
     );
   }
 
-  /** How far the file is there from a position on; the position itself where it is not there. */
+  /** How far the file is present from a position on; the position itself if it is missing. */
   endFrom(position: number): number {
     return this.#at(position)?.end ?? position;
   }
@@ -66,12 +66,12 @@ export class Spans {
 /** What became of a wait for a byte. */
 export type Arrival =
   | 'there'
-  /** It does not come: whoever reads must be cut off. */
+  /** It will not come: the reader must be cut off. */
   | 'cut'
   /** The disk took no more; it has to come from the NAS. */
   | 'unstored';
 
-/** Somebody who waits for a byte, and how far they want to read. */
+/** A reader waiting for a byte, and how far it wants to read. */
 interface Waiter {
   readonly owner: object;
   readonly position: number;
@@ -79,7 +79,7 @@ interface Waiter {
   readonly resolve: (arrival: Arrival) => void;
 }
 
-/** Which bytes of a file are on the disk, and who waits for which. */
+/** Which bytes of a file are on disk, and who waits for which. */
 export class Arrivals {
   readonly present = new Spans();
   readonly #waiters = new Set<Waiter>();
@@ -110,7 +110,7 @@ export class Arrivals {
     this.#settle(how, ({ position }) => position >= start && position < end);
   }
 
-  /** Somebody waits no more. */
+  /** Cancels a wait. */
   cancel(owner: object): void {
     this.#settle('cut', (waiter) => waiter.owner === owner);
   }
@@ -124,16 +124,16 @@ export class Arrivals {
   }
 }
 
-/** One who reads a part of a file, from where they are to where they want to go. */
+/** A reader of a range: its position and its end. */
 export interface Reader {
   readonly origin: Origin;
   position: number;
   last: number;
-  /** Who asks for a part is likely a player, which wants head and tail before all else. */
+  /** A range request is probably a player, which wants head and tail before all else. */
   readonly isPartial: boolean;
 }
 
-/** A segment, or what there is of it, opened for one reader. */
+/** A segment, complete or partial, opened for one reader. */
 export interface OpenSegment {
   readonly fd: number;
   /** How a segment that is kept is read, which may be from memory on the spot. */

@@ -5,7 +5,7 @@ import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../time/clock.ts';
-import { readExactly } from '../serve/extent.ts';
+import { readExactly } from '../serve/byte-source.ts';
 import { type OpenBlob, OpenBlobs, WarmReads } from './open-blobs.ts';
 
 export type { OpenBlob } from './open-blobs.ts';
@@ -25,12 +25,12 @@ const BLOB_NAME = /^[0-9a-f]{32}$/;
 const MOST_IDLE = 96;
 
 /**
- * The bytes on disk: `blobs/<2 hex>/<32 hex>`, and `fills/` for what is not whole yet. Names are
- * random, so no client's name ever reaches the file system. Only `fills/` is looked through at
- * start, where what lies there is at most what ran when the process died.
+ * The bytes on disk: `blobs/<2 hex>/<32 hex>`, and `fills/` for partial files. Names are random, so
+ * no client's name ever reaches the file system. Only `fills/` is scanned at start, which holds at
+ * most what was running when the process died.
  */
 export class BlobStore {
-  /** What is open for whoever reads it now or next: deleting that frees no room yet. */
+  /** Open files for current and next readers: deleting one of them frees no space yet. */
   readonly open: OpenBlobs;
   /** Small blobs that memory holds. */
   readonly small: SmallFiles;
@@ -176,13 +176,13 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined;
 }
 
-/** What a kept file costs beside its bytes: map entry, name, buffer object. */
+/** What a kept file costs besides its bytes: map entry, name, buffer object. */
 const OVERHEAD_BYTES = 512;
 
 /** Up to here a file may be held in memory, and is read and written in one go. */
 export const SMALL_FILE_BYTES = 64 * 1024;
 
-/** What a Pi with 1 GB spares for it. */
+/** What a Pi with 1 GB can spare for it. */
 export const SMALL_FILES_BYTES = 16 * 1024 * 1024;
 
 interface Held {
@@ -191,11 +191,11 @@ interface Held {
 }
 
 /**
- * Small files in memory, by the name of their blob. That name is random and belongs to one version
- * for ever, and it is learnt from the copy's row, after the permission was decided: so what was
- * replaced, evicted or dropped is never asked for again, and what is held is what was on disk.
- * Second chance decides who goes: a hit sets a mark and moves nothing, and what was read only once,
- * as when a phone walks through a folder, goes before what was read again.
+ * Small files in memory, by blob name. A name is random, belongs to one version for ever, and is
+ * only learnt from the entry's row after the permission check: so what was replaced, evicted or
+ * dropped is never asked for again, and memory holds what was on disk. Eviction is second chance: a
+ * hit sets a mark and moves nothing, so files read only once, as when a phone walks a folder, go
+ * first.
  */
 export class SmallFiles {
   readonly #mostBytes: number;

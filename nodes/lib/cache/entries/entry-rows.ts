@@ -101,7 +101,7 @@ export class EntryRows {
   }
 
   /**
-   * Keeps a copy in place of the one its path had.
+   * Keeps an entry in place of the one its path had.
    * @returns the blob that is no longer needed, if there was one
    */
   replace(copy: NewEntry, nowMs: number): string | null {
@@ -122,7 +122,7 @@ export class EntryRows {
     return this.#store.transaction(() => this.#drop(entry, 0));
   }
 
-  /** As {@link remove}, for room: what the entry was worth becomes the floor for all used later. */
+  /** As {@link remove}, to free space: the entry's worth becomes the floor for all later uses. */
   evict(victim: Victim): boolean {
     return this.#store.transaction(() => {
       const left = this.#leaving(victim);
@@ -134,8 +134,8 @@ export class EntryRows {
   }
 
   /**
-   * The entry worth least among those worth more than `after`; one seek in the index. What is pinned
-   * is worth more than all that is not.
+   * The entry with the lowest worth above `after`; one seek in the index. Pinned entries rank above
+   * all others.
    */
   lowest(after: Pick<Victim, 'pinned' | 'priority' | 'id'> | null): Victim | null {
     const row = this.#lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
@@ -150,7 +150,7 @@ export class EntryRows {
   }
 
   /**
-   * Some copies at or below a path are of another from now on, at which none may be kept.
+   * Moves some entries at or below a path to another, where none may be kept.
    * @returns how many were moved; fewer than `limit` when all are
    */
   move(from: string, to: string, limit: number): number {
@@ -161,7 +161,7 @@ export class EntryRows {
     this.#touch.run(id, uses, atMs, validatedAtMs);
   }
 
-  /** @param before what is known of the copy it replaces */
+  /** @param before what is known of the entry it replaces */
   #add(copy: NewEntry, before: Memory | null, nowMs: number): void {
     const { version } = copy;
     const weight = weightOf(version.sizeBytes);
@@ -242,7 +242,7 @@ function textIn(value: SQLOutputValue | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** A kept copy: which version of which path, and the blob that holds it. */
+/** A kept entry: which version of which path, and the blob that holds it. */
 export interface CacheEntry {
   readonly id: number;
   readonly path: string;
@@ -262,7 +262,7 @@ export interface HeldVersion {
   readonly sha256: string | null;
 }
 
-/** A whole copy as a file of the Pi's own, for what is made of it. */
+/** A whole entry as a file on the Pi, for what is derived from it. */
 export interface KeptEntry {
   readonly id: number;
   readonly blob: string;
@@ -271,7 +271,7 @@ export interface KeptEntry {
   readonly sizeBytes: number;
 }
 
-/** A copy about to be kept. */
+/** An entry about to be kept. */
 type NewEntry = Omit<CacheEntry, 'id'>;
 
 /** A strong tag as RFC 9110 spells it; anything else is not passed on. */
@@ -279,17 +279,17 @@ const STRONG_TAG = /^"[\x21\x23-\x7e]{1,128}"$/;
 
 /**
  * The tag a version is served under, the same on a miss and on every later hit: the NAS's own where
- * it is known, so that a download begun at either side can be resumed at the other.
+ * known, so that a download begun at either side can be resumed at the other.
  */
 export function etagOf(version: FileVersion, nasEtag: string | null): string {
   if (nasEtag !== null && STRONG_TAG.test(nasEtag)) return nasEtag;
   const text = `${version.sizeBytes} ${version.modifiedAtText} ${version.checksum ?? ''}`;
-  // In one go: an object for each hash made the collector the largest cost of a small answer.
+  // In one go: an object per hash made garbage collection the largest cost of a small answer.
   return `"${hash('sha256', text, 'hex').slice(0, 32)}"`;
 }
 
 /**
- * Whether a copy holds this version. The NAS may have learnt or mended its checksum since: then it
+ * Whether an entry holds this version. If the NAS has learnt or corrected its checksum since, that
  * tells what the bytes were all along.
  */
 export function holds(copy: HeldVersion, version: FileVersion): boolean {

@@ -7,7 +7,7 @@ import type { KeptSegment, SegmentRows } from './segment-rows.ts';
 import type { DiskHealth, DownloadedFile, DownloadTarget } from './space.ts';
 
 const DROP_BATCH = 200;
-/** A row and an entry of an index each. */
+/** A row and an index entry each. */
 const MOVE_BATCH = 500;
 
 /** A full, proved and synced segment on its way into the cache. */
@@ -31,13 +31,12 @@ interface EntryStoreDeps {
 }
 
 /**
- * Rows and blobs of all that is kept, put up and taken down together.
+ * Rows and blobs of all that is kept, added and removed together.
  *
- * - What is kept was synced before. Then the row, then the rename, in one turn: a crash between
- *   leaves a row without a file, which is found out at the first open, where the reverse would leave
- *   a file nobody knows of. What goes loses its file first, for the same reason.
- * - Of a path there is one entry, whole or in segments, and of one version: the newer goes in place
- *   of the older.
+ * - Bytes are synced first. Then the row, then the rename, in one turn: a crash between leaves a
+ *   row without a file, which is found out at the first open, where the reverse would leave a file
+ *   nobody knows of. A removal deletes the file first, for the same reason.
+ * - A path has one entry, whole or in segments, of one version: a newer one replaces the older.
  * - A blob's name is random and belongs to one version for ever; it is learnt from the row.
  */
 export class EntryStore {
@@ -124,7 +123,7 @@ export class EntryStore {
     if (segment === null) return null;
     const blob = await this.#openBlob(segment);
     if (blob !== null) return { segment, blob };
-    // On a disk that is gone for now nothing is lost that is missing.
+    // On an unreachable disk, missing is not lost.
     if (diskHealth.refuses === null) await this.discardSegment(segment);
     return null;
   }
@@ -148,7 +147,7 @@ export class EntryStore {
     this.#deps.segments.remove(segment);
   }
 
-  /** What lay at or below a path lies at another now, where nothing is kept. */
+  /** Moves everything at or below a path to another, where nothing is kept. */
   async move(from: string, to: string): Promise<void> {
     const { copies, segments } = this.#deps;
     while (copies.move(from, to, MOVE_BATCH) === MOVE_BATCH) await setImmediate();
@@ -156,8 +155,8 @@ export class EntryStore {
   }
 
   /**
-   * Discards what lies at or below a path, and with `unpinned` leaves what somebody pinned.
-   * @param isSpared whether a file kept in segments stays too, by its id
+   * Discards everything at or below a path; with `unpinned` all but what is pinned.
+   * @param isSpared whether a segmented file stays too, by its id
    */
   async discardBelow(
     path: string,

@@ -21,16 +21,16 @@ interface Entry {
 const CLOSED = Promise.resolve();
 
 /**
- * Blobs that were read lately stay open, so that the next reader needs no trip to the file system
- * for `open`, `fstat` and `close`: they cost more than a small file itself. Bounded; what nobody
- * reads is closed the moment its file is removed, so that it frees its room at once.
+ * Recently read blobs stay open, so that the next reader needs no `open`, `fstat` and `close`,
+ * which cost more than a small file itself. Bounded; a file nobody reads is closed the moment it is
+ * removed, so that its space is freed at once.
  */
 export class OpenBlobs {
   readonly #warm: WarmReads;
   readonly #mostIdle: number;
-  /** The one used longest ago first. */
+  /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
-  /** Out of the map and still being read. */
+  /** Removed from the map but still being read. */
   readonly #leaving = new Map<string, number>();
 
   /** @param mostIdle how many stay open that nobody reads */
@@ -45,8 +45,8 @@ export class OpenBlobs {
   }
 
   /**
-   * Lends a file that is open already; null where it is not, or is not what it was when opened.
-   * Whether it is asked of the system costs no disk, as an open file's entry is in memory.
+   * Lends an open file; null where it is not open, or not what it was when opened. Checking costs
+   * no disk access, as an open file's inode is in memory.
    */
   borrow(blob: string, sizeBytes: number): OpenBlob | null {
     const entry = this.#entries.get(blob);
@@ -75,7 +75,7 @@ export class OpenBlobs {
     return this.#lend(blob, entry);
   }
 
-  /** The file is about to go, or went: nobody gets it any more, and it is closed once unread. */
+  /** The file is removed: no new readers, and it is closed once unread. */
   async forget(blob: string): Promise<void> {
     const entry = this.#entries.get(blob);
     if (entry === undefined) return;
@@ -175,10 +175,10 @@ interface WarmDeps {
   readonly availableBytes: () => number;
 }
 
-/** As long as a serving buffer, so that a buffer read whole is a block known whole. */
+/** As long as a serving buffer, so that a full buffer marks a full block. */
 export const BLOCK_BYTES = 256 * 1024;
 
-/** Of the memory that is free, how much of what was read last is trusted to be there still. */
+/** The share of free memory in which recently read blocks are trusted to remain. */
 const TRUSTED_SHARE = 1 / 4;
 const MOST_TRUSTED_BYTES = 256 * 1024 * 1024;
 const MEASURED_FOR_MS = 1_000;
@@ -187,24 +187,23 @@ const MEASURED_FOR_MS = 1_000;
  * takes 13 ms at least. In between, the guess was wrong.
  */
 const SLOW_MS = 8;
-/** So a wrong guess may hold the loop up for one block each so long, and not more. */
+/** So a wrong guess delays the event loop by one block per this interval at most. */
 const PAUSE_MS = 5_000;
 
 /**
- * Guesses which stretches of files the system still holds in memory, because reading those on the
- * spot costs half of what a trip through the thread pool does, and reading others so would hold
- * everybody up for an SD card. A stretch counts as warm when it was read lately: when, since then,
- * less came from the disk than the system can surely keep. Each read on the spot is timed; one that
- * was slow ends all trust for a while.
+ * Guesses which blocks are in the page cache: reading those synchronously costs half of a trip
+ * through the thread pool, while a wrong guess would block everybody for an SD card. A block counts
+ * as warm when, since its last read, less came from disk than the system can surely keep. Each
+ * synchronous read is timed; a slow one ends all trust for a while.
  */
 export class WarmReads {
   readonly #deps: WarmDeps;
-  /** Bytes that came through the thread pool so far: the clock that the stamps are of. */
+  /** Bytes read through the thread pool so far: the clock of the stamps. */
   #flowBytes = 0;
   #trustedBytes = 0;
   #measuredAtMs = -Infinity;
   #pausedUntilMs = -Infinity;
-  /** Stamps of before a slow read say nothing any more. */
+  /** Stamps from before a slow read no longer count. */
   #voidBelowBytes = 0;
 
   constructor(deps: WarmDeps) {
@@ -255,7 +254,7 @@ export class WarmReads {
   }
 }
 
-/** When each block of one open file was last read. A number for every 256 KB, while it is open. */
+/** When each 256 KB block of one open file was last read. */
 class Warmth {
   readonly #reads: WarmReads;
   readonly #sizeBytes: number;

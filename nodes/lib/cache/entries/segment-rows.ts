@@ -32,7 +32,7 @@ export interface NewSegment {
   readonly crc32: number;
 }
 
-/** The tables `pieced_files` and `cached_pieces`, counted in `cache_totals` as all copies are. */
+/** The tables `pieced_files` and `cached_pieces`, counted in `cache_totals` as all entries are. */
 export class SegmentRows {
   readonly #store: Store;
   readonly #sql: ReturnType<typeof statements>;
@@ -94,7 +94,7 @@ export class SegmentRows {
     return this.#store.transaction(() => this.#removeNow(segment, 0));
   }
 
-  /** As {@link remove}, for room: what it was worth becomes the floor for all used later. */
+  /** As {@link remove}, to free space: its worth becomes the floor for all later uses. */
   evict(segment: Pick<KeptSegment, 'id' | 'blob' | 'priority'>): boolean {
     return this.#store.transaction(() => {
       const gone = this.#removeNow(segment, 1);
@@ -103,7 +103,7 @@ export class SegmentRows {
     });
   }
 
-  /** The segment worth least among those after `after`, pinned ones last; one seek in the index. */
+  /** The segment worth least after `after`, pinned ones last; one seek in the index. */
   lowest(after: Pick<KeptSegment, 'pinned' | 'priority' | 'id'> | null): KeptSegment | null {
     const row = this.#sql.lowest.get(after?.pinned ?? 0, after?.priority ?? -1, after?.id ?? 0);
     return row === undefined ? null : segmentOf(row);
@@ -266,7 +266,7 @@ class SegmentedFileRows {
     return row === undefined ? null : fileOf(row);
   }
 
-  /** A file that is whole and was never hashed as a whole, though the NAS knows its checksum. */
+  /** A complete file never hashed as a whole, though the NAS knows its checksum. */
   unhashed(): SegmentedFile | null {
     const row = this.#unhashed.get();
     return row === undefined ? null : fileOf(row);
@@ -305,7 +305,7 @@ class SegmentedFileRows {
     this.#validated.run(atMs, id);
   }
 
-  /** All at or below a path is of another from now on, at which nothing may be kept. */
+  /** Moves all at or below a path to another, at which nothing may be kept. */
   move(from: string, to: string): void {
     this.#move.run({ from, to, ...belowBounds(from) });
   }

@@ -36,12 +36,12 @@ interface SpaceDeps {
   readonly queuedBytes: () => number;
 }
 
-/** Room held for a file that is being downloaded. */
+/** Space reserved for a file being downloaded. */
 export interface Reservation {
   /** How much of it lies on the disk already. */
   wroteBytes(bytes: number): void;
   release(): void;
-  /** It is not worth keeping: it may lie there while somebody reads it, and no longer. */
+  /** It is not worth keeping: it may stay only while somebody reads it. */
   readonly isPassing: boolean;
 }
 
@@ -52,8 +52,8 @@ interface Held {
 }
 
 /**
- * How much the cache may hold, and what must go for more. Room is held before a byte is written,
- * so that the limit is not passed even while many downloads run.
+ * How much the cache may hold, and what must go for more. Space is reserved before a byte is
+ * written, so that concurrent downloads cannot exceed the limit.
  */
 export class CacheSpace {
   readonly #deps: SpaceDeps;
@@ -69,20 +69,20 @@ export class CacheSpace {
     const { disk, maxBytes, minFreeBytes, queuedBytes } = this.#deps;
     const { totalBytes, freeBytes } = disk();
     const byDisk = totalBytes - minFreeBytes - queuedBytes();
-    // Other things live on the disk too: what is free and what is ours is all there can be.
+    // Other things live on the disk too: free space plus ours is all there can be.
     const byFree = this.#deps.copies.totals().totalBytes + this.#sum('written') + freeBytes;
     return Math.max(0, Math.min(maxBytes, byDisk, byFree - minFreeBytes));
   }
 
-  /** What the copies are kept below. */
+  /** What the entries are kept below. */
   limitBytes(): number {
     return Math.floor(this.capacityBytes() * this.#deps.threshold);
   }
 
   /**
-   * Holds room for one file, evicting what must go. A file that is not worth those is held between
-   * the limit and the capacity where there is room, so that all its readers share one stream.
-   * @param path whose worth is weighed; null for what is to be kept in any case
+   * Reserves space for one file, evicting what must go. A file not worth that is held between the
+   * limit and the capacity, if there is space, so that its readers share one stream.
+   * @param path weighed by its worth; null for what is to be kept in any case
    * @returns null when it cannot fit
    */
   async reserve(bytes: number, path: string | null): Promise<Reservation | null> {
@@ -118,7 +118,7 @@ export class CacheSpace {
     const neededBytes = this.#overBytes() + sizeBytes;
     if (neededBytes <= 0) return true;
     const { policy, flushUses } = this.#deps;
-    // What was used a moment ago must not look unused.
+    // Flush recent uses first, or they would look unused.
     flushUses();
     const candidates = new Candidates(this.#deps);
     const applicant = { path, sizeBytes, neededBytes, limitBytes: this.limitBytes() };
@@ -129,14 +129,14 @@ export class CacheSpace {
     });
   }
 
-  /** Evicts back to the limit, as when the queue grew or the disk filled. */
+  /** Evicts back to the limit, as when the queue grew or the disk filled up. */
   async settle(): Promise<void> {
     const over = this.#overBytes();
     if (over > 0) await this.#evict(over);
   }
 
   /**
-   * Makes room on the disk for an upload. Evicts nothing when all copies together would not do.
+   * Frees disk space for an upload. Evicts nothing when all entries together would not suffice.
    * @returns whether `bytes` now fit above CACHE_MIN_FREE_GB
    */
   async makeRoom(bytes: number): Promise<boolean> {
@@ -176,7 +176,7 @@ export class CacheSpace {
 
   async #evictNow(bytes: number): Promise<void> {
     const { blobs, flushUses } = this.#deps;
-    // What was used a moment ago must not look unused.
+    // Flush recent uses first, or they would look unused.
     flushUses();
     const candidates = new Candidates(this.#deps);
     let freed = 0;
@@ -184,7 +184,7 @@ export class CacheSpace {
       const victim = candidates.next();
       if (victim === null) return;
       if (blobs.open.isRead(victim.blob)) continue;
-      // The file first: a row without its file is found out when it is opened, the reverse never.
+      // The file first: a row without its file is noticed when opened, the reverse never.
       await blobs.remove(victim.blob);
       if (victim.evict()) freed += victim.sizeBytes;
     }
@@ -195,7 +195,7 @@ interface Candidate extends Omit<Victim, 'id'> {
   readonly evict: () => boolean;
 }
 
-/** Whole copies and single segments, what is worth least first and what is pinned last. */
+/** Whole entries and single segments, lowest worth first and pinned last. */
 class Candidates {
   readonly #deps: Pick<SpaceDeps, 'copies' | 'segments'>;
   #copy: Victim | null;
@@ -240,7 +240,7 @@ export interface CacheDeps {
   /** The cache's own folder. */
   readonly folder: string;
   readonly clock: Clock;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** The time is verified, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly nas: Pick<NasClient, 'download'>;
@@ -279,7 +279,7 @@ export interface DownloadedFile {
 
 export interface DownloadTarget {
   readonly path: string;
-  /** Nobody asked for it: whoever fetches it has judged its worth. */
+  /** Nobody asked for it: the prefetcher has judged its worth. */
   readonly isAhead?: true;
   readonly version: FileVersion;
   readonly mimeType: string | null;

@@ -90,7 +90,7 @@ export class PinRows {
     return this.#below.all(path, low, high).map(pinOf);
   }
 
-  /** Everybody's at or below a path are of another from now on; one who pins that too keeps one. */
+  /** Moves everybody's pins at or below a path; a user who pins the target too keeps one. */
   move(from: string, to: string): void {
     const { low, high } = belowBounds(from);
     this.#move.run({ from, to, low, high });
@@ -128,7 +128,7 @@ export interface PinCounts {
   readonly keptBytes: number;
   readonly pendingFiles: number;
   readonly pendingBytes: number;
-  /** Beyond the user's share: not fetched, and no better protected than other copies. */
+  /** Over the user's share: not fetched, and no better protected than other entries. */
   readonly leftOutFiles: number;
 }
 
@@ -153,7 +153,7 @@ const FILE = 'folder, path, size_bytes, modified_at, modified_at_ms, wanted, kep
 const AT_OR_BELOW = '(folder = ?1 OR (folder > ?2 AND folder < ?3))';
 const BELOW = 'user_id = ?1 AND (folder = ?2 OR (folder > ?3 AND folder < ?4))';
 
-/** The table `pinned_files`. Triggers keep its `kept` and the copies' `pinned` true. */
+/** The table `pinned_files`. Triggers keep its `kept` and the entries' `pinned` true. */
 export class PinnedFileRows {
   readonly #store: Store;
   readonly #sql: ReturnType<typeof statements>;
@@ -197,7 +197,7 @@ export class PinnedFileRows {
     else this.#sql.dropFolder.run(userId, folder);
   }
 
-  /** Every user's row of exactly this file, which is no longer there. */
+  /** Every user's row of exactly this file, which is gone. */
   takeOut(path: string): PinnedPlace[] {
     return this.#sql.takeOut.all(path).map((row) => ({
       ...fileOf(row),
@@ -217,7 +217,7 @@ export class PinnedFileRows {
     return [...new Set(rows.map((row) => Number(row['user_id'])))];
   }
 
-  /** Everybody's files in a folder and below it lie in another now, of which nothing is known. */
+  /** Everybody's files in and below a folder now lie in another, of which nothing is known. */
   move(from: string, to: string): void {
     this.#sql.move.run({ from, to, ...belowBounds(from) });
   }
@@ -378,13 +378,13 @@ function countsOf(row: Record<string, SQLOutputValue> | undefined): PinCounts {
   };
 }
 
-/** Copies below one folder of the root: somebody's home, or Shared. */
+/** Entries below one folder of the root: somebody's home, or Shared. */
 export interface Held {
   readonly files: number;
   readonly bytes: number;
 }
 
-/** A copy that was fetched before anybody asked, and that nobody has read yet. */
+/** An entry that was fetched before anybody asked, and that nobody has read yet. */
 export interface UnreadEntry {
   readonly path: string;
   readonly sizeBytes: number;
@@ -392,12 +392,12 @@ export interface UnreadEntry {
   readonly fetchedAtMs: number;
 }
 
-/** So many rows are summed up at a time: some milliseconds of a Pi. */
+/** Rows summed at a time: a few milliseconds on a Pi. */
 const SLICE = 2_000;
 
 const TOP = "iif(instr(path, '/') = 0, '', substr(path, 1, instr(path, '/') - 1))";
 
-/** What lies in the cache, by whose it is: `cached_files`, `pieced_files`, `prefetched_copies`. */
+/** Cache contents by owner: `cached_files`, `pieced_files`, `prefetched_copies`. */
 export class HeldRows {
   readonly #slices: readonly StatementSync[];
   readonly #ends: readonly StatementSync[];
@@ -427,7 +427,7 @@ export class HeldRows {
     );
   }
 
-  /** By the first folder of their paths, slice by slice, as there may be very many. */
+  /** By the first folder of their paths, in slices, as there may be very many. */
   *byTop(): Generator<ReadonlyMap<string, Held>> {
     for (const [table, slice] of this.#slices.entries()) {
       for (let afterId: number | null = 0; afterId !== null;) {

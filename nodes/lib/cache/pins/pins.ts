@@ -32,9 +32,9 @@ interface PinsDeps {
 const PAGE = 500;
 
 /**
- * Pinned folders, per user: which files belong to them, which of these are to be kept, and which
- * are. Half of the cache at most is for pins, in equal shares for the users who pin; a user's share
- * goes to their newest files first.
+ * Pinned folders, per user: which files belong to them, which should be kept, and which are. At
+ * most half of the cache is for pins, in equal shares for the users who pin; a user's share goes to
+ * their newest files first.
  */
 export class Pins {
   readonly #deps: PinsDeps;
@@ -47,7 +47,7 @@ export class Pins {
     this.#files = new PinnedFileRows(deps.store);
   }
 
-  /** Everybody's, for the refresh alone: what one user pins is nobody else's business. */
+  /** Everybody's, for the refresh alone: a user's pins are private. */
   all(): PinRow[] {
     return this.#pins.all();
   }
@@ -105,8 +105,8 @@ export class Pins {
   }
 
   /**
-   * A file or folder lies elsewhere on the NAS now: pins of folders go with it, and so do the files
-   * below a pin as far as they lie below one where they are now.
+   * A file or folder moved on the NAS: folder pins move with it, and the files below a pin as far
+   * as they lie below one now.
    */
   moved(from: string, to: string): void {
     const users = new Set(this.#files.dropAll(to));
@@ -132,8 +132,8 @@ export class Pins {
   }
 
   /**
-   * Notes which files lie right in a folder of a user now.
-   * @returns whether all of them are followed; a user has room for so many rows and no more
+   * Records the files directly in a folder of a user.
+   * @returns whether all of them are followed; a user has a limited number of rows
    */
   learn(userId: number, folder: string, files: readonly PinnedFile[]): boolean {
     const others = this.#files.count(userId) - this.#files.inFolder(userId, folder).length;
@@ -174,9 +174,7 @@ export class Pins {
     return this.#files.wantedBytes(userId);
   }
 
-  /**
-   * Hands out a user's share anew: newest files first, each that still fits.
-   */
+  /** Recomputes a user's share: newest files first, each that still fits. */
   share(userId: number): void {
     const shareBytes = this.shareBytes(userId);
     let left = shareBytes;
@@ -198,7 +196,7 @@ export class Pins {
     }
   }
 
-  /** Hands out everybody's share anew, as after somebody began or stopped to pin. */
+  /** Recomputes everybody's share, as after somebody started or stopped pinning. */
   shareAll(): void {
     for (const userId of this.#pins.users()) this.share(userId);
   }
@@ -218,7 +216,7 @@ export class Pins {
   }
 }
 
-/** Pages that ask one after the other are told the same. */
+/** Successive pages are answered from the same count. */
 const HOLDS_MS = 60_000;
 
 interface Deps {
@@ -227,7 +225,7 @@ interface Deps {
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>;
 }
 
-/** Who has how much in the cache, and what lies there that nobody has read yet. */
+/** Who has how much in the cache, and which prefetched files were never read. */
 export class Holdings {
   readonly #clock: Deps['clock'];
   readonly #rows: HeldRows;
@@ -239,7 +237,7 @@ export class Holdings {
     this.#rows = new HeldRows(store);
   }
 
-  /** By the first folder of the paths, a minute ago at most; callers are served in between. */
+  /** By the first folder of the paths, at most a minute old; callers are served in between. */
   async byTop(): Promise<ReadonlyMap<string, Held>> {
     const nowMs = this.#clock.monotonicMs();
     if (this.#summed === null || nowMs - this.#summed.atMs >= HOLDS_MS) {

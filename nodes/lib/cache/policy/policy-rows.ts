@@ -2,14 +2,14 @@ import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 import { type Memory, mostRemembered, type PolicyVariant, VARIANTS } from './worth.ts';
 
-/** What an entry's rank is reckoned from. */
+/** The inputs of an entry's rank. */
 export interface Leaning {
   /** Worth of the last victim. */
   readonly floor: number;
   readonly variant: PolicyVariant;
 }
 
-/** The table `cache_ghosts`, and how the cache leans in `cache_totals`. */
+/** The table `cache_ghosts`, and the active policy variant in `cache_totals`. */
 export class PolicyRows {
   readonly #state: StatementSync;
   readonly #raise: StatementSync;
@@ -44,7 +44,7 @@ export class PolicyRows {
     return { floor: Number(row?.['inflation']), variant };
   }
 
-  /** Entries used from now on begin nearer to what the last victim was worth. */
+  /** Entries used from now on start closer to the worth of the last victim. */
   raiseFloor(worth: number): void {
     this.#raise.run(worth);
   }
@@ -67,7 +67,7 @@ export class PolicyRows {
     this.#forget.run(key);
   }
 
-  /** Notes what left the cache, or was not let in; the oldest notes go. */
+  /** Remembers what was evicted or not admitted; the oldest notes go. */
   remember(key: number, { uses, floor, weight }: Memory): void {
     this.#remember.run(key, uses, floor, weight);
     this.#forgetOldest.run(mostRemembered(Number(this.#keptCount.get()?.['file_count'])));

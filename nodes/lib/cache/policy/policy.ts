@@ -15,9 +15,9 @@ import {
 
 interface CachePolicyDeps {
   readonly store: Store;
-  /** What the copies are kept below, in bytes. */
+  /** What the entries are kept below, in bytes. */
   readonly limitBytes: () => number;
-  /** Called before the cache leans another way: uses until then count under the old rule. */
+  /** Called before the variant changes: uses until then count under the old rule. */
   readonly beforeChange: () => void;
 }
 
@@ -88,15 +88,15 @@ export class CachePolicy {
 
 /** Entries a simulated cache holds at most; above, every other key is left out of the sample. */
 const SAMPLE_ENTRIES = 1024;
-/** After so many uses of sampled keys a hit counts half. */
+/** After this many uses of sampled keys a hit counts half. */
 const HALF_LIFE_USES = 1000;
 const KEPT_PER_USE = 0.5 ** (1 / HALF_LIFE_USES);
-/** A challenger must be ahead by so much, so that the lead does not flicker. */
+/** The margin a challenger needs, so that the lead does not flicker. */
 const LEAD_FACTOR = 1.01;
 const LEAD_HITS = 2;
-/** What a hit of average size counts for its bytes, beside 1 for itself. */
+/** How much a hit of average size counts for its bytes, besides 1 for itself. */
 const BYTES_COUNT = 0.5;
-/** One file of many times the average must not decide alone. */
+/** A file many times the average size must not decide alone. */
 const MOST_SIZES = 30;
 
 interface Contender {
@@ -106,10 +106,10 @@ interface Contender {
 }
 
 /**
- * Shadow caches of keys and sizes, one for each variant, run on a sample of the real requests; the
- * cache takes on the variant whose simulated cache would have answered most of late. Sampling is by key, so
- * that a sampled file is seen at every use. Bounded in memory and gone with the process: after a
- * start the last leader leads until a new one is found.
+ * Simulated caches of keys and sizes, one per variant, run on a sample of the real requests; the
+ * cache adopts the variant whose simulation has recently answered most. Sampling is by key, so that
+ * a sampled file is seen at every use. Bounded and in memory: after a restart the last leader leads
+ * until a new one is found.
  */
 export class Tournament {
   readonly #contenders: readonly Contender[];

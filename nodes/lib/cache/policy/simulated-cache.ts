@@ -12,7 +12,7 @@ import {
 interface Held {
   readonly sizeBytes: number;
   readonly weight: number;
-  /** When it came in; decides between equals. */
+  /** When it came in; breaks ties. */
   readonly turn: number;
   uses: number;
   floor: number;
@@ -22,12 +22,12 @@ interface Ghost extends Memory {
   readonly number: number;
 }
 
-/** Of two files alike the one that somebody read stays. */
+/** Of two equal files the one somebody read stays. */
 const UNREAD_SHARE = 0.99;
 
 /**
- * A cache of keys and sizes that holds no bytes: what the real one would do under a variant. The
- * tournament runs a few over a sample of the keys, and the bench one over all.
+ * A cache of keys and sizes without bytes: what the real one would do under a variant. The
+ * tournament runs a few on a sample of the keys, the bench one on all.
  */
 export class SimulatedCache {
   variant: PolicyVariant;
@@ -71,8 +71,8 @@ export class SimulatedCache {
   }
 
   /**
-   * Keeps a file that nobody asked for yet, a little less than a first use above the floor, or above
-   * what would go next where the floor lags behind; its worth was judged by who fetched it. @returns whether there was room
+   * Admits a file nobody has read yet, a little below a first use above the floor, or above the
+   * next victim where the floor lags; the prefetcher judged its worth. @returns whether it fit
    */
   keepAhead(key: number, sizeBytes: number): boolean {
     if (sizeBytes > this.#limitBytes) return false;
@@ -126,7 +126,7 @@ export class SimulatedCache {
     return usesOnReturn(this.variant, this.#floor, this.#ghosts.get(key) ?? null);
   }
 
-  /** Looks at those that would go, one by one, and puts them back. */
+  /** Pops the would-be victims one by one, then puts them back. */
   #mayEnter(newcomer: Parameters<typeof mayEnter>[1]): boolean {
     const seen: { readonly key: number; readonly rank: number }[] = [];
     const next = (): Displaced | null => {

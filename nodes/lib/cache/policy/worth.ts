@@ -1,22 +1,22 @@
 /**
  * What a kept file is worth, as one number that SQLite can index: uses per byte above a floor
  * (Greedy-Dual-Size with frequency, Cherkasova 1998). The floor is the worth of the last victim, so
- * old fame fades without anything being recomputed. Why these rules: docs/adr/0021.
+ * old fame fades without recomputing anything. Why these rules: docs/adr/0021.
  */
 
 /**
- * One way for the cache to rank; a tournament of simulated caches picks the present one (policy.ts). All share one
- * scale, so that entries ranked under one stand in order with those ranked under another.
+ * One ranking policy; a tournament of simulated caches picks the active one (policy.ts). All share
+ * one scale, so that entries ranked under different variants are comparable.
  */
 export interface PolicyVariant {
   readonly name: VariantName;
-  /** The power of the uses that counts: below 1 recency outweighs fame. */
+  /** The exponent of the uses: below 1 recency outweighs frequency. */
   readonly useExponent: number;
-  /** What the first use counts. */
+  /** The value of the first use. */
   readonly firstUse: number;
   /**
-   * How much of the way to each victim's worth the floor rises. The slower, the longer a newcomer
-   * must be asked for before it displaces what is here; at 0 a loop larger than the cache still hits.
+   * How far the floor rises towards each victim's worth. The slower, the longer a newcomer must be
+   * requested before it displaces anything; at 0 a loop larger than the cache still hits.
    */
   readonly ages: number;
   /** Which newcomers must outrank those they displace: all, or those that displace much. */
@@ -32,11 +32,11 @@ export const VARIANTS: Readonly<Record<VariantName, PolicyVariant>> = {
   steady: { name: 'steady', useExponent: 1, firstUse: 0.5, ages: 0, judges: 'all' },
 };
 
-/** What an entry takes at least: a block of the file system. */
+/** The minimum weight of an entry: one file system block. */
 const LEAST_WEIGHT_BYTES = 4096;
 /** A newcomer larger than this share of the limit displaces much. */
 const LARGE_SHARE = 0.4;
-/** How much of its fame is left to an entry that is asked for right after it was evicted. */
+/** The share of its fame an entry keeps when requested right after its eviction. */
 const FADING = 0.95;
 
 /** The denominator of an entry's worth, in bytes. */
@@ -55,9 +55,9 @@ export function worthOf(
 }
 
 /**
- * What {@link worthOf} adds to the floor, as an expression of SQL over a row with `weight` and over
- * `now.use_exponent`: many are ranked anew at once, and none is read for it.
- * @param uses an expression of SQL
+ * What {@link worthOf} adds to the floor, as a SQL expression over a row with `weight` and over
+ * `now.use_exponent`: many rows are re-ranked at once without reading any.
+ * @param uses a SQL expression
  */
 export function liftSql(uses: string): string {
   return `pow(${uses}, now.use_exponent) / weight`;
@@ -71,7 +71,7 @@ export interface Memory {
   readonly weight: number;
 }
 
-/** The uses a returning entry begins with: its first one, and what time has left of the others. */
+/** The uses a returning entry starts with: its first one, and what time has left of the others. */
 export function usesOnReturn(variant: PolicyVariant, floor: number, memory: Memory | null): number {
   if (memory === null || memory.uses <= 0) return variant.firstUse;
   const { uses, weight } = memory;
@@ -96,9 +96,9 @@ export interface Displaced {
 }
 
 /**
- * Whether a newcomer may displace what must go for it: no one of those may be worth more than it.
- * That keeps one large file from flushing many small ones.
- * @param next the next entry that would go; null when there is none left
+ * Whether a newcomer may displace its victims: none may be worth more than it. That keeps one large
+ * file from flushing many small ones.
+ * @param next the next victim; null when there is none left
  */
 export function mayEnter(
   variant: PolicyVariant,
@@ -112,7 +112,7 @@ export function mayEnter(
   while (freedBytes < neededBytes) {
     const displaced = next();
     if (displaced === null) return true;
-    // Of equals the one that is here stays where nothing ages, else it has had its time.
+    // On a tie the present entry stays where nothing ages; otherwise it has had its time.
     if (judgesAll ? displaced.worth >= worth : displaced.worth > worth) return false;
     freedBytes += displaced.sizeBytes;
   }

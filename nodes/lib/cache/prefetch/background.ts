@@ -24,13 +24,13 @@ interface BackgroundDeps {
   readonly counters: CacheCounters;
 }
 
-/** What came of fetching a file that no caller waits for. */
+/** The outcome of fetching a file no caller waits for. */
 type AheadOutcome =
   /** It was fetched and is kept; a caller may have read along. */
   | { readonly kind: 'kept'; readonly usedMeanwhile: boolean }
   /** This very version was here already, or a caller is just fetching it. */
   | { readonly kind: 'here' }
-  /** There is no room for it, or the NAS gave no whole version of it. */
+  /** There is no space for it, or the NAS gave no whole version of it. */
   | { readonly kind: 'not_kept' }
   | { readonly kind: 'ended' }
   | OriginFault;
@@ -44,14 +44,14 @@ interface AheadOptions {
   readonly yieldToCallers: () => Promise<void> | undefined;
 }
 
-/** What the cache does that no caller waits for, and what it counts over days. */
+/** The cache's background work, and its counts over days. */
 export class Background {
   readonly pins: Pins;
   /** Who has how much here. */
   readonly holdings: Holdings;
   /** What is counted of the answers, by day. */
   readonly counters: Pick<CacheCounters, 'days' | 'onFirstUse' | 'spared'>;
-  /** The room that the copies may take. */
+  /** The space that the entries may take. */
   readonly space: Pick<CacheSpace, 'limitBytes'>;
   readonly #deps: BackgroundDeps;
   readonly #rows: PrefetchRows;
@@ -86,7 +86,7 @@ export class Background {
     return this.#holdsSegments(path, version);
   }
 
-  /** Fetches a file that `caller` may read, with their own token, for nobody in particular. */
+  /** Fetches a file that `caller` may read, with their own token, in the background. */
   async fetch(
     caller: Caller,
     file: LocatedFile,
@@ -176,8 +176,8 @@ function gentle(origin: Origin, hasReaders: () => boolean, options: AheadOptions
 }
 
 /**
- * Reads all of a file beside those who read it, for nobody.
- * @param signal aborted when it is to end; what was proved until then stays
+ * Reads all of a file in the background, next to its readers.
+ * @param signal aborts it; what was verified until then stays
  * @returns `cut`: it did not come to its end
  */
 async function readThrough(
@@ -199,9 +199,8 @@ async function readThrough(
 }
 
 /**
- * A stream that stops between two chunks for as long as its owner asks it to, so that whoever
- * fetches for nobody in particular leaves the network to those who wait. Destroying it destroys the
- * source at once, also in the middle of a wait.
+ * A stream that pauses between chunks for as long as its owner asks, so that background fetches
+ * leave the network to callers. Destroying it destroys the source at once, even during a pause.
  */
 class ThrottledStream extends Readable {
   readonly #source: Readable;
@@ -234,7 +233,7 @@ class ThrottledStream extends Readable {
       this.#source.resume();
     };
     if (waiting === undefined) go();
-    // Given up waiting means that nobody wants it any more; what comes is dropped with the stream.
+    // An aborted wait means nobody wants it any more; what arrives is dropped with the stream.
     else waiting.then(go, go);
   }
 

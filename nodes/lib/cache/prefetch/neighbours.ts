@@ -1,7 +1,7 @@
 /**
  * Which files of a folder to fetch before they are asked for, while the NAS is awake anyway: the
- * next ones by name in the direction somebody reads, as many as proved useful lately. Pure: no
- * clock, no disk, no NAS. Who asks sees to it that the reader may read what is named here.
+ * next ones by name in the reader's direction, as many as recently proved useful. Pure: no clock,
+ * no disk, no NAS. The caller makes sure that the reader may read them.
  */
 
 /** A file of a folder that is being read. */
@@ -11,35 +11,35 @@ export interface FolderFile<K> {
 }
 
 export interface Browsing<K> {
-  /** Files in name order: the folder, or as much of it around the one read as may matter. */
+  /** Files in name order: the folder, or enough of it around the file just read. */
   readonly files: readonly FolderFile<K>[];
   /** The file just read. */
   readonly read: K;
   /** The one this reader read before in the same folder, so that the way they go is known. */
   readonly readBefore: K | null;
   readonly isKept: (key: K) => boolean;
-  /** How many files ahead are to be kept: {@link Depth.files}. */
+  /** How many files to keep ahead: {@link Depth.files}. */
   readonly depth: number;
-  /** Most bytes to name at once, such as what the cache has room for. */
+  /** Most bytes to name at once, such as the cache's free space. */
   readonly mostBytes: number;
 }
 
-/** Larger files are left to who asks for them. */
+/** Larger files are only fetched on request. */
 export const LARGEST_PREFETCH_BYTES = 20_000_000;
 /** Most bytes fetched in one go. */
 export const LARGEST_BURST_BYTES = 400_000_000;
-/** At least so many are fetched ahead of who goes on reading. */
+/** The minimum to prefetch for a continuing reader. */
 const LEAST_DEPTH = 1;
 /** Below it a file costs the NAS a seek and the network nothing: it goes before the large ones. */
 const SMALL_BYTES = 256 * 1024;
 
 /**
- * Files to fetch now, in this order. Those already kept count as files ahead, so that a reader who
- * goes on file by file causes one fetch a step.
+ * Files to fetch now, in this order. Files already kept count as ahead, so that a sequential reader
+ * causes one fetch per step.
  */
 export function neighboursToFetch<K>(browsing: Browsing<K>): FolderFile<K>[] {
   const { files, read, readBefore, depth, isKept } = browsing;
-  // Where hardly anything fetched ahead was used, a single read is no sign of more to come.
+  // Where hardly any prefetched file was used, a single read is no sign of more to come.
   if (depth <= LEAST_DEPTH && readBefore === null) return [];
   const at = files.findIndex(({ key }) => key === read);
   if (at < 0) return [];
@@ -71,7 +71,7 @@ interface Yield {
   readonly used: number;
 }
 
-/** How far ahead to fetch, and what came of it. Files. */
+/** How many files to prefetch, and how many were used. */
 export interface Depth {
   readonly files: number;
   /** Number of the round that fetches now; noted with each file it fetches. */
@@ -92,7 +92,7 @@ export const STARTING_DEPTH: Depth = { files: 8, round: 1, now: NOTHING, before:
 export function afterFetched(depth: Depth, count: number): Depth {
   const now = { ...depth.now, fetched: depth.now.fetched + count };
   if (now.fetched < ROUND_FILES) return { ...depth, now };
-  // The round before is judged, not this one: its readers have had their time.
+  // The previous round is judged, not this one: its readers have had their time.
   const files = judged(depth.files, depth.before);
   return { files, round: depth.round + 1, now: NOTHING, before: now };
 }

@@ -2,15 +2,15 @@ import { liftSql } from '../policy/worth.ts';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 
-/** Why a copy was fetched that nobody asked for yet, and in which round of that. */
+/** Why an entry was fetched that nobody asked for yet, and in which round of that. */
 export interface Occasion {
   readonly userId: number;
-  /** Its user read a file beside it, or listed its folder. */
+  /** Its user read a neighbouring file, or listed its folder. */
   readonly after: 'read' | 'listed';
   readonly round: number;
 }
 
-/** A copy that was fetched ahead and is read for the first time. */
+/** A prefetched entry read for the first time. */
 export interface FirstUse extends Occasion {
   readonly path: string;
   readonly sizeBytes: number;
@@ -24,8 +24,8 @@ export class PrefetchRows {
   readonly #noted: StatementSync;
 
   constructor(store: Store) {
-    // Of two alike the one somebody read stays. Not much less, and above what would go next where
-    // the floor lags behind: else each file fetched ahead would be the next one's victim.
+    // On a tie the file somebody read stays. Not much less, and above the next victim where the
+    // floor lags: else each prefetched file would be the next one's victim.
     this.#mark = store.prepare(
       `UPDATE cached_files
        SET prefetched = 1, access_count = 0, uses = max(0, uses - 1),
@@ -50,14 +50,14 @@ export class PrefetchRows {
     );
   }
 
-  /** A copy just published was fetched for nobody yet. */
+  /** A newly published entry was prefetched. */
   mark(path: string, occasion: Occasion): void {
     const row = this.#mark.get(path);
     if (row === undefined) return;
     this.#note.run(Number(row['id']), occasion.userId, occasion.after, occasion.round);
   }
 
-  /** Takes the mark off a copy that is read; null where it had none. */
+  /** Takes the mark off an entry that is read; null where it had none. */
   use(copyId: number): FirstUse | null {
     const row = this.#use.get(copyId);
     if (row === undefined) return null;

@@ -1,7 +1,7 @@
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 
-/** A kept blob to be looked at: a whole copy with its SHA-256, or a segment with its CRC-32. */
+/** A kept blob to check: a whole file with its SHA-256, or a segment with its CRC-32. */
 export type CheckedBlob =
   | {
       readonly kind: 'copy';
@@ -23,7 +23,7 @@ export type Cursor = 'copy' | 'segment' | 'folder';
 const COPY = "'copy' AS kind, id, blob, size_bytes, sha256, 0 AS crc32, pinned, priority";
 const SEGMENT = "'segment' AS kind, id, blob, size_bytes, '' AS sha256, crc32, pinned, priority";
 
-/** The table `cache_care`, and what the slow check reads of the copies. */
+/** The table `cache_care`, and the scrubber's reads of the entries. */
 export class ScrubRows {
   readonly #begin: StatementSync;
   readonly #end: StatementSync;
@@ -63,14 +63,14 @@ export class ScrubRows {
     );
   }
 
-  /** A run begins. @returns whether the one before ended in order */
+  /** A run begins. @returns whether the previous one ended cleanly */
   begin(): boolean {
     const endedInOrder = this.#read.get()?.['ended_in_order'] === 1;
     this.#begin.run();
     return endedInOrder;
   }
 
-  /** A run ends in order. */
+  /** A run ends cleanly. */
   end(): void {
     this.#end.run();
   }
@@ -89,7 +89,7 @@ export class ScrubRows {
     return row === undefined ? null : blobOf(row);
   }
 
-  /** What is worth most, pinned first. */
+  /** Highest worth first, pinned before all. */
   hottest(limit: number): CheckedBlob[] {
     return this.#hottest.all(limit).map(blobOf);
   }

@@ -19,11 +19,11 @@ export interface ScrubDeps {
 
 /** What one round found. */
 export interface ScrubReport {
-  /** Copies and segments read. */
+  /** Entries and segments read. */
   readonly checked: number;
-  /** Those that were not what they were when they were kept; they are gone. */
+  /** Damaged since they were kept; dropped. */
   readonly damaged: number;
-  /** Files that no row knew; they are gone. */
+  /** Files without a row; deleted. */
   readonly orphans: number;
 }
 
@@ -32,21 +32,20 @@ const SHARE_A_ROUND = 0.01 / 96;
 const FOLDERS = 256;
 /** So all of them are looked through in a day. */
 const FOLDERS_A_ROUND = 3;
-/** How much of what is read most is looked at after a run that did not end in order. */
+/** How much of the most-read data is checked after an unclean end. */
 const HOT_BLOBS = 256;
 const HOT_BYTES_A_ROUND = 128 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 
 /**
- * The slow check: reads kept bytes again and drops what changed on the disk, drops files that a
- * crash or a lost database left without a row, and hashes files that came together segment by segment.
- * After a run that did not end in order it begins with what is read most, and looks through all
- * folders in its first round.
+ * The slow check: re-reads kept bytes and drops what changed on disk, deletes files that a crash or
+ * a lost database left without a row, and hashes files assembled from segments. After an unclean
+ * end it starts with the most-read data and scans all folders in its first round.
  */
 export class Scrub {
   readonly #deps: ScrubDeps;
   #suspects: CheckedBlob[] = [];
-  /** Bytes that may be read; below zero after a large file, until rounds have made up for it. */
+  /** Bytes that may be read; negative after a large file, until later rounds make up for it. */
   #creditBytes = 0;
   #running: Promise<ScrubReport> | null = null;
   #isStopped = false;
@@ -69,7 +68,7 @@ export class Scrub {
     this.#deps.rows.end();
   }
 
-  /** One round; a second call joins the one that runs. */
+  /** One round; a second call joins a running one. */
   round(): Promise<ScrubReport> {
     this.#running ??= this.#round().finally(() => {
       this.#running = null;
@@ -77,7 +76,7 @@ export class Scrub {
     return this.#running;
   }
 
-  /** What stands in for the rows while the disk refuses knows of no file, and none may go for that. */
+  /** The stand-in database of a refusing disk knows no files, and none may be deleted for that. */
   get #mayGoOn(): boolean {
     return !this.#isStopped && this.#deps.health.refuses === null;
   }
@@ -117,7 +116,7 @@ export class Scrub {
     return { checked, damaged };
   }
 
-  /** Copies first, then segments, then from the beginning. */
+  /** Entries first, then segments, then from the beginning. */
   #next(): CheckedBlob | null {
     const { rows } = this.#deps;
     for (const kind of ['copy', 'segment'] as const) {
@@ -148,7 +147,7 @@ export class Scrub {
     return true;
   }
 
-  /** A file that came together in any order, against the checksum the NAS has of it. */
+  /** A file assembled in any order, against the NAS's checksum. */
   async #hashWhole(): Promise<void> {
     const { segments, entries } = this.#deps;
     const file = segments.files.unhashed();

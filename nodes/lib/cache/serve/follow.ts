@@ -5,15 +5,15 @@ import type { Layout } from '../entries/segment-rows.ts';
 import {
   type Availability,
   type BufferPool,
-  type Extent,
+  type ByteSource,
   type ResponseWriter,
-  sendExtent,
+  sendSource,
   type SendOutcome,
-} from './extent.ts';
+} from './byte-source.ts';
 import type { PartSource } from './respond.ts';
 
 /**
- * A file whose wanted segments are all kept. One that is gone meanwhile cuts its reader off.
+ * A file whose wanted segments are all kept. A segment lost meanwhile cuts the reader off.
  * @param open opens a segment; null where it is gone
  */
 export function keptSource(
@@ -48,9 +48,9 @@ interface FollowDeps {
 
 /**
  * A file that is being fetched. The last byte of each stretch waits until the NAS has shown that
- * all of the stretch is of one version, so that bytes that turn out torn never end cleanly.
+ * all of it is of one version, so that torn bytes never end cleanly.
  */
-export function growingSource(download: Download, reader: Reader, deps: FollowDeps): PartSource {
+export function partialSource(download: Download, reader: Reader, deps: FollowDeps): PartSource {
   return {
     send: async (writer, range) => {
       const { first, last } = range;
@@ -91,9 +91,9 @@ async function follow(
     if (segment === 'unstored') return { kind: 'unstored', position };
     if (segment.id !== null) used(segment.id);
     const stretch = { first: position, last: Math.min(range.last, segment.end - 1) };
-    const extent =
-      segment.id === null ? growingSegment(download, reader, segment) : wholeSegment(segment);
-    const outcome = await sendSegment(writer, segment, extent, stretch, pool);
+    const source =
+      segment.id === null ? partialSegment(download, reader, segment) : wholeSegment(segment);
+    const outcome = await sendSegment(writer, segment, source, stretch, pool);
     if (outcome.kind !== 'sent') return outcome;
     position = stretch.last + 1;
   }
@@ -104,13 +104,13 @@ async function follow(
 async function sendSegment(
   writer: ResponseWriter,
   segment: OpenSegment,
-  extent: Extent,
+  source: ByteSource,
   stretch: ByteRange,
   pool: BufferPool,
 ): Promise<SendOutcome> {
   try {
     const within = { first: stretch.first - segment.start, last: stretch.last - segment.start };
-    const outcome = await sendExtent(writer, extent, within, pool);
+    const outcome = await sendSource(writer, source, within, pool);
     if (outcome.kind !== 'unstored') return outcome;
     return { ...outcome, position: outcome.position + segment.start };
   } finally {
@@ -118,7 +118,7 @@ async function sendSegment(
   }
 }
 
-function wholeSegment(segment: OpenSegment): Extent {
+function wholeSegment(segment: OpenSegment): ByteSource {
   return {
     fd: segment.fd,
     ...(segment.read === undefined ? {} : { read: segment.read }),
@@ -127,8 +127,8 @@ function wholeSegment(segment: OpenSegment): Extent {
   };
 }
 
-/** A segment on its way, in positions of its own. */
-function growingSegment(download: Download, reader: Reader, segment: OpenSegment): Extent {
+/** A partial segment, in its own positions. */
+function partialSegment(download: Download, reader: Reader, segment: OpenSegment): ByteSource {
   const upto = (position: number): Availability => ({
     kind: 'upto',
     bytes: Math.min(download.here.arrivals.present.endFrom(position), segment.end) - segment.start,

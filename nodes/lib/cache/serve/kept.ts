@@ -16,10 +16,10 @@ import type {
   Lookup,
   SegmentedTicket,
   ServeOutcome,
-  Standing,
+  FreshnessCheck,
   WholeTicket,
 } from '../verify/freshness.ts';
-import type { BufferPool } from './extent.ts';
+import type { BufferPool } from './byte-source.ts';
 import { keptSource } from './follow.ts';
 import {
   type AnswerPlan,
@@ -36,7 +36,7 @@ interface KeptDeps {
   readonly segments: SegmentRows;
   readonly entries: EntryStore;
   readonly blobs: BlobStore;
-  readonly standing: Standing;
+  readonly freshnessCheck: FreshnessCheck;
   readonly policy: Pick<CachePolicy, 'used'>;
   readonly clock: Pick<Clock, 'nowMs'>;
   readonly pool: BufferPool;
@@ -45,10 +45,10 @@ interface KeptDeps {
   readonly diskHealth: DiskHealth;
 }
 
-/** What is kept, whole or in segments: found, served, given up. */
+/** Kept files, whole or in segments: found, served, dropped. */
 export class KeptEntries {
   readonly #deps: KeptDeps;
-  /** By path, how many answers are made of it now. */
+  /** By path, how many answers are reading it now. */
   readonly #answering = new Map<string, number>();
   /** Emptied while it was read: its segments go with the last reader. */
   readonly #owed = new Set<string>();
@@ -62,14 +62,14 @@ export class KeptEntries {
    * file. Of a file held in segments all that is asked for must be here.
    */
   lookup(file: LocatedFile, request: IncomingMessage): Lookup {
-    const { copies, segments, standing } = this.#deps;
+    const { copies, segments, freshnessCheck } = this.#deps;
     const copy = copies.find(file.path);
-    const freshness = copy === null ? null : standing.of(file, copy);
+    const freshness = copy === null ? null : freshnessCheck.of(file, copy);
     if (copy !== null && freshness !== null) {
       return { kind: freshness.label, ticket: { file, copy, ...freshness } };
     }
     const segmented = segments.find(file.path);
-    const fresh = segmented === null ? null : standing.of(file, segmented);
+    const fresh = segmented === null ? null : freshnessCheck.of(file, segmented);
     if (segmented === null || fresh === null) return { kind: 'miss' };
     const ticket = { file, segmented, ...fresh };
     return this.#holdsAllOf(ticket, request) ? { kind: ticket.label, ticket } : { kind: 'miss' };
@@ -86,13 +86,13 @@ export class KeptEntries {
   }
 
   /**
-   * The whole copy of a file, once files has decided that the caller may read it.
+   * The whole entry of a file, once files has decided that the caller may read it.
    * @returns null where there is none, or one of another version
    */
   copyOf(file: LocatedFile): KeptEntry | null {
-    const { copies, standing, blobs } = this.#deps;
+    const { copies, freshnessCheck, blobs } = this.#deps;
     const copy = copies.find(file.path);
-    if (copy === null || standing.of(file, copy) === null) return null;
+    if (copy === null || freshnessCheck.of(file, copy) === null) return null;
     const { id, blob, version } = copy;
     return { id, blob, file: blobs.pathOf(blob), sizeBytes: version.sizeBytes };
   }
@@ -103,7 +103,7 @@ export class KeptEntries {
       if (!('segmented' in ticket)) return await this.#serveWhole(ticket, exchange);
       return await this.reading(ticket.file.path, () => this.#serveSegments(ticket, exchange));
     } catch (error) {
-      // The NAS may have what cannot be read here; what was begun can only be cut.
+      // The NAS may have what cannot be read here; a started answer can only be cut.
       if (exchange.response.headersSent || !this.#deps.diskHealth.failed(error)) throw error;
       return { kind: 'gone' };
     }
@@ -153,7 +153,7 @@ export class KeptEntries {
     };
   }
 
-  /** What is sent of a whole copy, counted as a hit. */
+  /** What is sent of a whole entry, counted as a hit. */
   #planOf(ticket: WholeTicket, { request }: Exchange): AnswerPlan {
     const { copy, file, heldAtMs } = ticket;
     const plan = planAnswer(request, this.#headOf(ticket, copy));
@@ -167,7 +167,7 @@ export class KeptEntries {
     const { counters, touches, pool } = this.#deps;
     const plan = planAnswer(exchange.request, this.#headOf(ticket, segmented));
     const [part] = plan.parts;
-    // Opened once before the head is sent, while it can still be said that it is gone.
+    // Opened before the head is sent, while `gone` can still be reported.
     const layout = new Layout(segmented.version.sizeBytes);
     const first = part === undefined ? undefined : layout.at(part.range.first);
     const opened = first === undefined ? undefined : await this.#open(segmented, first);
@@ -195,8 +195,8 @@ export class KeptEntries {
   }
 
   /**
-   * Empties the cache at and below a path: what somebody pinned stays, and what is being
-   * read goes with its last reader.
+   * Empties the cache at and below a path: pinned files stay, and files being read go with their
+   * last reader.
    */
   async empty(path: string): Promise<void> {
     const { entries, segments } = this.#deps;
@@ -210,7 +210,7 @@ export class KeptEntries {
     await entries.discardBelow(path, 'unpinned', (fileId) => read.has(fileId));
   }
 
-  /** Does something with a file that is not to be emptied meanwhile. */
+  /** Uses a file that must not be emptied meanwhile. */
   async reading<T>(path: string, work: () => Promise<T>): Promise<T> {
     this.#answering.set(path, (this.#answering.get(path) ?? 0) + 1);
     try {
@@ -242,7 +242,7 @@ function memorySource(bytes: Buffer): PartSource {
   return { send: (writer, range) => writer.write(stretch(range)), small: stretch };
 }
 
-/** One request, and whether the nginx it came through may send the bytes of its answer. */
+/** One request, and whether its nginx may send the answer's bytes. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -260,8 +260,8 @@ const NGINX_SETS: readonly string[] = ['Content-Length', 'Content-Range'];
 const JUDGED_AGAIN = ['if-match', 'if-unmodified-since'] as const;
 
 /**
- * Whether nginx can send exactly what was planned: the whole file, or the one range that it reads
- * from the request as well. All else, such as several ranges, is sent from here.
+ * Whether nginx can send exactly what was planned: the whole file, or one range that it parses the
+ * same way. Everything else, such as several ranges, is sent from here.
  */
 function nginxCanSend({ request, offload }: Exchange, plan: AnswerPlan): boolean {
   if (offload !== true || request.method !== 'GET' || plan.parts.length !== 1) return false;
@@ -277,7 +277,7 @@ function handToNginx(response: ServerResponse, plan: AnswerPlan, blob: string): 
   for (const [name, value] of Object.entries(plan.headers)) {
     if (!NGINX_SETS.includes(name)) headers[name] = value;
   }
-  // With a whole file nginx says it by itself, with a range it does not (measured on 1.22).
+  // nginx sets it for a whole file, but not for a range (measured on 1.22).
   if (plan.statusCode === 200) delete headers['Accept-Ranges'];
   response.writeHead(200, headers);
   response.end();
@@ -286,7 +286,7 @@ function handToNginx(response: ServerResponse, plan: AnswerPlan, blob: string): 
 const FLUSH_AFTER_MS = 1_000;
 const FLUSH_AT = 256;
 
-/** Uses of segments, gathered and written together, as those of whole copies are. */
+/** Uses of segments, gathered and written together, like those of whole entries. */
 export class SegmentTouches {
   readonly #store: Store;
   readonly #rows: SegmentRows;
@@ -307,7 +307,7 @@ export class SegmentTouches {
     this.#soon();
   }
 
-  /** The version of a file was held against what the NAS tells, at that time. */
+  /** The version of a file was compared with the NAS's listing at that time. */
   confirmed(fileId: number, heldAtMs: number): void {
     this.#confirmed.set(fileId, Math.max(this.#confirmed.get(fileId) ?? 0, heldAtMs));
     this.#soon();

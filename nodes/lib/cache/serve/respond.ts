@@ -27,13 +27,19 @@ import {
 import { SMALL_FILE_BYTES } from '../entries/blob-store.ts';
 import { etagOf } from '../entries/entry-rows.ts';
 import { type ReadAt, readLater } from '../entries/open-blobs.ts';
-import { type BufferPool, type Extent, ResponseWriter, readExactly, sendExtent } from './extent.ts';
+import {
+  type BufferPool,
+  type ByteSource,
+  ResponseWriter,
+  readExactly,
+  sendSource,
+} from './byte-source.ts';
 
 /** Where the bytes of an answer come from. */
 export interface PartSource {
   /** Sends one stretch; false where the caller is gone or must be cut off. */
   send(writer: ResponseWriter, range: ByteRange): Promise<boolean>;
-  /** Reads a short stretch; null where it is not there. Missing where bytes come as a stream. */
+  /** Reads a short range; null where it is missing. Undefined where bytes come as a stream. */
   readonly small?: (range: ByteRange) => Buffer | null | Promise<Buffer | null>;
 }
 
@@ -66,7 +72,7 @@ export async function respond(
       }
     }
   } catch (error) {
-    // Cut, so that what was sent can never be taken for the whole.
+    // Cut, so that a partial answer can never be taken for the whole.
     response.destroy();
     throw error;
   }
@@ -74,7 +80,7 @@ export async function respond(
   return true;
 }
 
-/** One read and one write, head and bytes together: what a short answer costs least. */
+/** One read and one write, head and bytes together: the cheapest way for a short answer. */
 async function respondAtOnce(
   response: ServerResponse,
   plan: AnswerPlan,
@@ -104,20 +110,20 @@ export function fileSource(
   sizeBytes: number,
   pool: BufferPool,
 ): PartSource {
-  const extent: Extent = {
+  const source: ByteSource = {
     ...file,
     available: () => ({ kind: 'upto', bytes: sizeBytes }),
     cancel: () => undefined,
   };
   return {
-    send: async (writer, range) => (await sendExtent(writer, extent, range, pool)).kind === 'sent',
+    send: async (writer, range) => (await sendSource(writer, source, range, pool)).kind === 'sent',
     small: ({ first, last }) => readExactly(file.read, first, Buffer.allocUnsafe(last - first + 1)),
   };
 }
 
 /**
  * Passes a stream from the NAS on, holding no more than one chunk.
- * @param mayEnd asked before the last byte goes out, which is what makes the answer count
+ * @param mayEnd asked before the last byte goes out, which makes the answer complete
  * @returns whether exactly `lengthBytes` came and went
  */
 async function sendStream(
@@ -137,7 +143,7 @@ async function sendStream(
       if (isLast && !((await mayEnd()) && (await writer.write(chunk.subarray(-1))))) return false;
     }
   } catch {
-    // The NAS or the caller went away; either way the answer cannot be finished.
+    // The NAS or the caller disconnected; either way the answer cannot be finished.
     return false;
   } finally {
     body.destroy();
@@ -154,7 +160,7 @@ export interface FileHead extends Validators {
   readonly sizeBytes: number;
   readonly mimeType: string | null;
   readonly label: CacheLabel;
-  /** Age of the copy; null where none is served. */
+  /** Age of the entry; null where none is served. */
   readonly ageSeconds: number | null;
 }
 
@@ -207,7 +213,7 @@ export function planAnswer(request: FileRequest, head: FileHead): AnswerPlan {
   }
 }
 
-/** The part of a file a request most likely wants, before its entity tag is known. */
+/** The range a request most likely wants, before its entity tag is known. */
 export function likelyRange(request: FileRequest, sizeBytes: number): ByteRange | null {
   if (request.method === 'HEAD') return null;
   const wanted = parseRange(request.headers.range, sizeBytes);
@@ -313,10 +319,10 @@ type Stretch =
   | OriginFault;
 
 /**
- * Serves straight from the NAS, past the cache: what is too large to keep, and a range far ahead
- * of what is there. The first stream is opened before the head is sent, so that a refusal can still
- * be told.
- * @param headOf makes the head from what the NAS said
+ * Serves straight from the NAS, bypassing the cache: files too large to keep, and ranges far ahead
+ * of what is here. The first stream is opened before the head is sent, so that a refusal can still
+ * be reported.
+ * @param headOf builds the head from what the NAS said
  */
 export async function servePast(
   request: IncomingMessage,
@@ -362,7 +368,7 @@ export async function sendFromOrigin(
   return sendStream(writer, opened.body, lengthOf(range), mayEnd);
 }
 
-/** Whether what was read is of one version, as far as the NAS can still be asked. */
+/** Whether the bytes read are of one version, as far as the NAS can still be asked. */
 async function stands(origin: Origin, version: FileVersion, etag: string | null): Promise<boolean> {
   const head = { etag, mimeType: null };
   return (await standsStill(origin, version, head)) !== 'changed';
@@ -409,8 +415,8 @@ function isSame(a: ByteRange, b: ByteRange): boolean {
 }
 
 /**
- * The validators of a version. `Last-Modified` is never later than now (RFC 9110, 8.8.2.1), though
- * a camera's clock may have said so; the tag that a listing alone would give names it as well.
+ * The validators of a version. `Last-Modified` is never later than now (RFC 9110, 8.8.2.1), even if
+ * a camera's clock says so; the tag derived from a listing is accepted too.
  */
 export function validatorsOf(
   version: FileVersion,

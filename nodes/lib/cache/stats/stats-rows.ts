@@ -1,15 +1,15 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 
-/** What the cache did: requests and bytes, by who answered, and what fetching ahead came to. */
+/** Cache counters: requests and bytes by who answered, and the outcome of prefetching. */
 export interface Counts {
   readonly hits: number;
   readonly misses: number;
   readonly hitBytes: number;
   readonly missBytes: number;
-  /** Times the NAS would have been woken for what was answered from here. */
+  /** Wakes avoided by answers from the cache. */
   readonly nasWakesAvoided: number;
-  /** Copies fetched before anybody asked for them. Pinned folders are not among them. */
+  /** Entries fetched before anybody asked for them. Pinned folders are not among them. */
   readonly prefetchedFiles: number;
   readonly prefetchedBytes: number;
   /** Those of them that somebody read later. */
@@ -110,7 +110,7 @@ export class CacheCounterRows {
     return { ...countsIn(row), evictions: Number(row?.['evictions']) };
   }
 
-  /** When a sleeping NAS was last spared a request, epoch ms; 0 for never. */
+  /** When a wake of the NAS was last avoided, epoch ms; 0 for never. */
   neededAtMs(): number {
     return Number(this.#read.get()?.['needed_at_ms']);
   }

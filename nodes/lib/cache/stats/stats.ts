@@ -34,7 +34,7 @@ interface Deps {
 
 /**
  * Uses and counts, gathered in memory and written together: a commit per hit would cost more than
- * the hit and wear the card. A crash forgets the last second of them, and no file.
+ * the hit and wear the card. A crash loses the last second of them, and no file.
  */
 export class CacheCounters {
   readonly #store: Store;
@@ -61,7 +61,7 @@ export class CacheCounters {
   }
 
   /**
-   * A copy was served.
+   * An entry was served.
    * @param heldAtMs when it was last held against what the NAS tells, epoch ms
    */
   hit(copyId: number, bytes: number, heldAtMs: number): void {
@@ -84,9 +84,9 @@ export class CacheCounters {
   }
 
   /**
-   * A request that would have needed the NAS was answered from here while it slept. Requests that
-   * one waking would have served are one: a NAS woken for the first stays up for 15 minutes after
-   * the last, so only one that comes later than that would have woken it again.
+   * A request that needed the NAS was answered from here while it slept. Requests one wake would
+   * have served count once: a woken NAS stays up for 15 minutes after the last, so only a later one
+   * would have woken it again.
    */
   spared(): void {
     const nowMs = this.#clock.nowMs();
@@ -96,12 +96,12 @@ export class CacheCounters {
     this.#add({ nasWakesAvoided: isAnother ? 1 : 0 });
   }
 
-  /** A copy was fetched that nobody asked for yet. */
+  /** An entry was fetched that nobody asked for yet. */
   prefetched(bytes: number): void {
     this.#add({ prefetchedFiles: 1, prefetchedBytes: bytes });
   }
 
-  /** Calls back when a copy fetched ahead is read for the first time. Returns how to stop that. */
+  /** Calls back when a prefetched entry is first read. Returns how to unsubscribe. */
   onFirstUse(listener: (use: FirstUse) => void): () => void {
     this.#listeners.add(listener);
     return () => {

@@ -13,14 +13,14 @@ interface Kept extends HeldVersion {
 
 export interface Freshness {
   readonly label: 'hit' | 'stale';
-  /** When it was last held against what the NAS tells, epoch ms. */
+  /** When it was last confirmed by the NAS's listing, epoch ms. */
   readonly heldAtMs: number;
   /** Whole seconds since then. */
   readonly ageSeconds: number;
 }
 
-/** Whether what is kept may answer for a file. */
-export class Standing {
+/** Decides whether a kept file may answer a request. */
+export class FreshnessCheck {
   readonly #mayRead: (user: User, path: string, ownerId: string | null) => boolean;
   readonly #clock: Pick<Clock, 'nowMs'>;
 
@@ -43,21 +43,21 @@ export class Standing {
 
   #labelOf(file: LocatedFile, kept: Kept): Freshness['label'] | null {
     const { version } = file;
-    // Where the caller's listing told no owner, the one noted with the copy decides.
+    // If the caller's listing named no owner, the one stored with the entry decides.
     if (version === null) {
       return this.#mayRead(file.user, kept.path, kept.ownerId) ? 'stale' : null;
     }
     const isSame = holds(kept, version);
     if (file.known === 'fresh') return isSame ? 'hit' : null;
     if (isSame) return 'stale';
-    // The copy may have been confirmed for somebody else after this caller last listed the folder.
+    // The entry may have been confirmed for somebody else since this caller listed the folder.
     return kept.validatedAtMs >= (file.listedAtMs ?? 0) ? 'stale' : null;
   }
 }
 
 /**
- * When the NAS's listing showed this very version. Also a fresh listing is some seconds old: it is
- * asked at most every 10 s.
+ * When the NAS's listing showed this very version. Even a fresh listing is a few seconds old: the
+ * NAS is asked at most every 10 s.
  */
 function shownAtMs({ version, known, listedAtMs }: LocatedFile, kept: Kept, nowMs: number): number {
   if (version === null || !holds(kept, version)) return 0;
@@ -67,22 +67,22 @@ function shownAtMs({ version, known, listedAtMs }: LocatedFile, kept: Kept, nowM
 interface Ticket {
   readonly file: LocatedFile;
   readonly label: 'hit' | 'stale';
-  /** When it was last held against what the NAS tells, epoch ms. */
+  /** When it was last confirmed by the NAS's listing, epoch ms. */
   readonly heldAtMs: number;
   readonly ageSeconds: number;
 }
 
-/** A copy kept in one. */
+/** A file kept whole. */
 export interface WholeTicket extends Ticket {
   readonly copy: CacheEntry;
 }
 
-/** A file kept in segments, of which all that was asked for is here. */
+/** A file kept in segments; everything requested is here. */
 export interface SegmentedTicket extends Ticket {
   readonly segmented: SegmentedFile;
 }
 
-/** A kept copy as one caller may have it. */
+/** A kept file as one caller may have it. */
 export type EntryTicket = WholeTicket | SegmentedTicket;
 
 export type Lookup =
@@ -94,7 +94,7 @@ export type Lookup =
 
 export type ServeOutcome =
   | { readonly kind: 'answered'; readonly whole: boolean }
-  /** The copy turned out missing or damaged and was dropped; nothing was written. */
+  /** The entry turned out missing or damaged and was dropped; nothing was written. */
   | { readonly kind: 'gone' };
 
 /** A file of the upload queue, to be read by the user who queued it. */
@@ -107,7 +107,7 @@ export interface QueuedFile {
   readonly acceptedAtMs: number;
 }
 
-/** A delivered upload whose bytes become a copy. */
+/** A delivered upload whose bytes become a cache entry. */
 export interface DeliveredFile {
   readonly path: string;
   /** As the NAS listed it after the delivery. */

@@ -12,17 +12,17 @@ import type { OpenSegment } from '../download/ranges.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import type { DownloadTarget } from '../entries/space.ts';
 
-/** While a long stream runs, what it brought is proved and published this often. */
+/** During a long stream, received bytes are verified and published this often. */
 const PROVE_EVERY_MS = 10_000;
-/** More than this is not read again while somebody waits: the slow check hashes it later. */
+/** More than this is not re-read while somebody waits: the slow check hashes it later. */
 const READ_AGAIN_BYTES = 64 * 1024 * 1024;
-/** This much is hashed before a stream is read on; 0.2 s of a Pi. */
+/** At most this much is hashed before a stream is read; 0.2 s on a Pi. */
 const CATCH_UP_BYTES = 8 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 
 interface CheckFacts {
   readonly target: DownloadTarget;
-  /** It is kept in one, with the hash of all of it. */
+  /** It is kept whole, with its complete hash. */
   readonly isOneSegment: boolean;
   readonly head: () => DownloadHead | null;
   readonly origin: () => Origin;
@@ -31,14 +31,14 @@ interface CheckFacts {
   readonly open: (position: number) => Promise<OpenSegment | string>;
   /** A segment is kept. */
   readonly published: (number: number) => Promise<void>;
-  /** What came is of more than one version, or of an old one. */
+  /** The bytes are of more than one version, or of an old one. */
   readonly spoiled: () => void;
 }
 
 /**
- * Decides when segments may be published. A question to the NAS that was put after a byte came, and
- * answered with the tag the stream began with, proves that byte; one question serves all who wait.
- * A file that came whole is judged by its SHA-256 where the NAS knows one.
+ * Decides when segments may be published. A question to the NAS asked after a byte arrived, and
+ * answered with the tag the stream began with, verifies that byte; one question serves all who
+ * wait. A complete file is checked by its SHA-256 where the NAS knows one.
  */
 export class VersionChecks {
   readonly #deps: DownloadDeps;
@@ -47,7 +47,7 @@ export class VersionChecks {
   #unproved: PartialSegment[] = [];
   readonly #added = new WeakSet<PartialSegment>();
   #running: Promise<Verdict> | null = null;
-  /** The one that runs is of all bytes: nothing can come after it began. */
+  /** The current check covers all bytes: none can arrive after it began. */
   #isLast = false;
   #next: Promise<Verdict> | null = null;
   #publishing: Promise<void> = Promise.resolve();
@@ -71,10 +71,10 @@ export class VersionChecks {
   }
 
   /**
-   * Hashes what is kept before a stream that begins now, where that is little: then the rest of the
-   * hash comes from the stream alone.
+   * Hashes kept bytes before a stream that begins now, if they are few: the rest of the hash then
+   * comes from the stream.
    * @param position where the stream begins
-   * @param isThere whether everything before it is on the disk
+   * @param isThere whether everything before it is on disk
    */
   async catchUp(position: number, isThere: boolean): Promise<void> {
     const missing = position - this.#hash.next;
@@ -82,7 +82,7 @@ export class VersionChecks {
     if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position);
   }
 
-  /** A segment is full. Two streams that meet in it both say so, and it is sealed once. */
+  /** A segment is full. Two streams that meet in it both report it, and it is sealed once. */
   add(segment: PartialSegment): void {
     if (this.#added.has(segment)) return;
     this.#added.add(segment);
@@ -96,7 +96,7 @@ export class VersionChecks {
     this.#keep = false;
   }
 
-  /** Asks, or joins those who are about to; one that began before all bytes were here is too early. */
+  /** Asks, or joins a check about to start; a running one may have begun before the last byte. */
   prove(): Promise<Verdict> {
     if (this.#running === null) return this.#start();
     if (this.#isLast) return this.#running;
@@ -107,7 +107,7 @@ export class VersionChecks {
     return this.#next;
   }
 
-  /** Resolves when what is proved is published. Never rejects. */
+  /** Resolves when verified segments are published. Never rejects. */
   settled(): Promise<void> {
     return this.#publishing;
   }
@@ -148,13 +148,13 @@ export class VersionChecks {
     return standsStill(origin(), target.version, head());
   }
 
-  /** Where nobody compares it, it is not made: but what is kept in one is checked by it later. */
+  /** Skipped where nothing compares it; but a whole entry is checked by it later. */
   get #wantsHash(): boolean {
     const { target, isOneSegment } = this.#facts;
     return isOneSegment || target.version.checksum !== null;
   }
 
-  /** Null where nobody needs the hash, or too much would have to be read again. */
+  /** Null where nobody needs the hash, or too much would have to be re-read. */
   async #judgeWhole(): Promise<Verdict | null> {
     const { target, origin, head } = this.#facts;
     const { version, path } = target;
@@ -164,7 +164,7 @@ export class VersionChecks {
     const verdict = await judge(origin(), version, head(), sha256);
     if (verdict === 'same') this.#sha256 = sha256;
     if (verdict !== 'torn') return verdict;
-    // Nobody knows which of them it is; those that were kept already may be the torn ones.
+    // Which of them is torn is unknown; it may be those already kept.
     await this.#deps.entries.discardSegmentsOf(path);
     return 'changed';
   }
@@ -237,8 +237,8 @@ export class VersionChecks {
 }
 
 /**
- * The SHA-256 of a file whose bytes pass by in any order: what comes in order is hashed on the way,
- * so that only what came out of order has to be read again.
+ * The SHA-256 of a file whose bytes arrive in any order: in-order bytes are hashed on the way, so
+ * that only the others have to be re-read.
  */
 class WholeHash {
   readonly #hash: Hash = createHash('sha256');

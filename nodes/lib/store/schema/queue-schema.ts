@@ -1,4 +1,4 @@
-/** Who is told of what, and where. */
+/** Who is notified of what, and where. */
 export const NOTICES_SCHEMA = `
 -- Browsers that have messages sent to them. id is the beginning of the SHA-256 of the endpoint; secret
 -- is the endpoint with the browser's keys, sealed with a key derived from SECRET_KEY. sign_in names the
@@ -44,7 +44,7 @@ CREATE TABLE push_keys (
 ) STRICT;
 `;
 
-/** What happened in the house, 90 days of it. */
+/** The activity log, 90 days of it. */
 export const ACTIVITY_SCHEMA = `
 -- Of what lasts (the NAS awake or asleep, a plug that is gone) ended_at_ms is null as long as it does.
 -- user_id says whose it is, or who woke the NAS; null: the house's. facts is the JSON of the rest, by

@@ -25,9 +25,9 @@ import { compareBase, FOUND_WAITING, NO_BASE, type PutBackState } from '../rows/
 import type { Intents } from '../spool/intents.ts';
 import { type CarriedOut, newsOfChange, type UploadDeps, type UploadNews } from '../upload-deps.ts';
 
-/** A token refused more often in one run is none. */
+/** A token refused more often than this in one run is invalid. */
 const MOST_REFUSALS = 3;
-/** A place where something else is going on is looked at again after this, ms. */
+/** A path in use by other work is tried again after this, ms. */
 const LOCKED_MS = 2_000;
 
 const NEXT: Next = { kind: 'next' };
@@ -46,7 +46,7 @@ interface ChangeDeliveryDeps extends Pick<UploadDeps, 'credentials' | 'storageSt
   readonly random: Random;
 }
 
-/** Has the NAS carry queued changes out, one at a time, each behind all that was wanted before it. */
+/** Has the NAS carry out queued changes, one at a time, each after everything queued before it. */
 export class ChangeDelivery {
   readonly #deps: ChangeDeliveryDeps;
   #refusals = new Map<number, number>();
@@ -150,7 +150,7 @@ export class ChangeDelivery {
     }
   }
 
-  /** That it is over is told beside the row before the row says so. */
+  /** Its end goes into the intents before the row records it. */
   async #done(row: ChangeRow): Promise<void> {
     const { changeDeliveryRows: rows, changeRows, intents, clock } = this.#deps;
     const atMs = clock.nowMs();
@@ -175,7 +175,7 @@ export class ChangeDelivery {
     }
   }
 
-  /** Rebuilt from an intent it waits for a word of its owner, else it is a conflict. */
+  /** Rebuilt from an intent it waits for its owner's decision, else it is a conflict. */
   #differs(
     row: ChangeRow,
     { detail, found }: Extract<ChangeOutcome, { readonly kind: 'changed' }>,
@@ -192,7 +192,7 @@ export class ChangeDelivery {
     this.orphan(row);
   }
 
-  /** What builds on a change that is not carried out would be done to something else. */
+  /** What builds on an unfinished change would be applied to something else. */
   orphan(row: ChangeRow): void {
     const { changeDeliveryRows: rows, changeRows, clock } = this.#deps;
     for (const id of rows.builtOn(row)) {
@@ -307,10 +307,9 @@ const DONE: ChangeOutcome = { kind: 'done' };
 const CHANGED = 'It changed on the NAS.';
 
 /**
- * Carries one change out on the NAS. Each time it is begun it looks what lies where, so that begun
- * again after a crash or a lost answer it finds its own work done. Nothing is touched that is not
- * what its user saw; a change of the very last moment cannot be seen, as the NAS has no conditional
- * write.
+ * Carries out one change on the NAS. Each attempt first checks what is where, so that a retry after
+ * a crash or a lost answer recognises its own work. Nothing is touched that its user did not see; a
+ * change at the very last moment cannot be noticed, as the NAS has no conditional write.
  */
 export class ChangeAttempt {
   readonly #deps: ChangeAttemptDeps;
@@ -399,7 +398,7 @@ export class ChangeAttempt {
     });
   }
 
-  /** Nothing lies where it was: it was done before, or somebody else did something. */
+  /** Nothing is at the source: it was done before, or somebody else changed it. */
   async #wasMoved(
     path: string,
     toPath: string,
@@ -431,7 +430,7 @@ export class ChangeAttempt {
     return await moves.move(run.token, path, toPath);
   }
 
-  /** The NAS may say 500, or no, to what it has done. */
+  /** The NAS may answer 500, or refuse, although it has done it. */
   async #afterFault(
     fault: Interruption,
     isDone: () => Promise<boolean | Interruption>,
@@ -467,7 +466,7 @@ export class ChangeAttempt {
     return await this.#compareBelow(path, item, { below, tree: tree.items, isForGood }, run);
   }
 
-  /** What is missing of it is nothing that could be lost; one name that was not seen stops it. */
+  /** Missing entries cannot be lost; a single unseen name stops it. */
   async #compareBelow(
     path: string,
     item: NasFileItem,
@@ -526,7 +525,7 @@ export class ChangeAttempt {
     return { kind: 'tree', items };
   }
 
-  /** With a listing of this moment, or, where that is too long to read, by the name alone. */
+  /** With a listing of this moment or, if that is too long to read, by the name alone. */
   async #look(path: string, { token, signal }: Run): Promise<Look> {
     const { folders } = this.#deps;
     const [folder, name] = [folderOf(path), nameOf(path)];
@@ -553,9 +552,9 @@ function changed(
 type EntryVerdict = 'same' | 'changed' | 'doubtful';
 
 /**
- * Holds what the NAS lists now against what its user saw. A checksum of the NAS may be stale, so one
- * that agrees proves nothing where the time is not known.
- * @param isForGood what is lost by the change is lost, so that no doubt is left
+ * Compares what the NAS lists now with what its user saw. A checksum of the NAS may be stale, so a
+ * match proves nothing where the time is unknown.
+ * @param isForGood the change destroys data, so no doubt may be left
  */
 function judgeEntry(seen: SeenEntry, item: NasFileItem, isForGood: boolean): EntryVerdict {
   if (seen.isFolder || item.type === 'directory') {
@@ -571,7 +570,7 @@ function judgeEntry(seen: SeenEntry, item: NasFileItem, isForGood: boolean): Ent
   return isForGood && modifiedAt === null ? 'doubtful' : 'same';
 }
 
-/** What lies at a place, as it will be held against the NAS if it is wanted all the same. */
+/** What is at a path, to be compared with the NAS again if the owner still wants the change. */
 function entryOf(path: string, item: NasFileItem): SeenEntry {
   return {
     path,

@@ -39,7 +39,7 @@ export class ChangeQueue {
   readonly #rows: ChangeRows;
   readonly #delivery: ChangeDelivery;
   /** What a person may do to one. */
-  readonly desk: ChangeDesk;
+  readonly actions: ChangeActions;
   readonly recovery: ChangeRecovery;
 
   constructor(deps: ChangeQueueDeps) {
@@ -47,7 +47,7 @@ export class ChangeQueue {
     this.#delivery = deps.delivery;
     const withdrawals = new Withdrawals({ ...deps, keptRows: new ConflictBackupRows(deps.store) });
     this.intake = new ChangeIntake({ ...deps, withdrawals });
-    this.desk = new ChangeDesk(deps);
+    this.actions = new ChangeActions(deps);
     this.recovery = new ChangeRecovery({ ...deps, withdrawals });
   }
 
@@ -75,8 +75,8 @@ export class ChangeQueue {
   }
 }
 
-/** What a caller wants otherwise on the NAS. Paths are parsed. */
-export type QueuedWish =
+/** A change a caller wants on the NAS. Paths are parsed. */
+export type QueuedInput =
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'mkdir'; readonly path: string }
   | { readonly kind: 'rename'; readonly path: string; readonly name: string }
@@ -109,7 +109,7 @@ interface ChangeIntakeDeps extends Pick<
 
 type Change = Omit<NewChange, 'id' | 'withdraws' | 'createdAtMs'>;
 
-/** What taking a wish comes to, as things stand. */
+/** What accepting an input means, as things are now. */
 interface Plan {
   readonly kind: 'plan';
   /** Null: what it was about was never on the NAS. */
@@ -124,9 +124,9 @@ const ASLEEP: ChangeTaken = { kind: 'asleep' };
 const NOTHING_LEFT: ChangeTaken = { kind: 'taken', id: null };
 
 /**
- * Takes deletes, renames, moves and new folders for a NAS that sleeps: only of what its user was
- * shown, for a folder all of it, and durable before the answer. What was seen is kept with it, to be
- * held against the NAS when it is up.
+ * Accepts deletes, renames, moves and new folders for a NAS that sleeps: only of what its user was
+ * shown, for a folder all of it, and durably before the answer. What was seen is stored with it, to
+ * be compared with the NAS when it is up.
  */
 class ChangeIntake {
   readonly #deps: ChangeIntakeDeps;
@@ -141,25 +141,25 @@ class ChangeIntake {
     await this.#last.catch(() => undefined);
   }
 
-  /** One at a time: what is taken stands on what was taken before. */
-  accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
+  /** One at a time: each builds on those accepted before. */
+  accept(caller: Caller, input: QueuedInput): Promise<ChangeTaken> {
     const taking = this.#last.then(
-      () => this.#accept(caller, wish),
-      () => this.#accept(caller, wish),
+      () => this.#accept(caller, input),
+      () => this.#accept(caller, input),
     );
     this.#last = taking;
     return taking;
   }
 
   /**
-   * Whether a wish has to wait in line though the NAS is awake: something of this user is to happen
-   * before it at, above or below one of its places.
+   * Whether an input has to be queued though the NAS is awake: an earlier change of this user at,
+   * above or below one of its paths is still pending.
    */
-  isInLine(caller: Caller, wish: QueuedWish): boolean {
+  isInLine(caller: Caller, input: QueuedInput): boolean {
     const { changeRows, overviewRows, takesChanges } = this.#deps;
     if (!takesChanges) return false;
-    const places = [wish.path, ...('target' in wish ? [wish.target] : [])];
-    if ('name' in wish) places.push(joined(folderOf(wish.path), wish.name));
+    const places = [input.path, ...('target' in input ? [input.target] : [])];
+    if ('name' in input) places.push(joined(folderOf(input.path), input.name));
     const meets = (path: string | null): boolean =>
       path !== null && places.some((place) => isWithin(path, place) || isWithin(place, path));
     const userId = caller.user.id;
@@ -171,13 +171,13 @@ class ChangeIntake {
     );
   }
 
-  async #accept(caller: Caller, wish: QueuedWish): Promise<ChangeTaken> {
+  async #accept(caller: Caller, input: QueuedInput): Promise<ChangeTaken> {
     if (!this.#deps.takesChanges) return ASLEEP;
     try {
       for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-        const plan = await this.#plan(caller, wish);
+        const plan = await this.#plan(caller, input);
         if (plan.kind !== 'plan') return plan;
-        const taken = await this.#commit(caller, wish, plan);
+        const taken = await this.#commit(caller, input, plan);
         if (taken !== null) return taken;
       }
     } catch (error) {
@@ -188,25 +188,25 @@ class ChangeIntake {
     return refused('conflict', 'Its place keeps changing. Try again.');
   }
 
-  async #plan(caller: Caller, wish: QueuedWish): Promise<Plan | ChangeTaken> {
-    const toPath = this.#toPathOf(caller, wish);
-    const refusal = await this.#refusal(caller, wish, toPath);
-    return refusal ?? this.#planOf(caller, wish, toPath);
+  async #plan(caller: Caller, input: QueuedInput): Promise<Plan | ChangeTaken> {
+    const toPath = this.#toPathOf(caller, input);
+    const refusal = await this.#refusal(caller, input, toPath);
+    return refusal ?? this.#planOf(caller, input, toPath);
   }
 
   /** Without waiting for anything, so that it can be held against the plan in a transaction. */
-  #planOf(caller: Caller, wish: QueuedWish, toPath: string | null): Plan | ChangeTaken {
-    if (wish.kind === 'mkdir') return this.#planNewFolder(caller, wish.path);
+  #planOf(caller: Caller, input: QueuedInput, toPath: string | null): Plan | ChangeTaken {
+    if (input.kind === 'mkdir') return this.#planNewFolder(caller, input.path);
     const { shownPlaces } = this.#deps;
     const { id: userId } = caller.user;
-    const shown = shownPlaces.treeShown(userId, wish.path, MOST_ENTRIES);
+    const shown = shownPlaces.treeShown(userId, input.path, MOST_ENTRIES);
     if (shown.kind === 'unlisted') return ASLEEP;
-    if (shown.kind === 'absent') return this.#again(userId, wish, toPath);
-    if (wish.kind === 'delete') return this.#planDelete(caller, wish.path, shown.entries);
-    if (toPath === null || toPath === wish.path) return NOTHING_LEFT;
-    const taken = this.#targetFault(userId, wish.path, toPath);
+    if (shown.kind === 'absent') return this.#again(userId, input, toPath);
+    if (input.kind === 'delete') return this.#planDelete(caller, input.path, shown.entries);
+    if (toPath === null || toPath === input.path) return NOTHING_LEFT;
+    const taken = this.#targetFault(userId, input.path, toPath);
     if (taken !== null) return taken;
-    return this.#plain(caller, wish.kind, wish.path, toPath, shown.entries.map(seenEntry));
+    return this.#plain(caller, input.kind, input.path, toPath, shown.entries.map(seenEntry));
   }
 
   #planNewFolder(caller: Caller, path: string): Plan | ChangeTaken {
@@ -218,18 +218,20 @@ class ChangeIntake {
     return above ?? this.#plain(caller, 'mkdir', path, null, []);
   }
 
-  /** Asked again as the answer was lost, it is taken already. */
-  #again(userId: number, wish: QueuedWish, toPath: string | null): ChangeTaken {
+  /** A retry after a lost answer: it is already accepted. */
+  #again(userId: number, input: QueuedInput, toPath: string | null): ChangeTaken {
     const same = this.#deps.changeRows
       .openOf(userId)
-      .findLast((row) => row.kind === wish.kind && row.path === wish.path && row.toPath === toPath);
+      .findLast(
+        (row) => row.kind === input.kind && row.path === input.path && row.toPath === toPath,
+      );
     return same === undefined ? ASLEEP : { kind: 'taken', id: same.id };
   }
 
   /**
-   * Uploads of the same user at or below it are not delivered to be deleted. One that would be a new
-   * file takes its delete along; of one that goes on from a version on the NAS, that version is what
-   * shall be deleted. What is being sent, or is nobody knows what, goes first.
+   * Uploads of the same user at or below it are not delivered just to be deleted. A new file takes
+   * its delete with it; if an upload builds on a version on the NAS, that version is what to
+   * delete. Uploads being sent, or in an unknown state, go first.
    */
   #planDelete(caller: Caller, path: string, entries: readonly ShownTreeEntry[]): Plan {
     const { overviewRows, changeRows } = this.#deps;
@@ -242,7 +244,7 @@ class ChangeIntake {
     const insteadOf = new Map<string, SeenEntry | null>();
     for (const [at, versions] of rows) {
       if (at === null || !isWithin(at, path)) continue;
-      // What a change in between was about has to come first.
+      // Changes in between to what this was about have to come first.
       const isAlone = versions.every((row) => !changes.some((change) => isAbout(change, row)));
       const before = isAlone ? this.#beforeUploads(userId, at, versions) : 'unknown';
       if (before === 'unknown') continue;
@@ -294,10 +296,10 @@ class ChangeIntake {
   }
 
   /** A move goes into the folder it names, or to the very path. */
-  #toPathOf({ user }: Caller, wish: QueuedWish): string | null {
-    if (wish.kind === 'rename') return joined(folderOf(wish.path), wish.name);
-    if (wish.kind !== 'move') return null;
-    const { target, path } = wish;
+  #toPathOf({ user }: Caller, input: QueuedInput): string | null {
+    if (input.kind === 'rename') return joined(folderOf(input.path), input.name);
+    if (input.kind !== 'move') return null;
+    const { target, path } = input;
     const isFolder =
       parentOf(target) === '' || this.#deps.shownPlaces.placeShown(user.id, target) === 'folder';
     return isFolder ? joined(target, nameOf(path)) : target;
@@ -320,20 +322,24 @@ class ChangeIntake {
     return refused('conflict', `There is no folder ${folder} to put it into.`);
   }
 
-  async #refusal(caller: Caller, wish: QueuedWish, toPath: string | null): Promise<Refused | null> {
+  async #refusal(
+    caller: Caller,
+    input: QueuedInput,
+    toPath: string | null,
+  ): Promise<Refused | null> {
     const { admission, mayWrite, quota } = this.#deps;
-    for (const place of [wish.path, toPath]) {
-      // Homes, Shared and all that lies beside them are the NAS's.
+    for (const place of [input.path, toPath]) {
+      // Homes, Shared and everything next to them belong to the NAS.
       if (place !== null && !place.includes('/')) return refused('not_yours');
     }
-    const made = wish.kind === 'mkdir' ? wish.path : toPath;
-    if (!(await mayWrite(caller, wish.path))) return refused('not_yours');
+    const made = input.kind === 'mkdir' ? input.path : toPath;
+    if (!(await mayWrite(caller, input.path))) return refused('not_yours');
     const fault = made === null ? null : await admission.checkTarget(caller, made);
     return fault ?? (await quota.rowsRefusal(caller.user.id, 1));
   }
 
-  /** @returns null where something came in between that makes it another change */
-  async #commit(caller: Caller, wish: QueuedWish, plan: Plan): Promise<ChangeTaken | null> {
+  /** @returns null where something changed meanwhile that makes it a different change */
+  async #commit(caller: Caller, input: QueuedInput, plan: Plan): Promise<ChangeTaken | null> {
     const { intents, withdrawals, changeRows, disk, clock, folder, randomBytes } = this.#deps;
     const { change: planned, withdrawn } = plan;
     const createdAtMs = clock.nowMs();
@@ -344,11 +350,11 @@ class ChangeIntake {
     let isWanted = false;
     try {
       if (file !== null) await disk.syncFolder(folder);
-      const now = this.#planOf(caller, wish, this.#toPathOf(caller, wish));
+      const now = this.#planOf(caller, input, this.#toPathOf(caller, input));
       if (!isSamePlan(plan, now)) return null;
-      // An upload that comes from here on goes before it, and was not seen: its delete will say so.
+      // An upload accepted from here on precedes it unseen: its delete will report that.
       await withdrawals.prepare(withdrawn);
-      // Their ends are written: whatever the commit comes to, the next start finds the delete.
+      // Their ends are written: if the commit fails, the next start finds the delete.
       isWanted = withdrawn.length > 0;
       changeRows.transaction(() => {
         withdrawals.take(withdrawn);
@@ -389,15 +395,15 @@ function isSamePlan(plan: Plan, now: Plan | ChangeTaken): boolean {
   return told(plan) === told(now);
 }
 
-/** How a change that met something else is settled: done with what is there now, or not at all. */
+/** How a conflicting change is resolved: applied to what is there now, or dropped. */
 export type ChangeResolution = 'done' | 'dropped';
 
 export type ChangeDone = { readonly kind: 'done'; readonly change: ChangeRow } | Refused;
 
-/** Conflicts of changes are numbered behind all that uploads may ever have. */
+/** Conflicts of changes are numbered after all possible ones of uploads. */
 const CONFLICTS_FROM = 1_000_000_000_000;
 
-interface ChangeDeskDeps {
+interface ChangeActionsDeps {
   readonly changeRows: ChangeRows;
   readonly delivery: Pick<ChangeDelivery, 'orphan'>;
   readonly intents: Intents;
@@ -416,10 +422,10 @@ export function isChangeConflict(id: number): boolean {
 }
 
 /** What a person may do to a queued change. */
-class ChangeDesk {
-  readonly #deps: ChangeDeskDeps;
+class ChangeActions {
+  readonly #deps: ChangeActionsDeps;
 
-  constructor(deps: ChangeDeskDeps) {
+  constructor(deps: ChangeActionsDeps) {
     this.#deps = deps;
   }
 
@@ -460,8 +466,8 @@ class ChangeDesk {
   }
 
   /**
-   * `done`: it is wanted all the same, of what lies there now, which is compared once more. `dropped`:
-   * it is not wanted any more.
+   * `done`: apply it to what is there now, after one more comparison. `dropped`: it is not wanted
+   * any more.
    * @returns the change as it stood in the conflict
    */
   async settle(caller: Caller, id: number, resolution: ChangeResolution): Promise<ChangeDone> {
@@ -492,7 +498,7 @@ class ChangeDesk {
     return { kind: 'done', change: row };
   }
 
-  /** What the disk refuses here the next start does. */
+  /** What the disk refuses here is done by the next start. */
   async #discard({ intentFile }: ChangeRow): Promise<void> {
     const { changeRows, intents, log } = this.#deps;
     if (intentFile === null || changeRows.isIntentNeeded(intentFile)) return;

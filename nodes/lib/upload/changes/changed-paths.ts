@@ -29,9 +29,9 @@ interface ChangedPathsDeps {
 }
 
 /**
- * The queue after something was moved or deleted on the NAS: what waits for a place follows it, and
- * what its own user deleted does not come back. Rows that were accepted after the change stay, as
- * their user knew of it. Whoever calls holds the locks of these places.
+ * Adjusts the queue after something was moved or deleted on the NAS: pending items follow a move,
+ * and what their own user deleted does not come back. Rows accepted after the change stay, as their
+ * user knew of it. The caller holds the locks of these paths.
  */
 export class ChangedPaths {
   readonly #deps: ChangedPathsDeps;
@@ -41,10 +41,10 @@ export class ChangedPaths {
   }
 
   /**
-   * Everybody's rows at or below a path go to the same place below another, changes too.
-   * @param mark the newest row that was accepted before
+   * Moves everybody's rows at or below a path, changes included.
+   * @param mark the newest row accepted before
    * @returns how many
-   * @throws the disk's error; what was not told yet stays where it was
+   * @throws the disk's error; rows not handled yet stay where they were
    */
   async followMove(from: string, to: string, mark: number): Promise<number> {
     const { rows, intents, disk, folder, chunked } = this.#deps;
@@ -73,8 +73,8 @@ export class ChangedPaths {
   }
 
   /**
-   * One user's rows at or below a path, which that user deleted, go out of the queue; their bytes
-   * stay on the Pi for 30 days.
+   * Removes one user's rows at or below a path that this user deleted; their bytes stay on the Pi
+   * for 30 days.
    * @returns how many
    * @throws the disk's error
    */
@@ -112,7 +112,7 @@ export class ChangedPaths {
     return true;
   }
 
-  /** Files of intents that none of these rows needs any more. What is left goes at the next start. */
+  /** Files of intents that none of these rows needs any more. Leftovers go at the next start. */
   async #discard(rows: readonly UploadRow[]): Promise<void> {
     const { uploads, intents, log } = this.#deps;
     const files = new Set(rows.map(({ intentFile }) => intentFile));
@@ -143,9 +143,9 @@ interface FollowedChangesDeps {
 }
 
 /**
- * Queued changes of things that were moved on the NAS meanwhile, by whomever: they are about the same
- * things at their new place. Left at the old one, a delete would find nothing there and call itself
- * done. Whoever calls holds the locks of these places.
+ * Queued changes of things that were moved on the NAS meanwhile, by anybody: they apply to the same
+ * things at their new path. At the old one, a delete would find nothing and count as done. The
+ * caller holds the locks of these paths.
  */
 export class FollowedChanges {
   readonly #deps: FollowedChangesDeps;
@@ -155,9 +155,9 @@ export class FollowedChanges {
   }
 
   /**
-   * @param mark the newest row that was accepted before
+   * @param mark the newest row accepted before
    * @returns how many
-   * @throws the disk's error; what was not told yet stays where it was
+   * @throws the disk's error; rows not handled yet stay where they were
    */
   async follow(from: string, to: string, mark: number): Promise<number> {
     const { changeRows, disk, folder } = this.#deps;
@@ -182,7 +182,7 @@ export class FollowedChanges {
     return await intents.writeChange({ ...change, withdraws: [] }, intentFile);
   }
 
-  /** What the disk refuses here the next start does. */
+  /** What the disk refuses here is done by the next start. */
   async #discard({ intentFile }: ChangeRow): Promise<void> {
     const { changeRows, intents, log } = this.#deps;
     if (intentFile === null || changeRows.isIntentNeeded(intentFile)) return;

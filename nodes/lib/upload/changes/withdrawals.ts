@@ -30,10 +30,9 @@ interface WithdrawalsDeps {
 const NO_CONFLICT = 0;
 
 /**
- * Takes uploads out of the queue that a later delete of their user made needless. Their bytes stay on
- * the Pi for 30 days. In three steps around the commit of what makes them needless: their ends are
- * durable before their rows go, and their bodies move when those are gone; a start does what a crash
- * left of that.
+ * Removes uploads from the queue that a later delete of their user made needless. Their bytes stay
+ * on the Pi for 30 days. Three steps around the commit of that delete: their ends are durable
+ * before their rows go, and their bodies move after that; a start finishes what a crash left.
  */
 export class Withdrawals {
   readonly #deps: WithdrawalsDeps;
@@ -43,9 +42,9 @@ export class Withdrawals {
   }
 
   /**
-   * They stay where they are from now on, and their ends are written.
+   * Freezes the rows and writes their ends.
    * @param rows none of them is being sent
-   * @throws the disk's error; they are then in line again
+   * @throws the disk's error; they are then queued again
    */
   async prepare(rows: readonly UploadRow[]): Promise<void> {
     const { drops, intents, clock } = this.#deps;
@@ -68,7 +67,7 @@ export class Withdrawals {
   take(rows: readonly UploadRow[]): void {
     const { drops, keptRows, clock } = this.#deps;
     for (const row of rows) {
-      // Its user dropped it, or had it sent, in this very moment.
+      // Its user dropped it, or had it sent, at this very moment.
       if (!drops.take(row)) continue;
       const { id, userId, path, sizeBytes, sha256 } = row;
       const keptUntilMs = clock.nowMs() + KEPT_MS;
@@ -84,7 +83,7 @@ export class Withdrawals {
     }
   }
 
-  /** Their bodies go where kept bytes lie. What the disk refuses here the next start does. */
+  /** Moves their bodies to the kept bytes. What the disk refuses is done by the next start. */
   async finish(rows: readonly Pick<UploadRow, 'id' | 'intentFile'>[]): Promise<void> {
     const { disk, uploads, intents, folder, log } = this.#deps;
     try {
@@ -99,7 +98,7 @@ export class Withdrawals {
   }
 }
 
-/** Moves a body of the queue to the bytes that are kept for their time. */
+/** Moves a body of the queue to the kept bytes. */
 export async function keepBody(disk: Disk, folder: string, id: string): Promise<void> {
   const kept = join(folder, 'kept');
   if ((await disk.sizeOf(join(folder, id))) === null) return;
@@ -119,8 +118,8 @@ interface ChangeRecoveryDeps {
 }
 
 /**
- * Brings queued changes and their intents together after a start, as {@link Recovery} does it with
- * uploads: what is over stays over, and what no row knows is rebuilt.
+ * Reconciles queued changes with their intents after a start, as {@link Recovery} does for uploads:
+ * what ended stays ended, and what no row knows is rebuilt.
  */
 export class ChangeRecovery {
   readonly #deps: ChangeRecoveryDeps;
@@ -143,7 +142,7 @@ export class ChangeRecovery {
     return ids;
   }
 
-  /** What a process that died was at is to be done again, and what is over is over. */
+  /** A dead process's work is queued again, and what ended stays ended. */
   settle(ends: ReadonlyMap<string, End>): void {
     const { changeRows, changeDeliveryRows } = this.#deps;
     changeDeliveryRows.releaseLeases();
@@ -163,7 +162,7 @@ export class ChangeRecovery {
     for await (const change of intents.readChanges(file)) {
       if (changeRows.byId(change.id) !== null || ends.has(change.id)) continue;
       changeRows.transaction(() => {
-        changeRows.insert(change, file, this.#standing(change, isRestored));
+        changeRows.insert(change, file, this.#insertedAs(change, isRestored));
       });
       if (!isRestored) this.#needless.push(...change.withdraws);
       found += 1;
@@ -172,8 +171,8 @@ export class ChangeRecovery {
   }
 
   /**
-   * A process that died after the intent of a delete and before the ends of uploads that it takes
-   * back: they go now, and their bytes are kept. Once, after all is rebuilt.
+   * Completes a process that died between the intent of a delete and the ends of uploads it
+   * cancels: they go now, and their bytes are kept. Once, after all is rebuilt.
    * @returns their ids
    */
   async withdraw(): Promise<ReadonlySet<string>> {
@@ -181,7 +180,7 @@ export class ChangeRecovery {
     const rows = this.#needless
       .map((id) => uploads.byId(id))
       .filter((row) => row !== null)
-      // Held ones are an admin's to settle.
+      // Held ones are for an admin to resolve.
       .filter((row) => row.hasBytes && !isDelivered(row) && row.state !== 'held');
     this.#needless = [];
     if (rows.length === 0) return new Set();
@@ -203,7 +202,7 @@ export class ChangeRecovery {
     else if (end !== undefined) this.#deps.changeRows.delete(row.id);
   }
 
-  #standing({ userId, username, ownerCreatedAt }: NewChange, isRestored: boolean): InsertedAs {
+  #insertedAs({ userId, username, ownerCreatedAt }: NewChange, isRestored: boolean): InsertedAs {
     const bornAt = this.#deps.bornAt(userId);
     const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
     if (isAnother || userId < 0) {

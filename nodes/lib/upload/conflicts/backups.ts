@@ -34,7 +34,7 @@ export class ConflictBackups {
     this.#deps = deps;
   }
 
-  /** Removes what a crash left half; what is whole stays, row or no row. */
+  /** Removes what a crash left incomplete; complete files stay, with or without a row. */
   async start(): Promise<void> {
     const { disk, folder } = this.#deps;
     for (const name of await this.#names()) {
@@ -90,7 +90,7 @@ export class ConflictBackups {
     rows.insert({ id, conflictId: 0, userId, path, sizeBytes, sha256, keptUntilMs });
   }
 
-  /** Removes what was kept for its 30 days, by a time that no jump of the clock makes. */
+  /** Removes bytes kept for 30 days, by a time that no clock jump can fake. */
   async prune(nowMs: number): Promise<void> {
     const { rows, disk, folder } = this.#deps;
     rows.keepNoLonger(nowMs + KEPT_MS);
@@ -159,9 +159,9 @@ export class ConflictBackups {
     const hash = createHash('sha256');
     let sizeBytes = 0;
     try {
-      const pieces = body[Symbol.asyncIterator]();
+      const chunks = body[Symbol.asyncIterator]();
       for (;;) {
-        const next = await pieces.next().catch(() => null);
+        const next = await chunks.next().catch(() => null);
         if (next === null) return null;
         if (next.done === true) break;
         hash.update(next.value);

@@ -41,10 +41,10 @@ interface ConflictsDeps {
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
 }
 
-/** How long a call waits for whoever is at work on the same places. */
+/** How long a call waits for other work on the same paths. */
 const LOCK_MS = 10_000;
 
-/** Conflicts as their owners see and settle them. Whatever happens, no version is lost. */
+/** Conflicts as their owners see and resolve them. Whatever happens, no version is lost. */
 export class Conflicts {
   readonly #deps: ConflictsDeps;
   readonly #stopping = new AbortController();
@@ -65,7 +65,7 @@ export class Conflicts {
   /**
    * `renamed` leaves both as they are; `local` puts the upload in place and the other version under
    * the conflict name; `remote` takes the upload off the NAS and keeps it on the Pi for 30 days.
-   * May be called again after any failure: it goes on where it was.
+   * May be repeated after any failure: it continues where it was.
    * @throws the Pi's disk's error
    */
   async resolve(caller: Caller, id: number, resolution: Resolution): Promise<Resolved> {
@@ -119,7 +119,7 @@ export class Conflicts {
     return { kind: 'resolved', conflict: { ...conflict, resolution, swapPath: null } };
   }
 
-  /** The bytes are safe on the Pi before the NAS is told to delete; gone already is as good. */
+  /** The bytes are safe on the Pi before the NAS is asked to delete; already gone is as good. */
   async #remove(conflict: Conflict, token: string, signal: AbortSignal): Promise<Done> {
     const { folders, kept, moves } = this.#deps;
     const look = () => folders.list(token, folderOf(conflict.conflictPath), signal);
@@ -171,7 +171,7 @@ function refusalOf(done: Exclude<Done, { readonly kind: 'swapped' | 'removed' }>
   }
 }
 
-/** Three renames, each looked at before and after, and room for a lost answer or two. */
+/** Three renames, each checked before and after, with spare calls for a lost answer or two. */
 const MOST_STEPS = 12;
 const MOST_FAULTS = 2;
 const MOST_NAMES = 1_000;
@@ -179,7 +179,7 @@ const MOST_NAMES = 1_000;
 type SwapOutcome =
   /** `now`: what lies at each place that had to do with it. */
   | { readonly kind: 'swapped'; readonly now: readonly TouchedPlace[] }
-  /** What was to change places is not there any more, or something new is. Nothing is lost. */
+  /** A file to be swapped is gone, or a new one is there. Nothing is lost. */
   | { readonly kind: 'changed'; readonly detail: string }
   | Interruption;
 
@@ -206,10 +206,10 @@ interface ConflictSwapDeps {
 }
 
 /**
- * Puts an upload in its place and the other version under the conflict name. The NAS can only
- * rename one file at a time, so the other goes aside first. Each step follows from what lies where
- * at that moment: begun again after a crash or a lost answer it goes on where it was, and at every
- * moment both versions are there.
+ * Puts an upload in its place and the other version under the conflict name. The NAS renames one
+ * file at a time, so the other goes aside first. Each step follows from what is where at that
+ * moment: a retry after a crash or a lost answer continues where it was, and both versions exist at
+ * every moment.
  */
 export class ConflictSwap {
   readonly #deps: ConflictSwapDeps;
@@ -302,7 +302,7 @@ function needsSwapPath({ place, copy }: Places, placeIsOurs: boolean): boolean {
   return place?.type === 'file' && copy?.type === 'file' && !placeIsOurs;
 }
 
-/** No rename here ever goes onto a name that is taken. */
+/** No rename here ever targets an existing name. */
 function stepOf(conflict: Conflict, places: Places, placeIsOurs: boolean): Step {
   const { place, copy, swap } = places;
   const { path, conflictPath, swapPath } = conflict;
@@ -321,7 +321,7 @@ function stepWithSwap(
   swapPath: string,
   { place, copy, swap }: Places,
 ): Step {
-  // It came in the very moment before the rename: it goes back.
+  // It appeared just before the rename: it goes back.
   if (place === null && swap?.type === 'directory') {
     return { kind: 'rename', from: swapPath, to: path };
   }
@@ -333,7 +333,7 @@ function stepWithSwap(
   return { kind: 'changed', detail };
 }
 
-/** Versions of a file change places; a folder takes all that is in it along, and its pins end. */
+/** Versions of a file are swapped; a folder takes its contents along, and its pins end. */
 function inTheWay({ path }: NasFileItem): Step {
   return {
     kind: 'changed',

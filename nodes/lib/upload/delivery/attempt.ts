@@ -7,8 +7,8 @@ import {
   compareBase,
   isSameItem,
   NO_BASE,
-  type Standing,
-  standingOf,
+  type BranchBase,
+  branchBaseOf,
   type UploadBase,
   type UploadRow,
   type UploadRows,
@@ -17,10 +17,10 @@ import type { PlainUpload, ShownListings } from '../upload-deps.ts';
 import { type Interruption, interruptionOf, type NasFolder, readBack } from './nas-calls.ts';
 import type { ChunkedSend, Sent } from './send.ts';
 
-/** A target that changes under each of this many sends is left for later. */
+/** A target that changes under this many sends in a row is left for later. */
 const MOST_ROUNDS = 4;
 const MOST_NAMES = 1_000;
-/** Conflict names that are looked for at once. */
+/** Conflict names checked at once. */
 const NAMES_AT_ONCE = 8;
 
 export type StepOutcome =
@@ -57,7 +57,7 @@ interface InFolder {
   readonly signal: AbortSignal;
 }
 
-/** One row's way to the NAS, from the first look to the proof. */
+/** One row's delivery to the NAS, from the first look to the verification. */
 export class DeliveryAttempt {
   readonly #deps: DeliveryAttemptDeps;
 
@@ -82,7 +82,7 @@ export class DeliveryAttempt {
     return this.#explained(row, outcome, token, signal);
   }
 
-  /** A NAS that fails at a folder says 500 and no more, however often it is asked. */
+  /** A NAS that fails at a folder keeps answering 500, however often it is asked. */
   async #explained(
     row: UploadRow,
     outcome: StepOutcome,
@@ -105,7 +105,7 @@ export class DeliveryAttempt {
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<StepOutcome> {
-    const standing = standingOf(row, this.#deps.uploads);
+    const standing = branchBaseOf(row, this.#deps.uploads);
     let path = this.#placeOf(row, standing);
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       const beside = path !== row.path;
@@ -136,13 +136,13 @@ export class DeliveryAttempt {
   ): Promise<UploadRow | StepOutcome> {
     const row = await this.#decide(claimed, token, signal);
     if ('kind' in row || !row.found) return row;
-    const { base } = standingOf(row, this.#deps.uploads);
+    const { base } = branchBaseOf(row, this.#deps.uploads);
     return (await this.#doubtOf(row, base, token, signal)) ?? row;
   }
 
   /**
-   * Whether an upload that was rebuilt from its intent may go by itself (contract 4): where what it
-   * was made from still lies there, or no known listing shows anything at its place.
+   * Whether an upload rebuilt from its intent may go by itself (contract 4): what it was made from
+   * is still there, or no known listing shows anything at its path.
    * @returns null where it may
    */
   async #doubtOf(
@@ -165,8 +165,8 @@ export class DeliveryAttempt {
     };
   }
 
-  /** Where a row goes first: a copy is written down before anything is sent to it. */
-  #placeOf(row: UploadRow, { copyPath }: Standing): string {
+  /** Where a row goes first: a conflict name is stored before anything is sent to it. */
+  #placeOf(row: UploadRow, { copyPath }: BranchBase): string {
     if (row.conflictPath !== null || copyPath === null) return row.conflictPath ?? row.path;
     this.#deps.rows.setConflictPath(row.id, copyPath);
     return copyPath;
@@ -182,7 +182,7 @@ export class DeliveryAttempt {
     const listed = await this.#deps.folders.listLately(token, row.folder, signal);
     if (listed.kind !== 'items') return listed;
     const named = listed.items.find(({ name }) => name === nameOf(row.path));
-    // Two names for what is not there yet: it can only be meant as a folder.
+    // Two readings of a path that does not exist: it can only be meant as a folder.
     const isFolder =
       named === undefined ? this.#deps.rows.isSharedAsFolder(row) : named.type === 'directory';
     const path = isFolder ? row.secondPath : row.path;
@@ -192,7 +192,7 @@ export class DeliveryAttempt {
     return { ...row, path, folder, filename, secondPath: null };
   }
 
-  /** A name beside the target that is free there and in the queue, kept before anything is sent. */
+  /** A free name next to the target, on the NAS and in the queue, stored before sending. */
   async #nextName(
     row: UploadRow,
     token: string,
@@ -255,7 +255,7 @@ export class DeliveryAttempt {
     });
   }
 
-  /** A folder that refuses uploads is made the user's, and then one more try decides. */
+  /** Makes a folder that refuses uploads the user's; one more try then decides. */
   async #withFolder({ token, path, signal }: InFolder, send: () => Promise<Sent>): Promise<Sent> {
     const folder = folderOf(path);
     const sent = await send();
@@ -283,7 +283,7 @@ export class DeliveryAttempt {
     return await this.prove(wanted, beside, seen.items.get(name) ?? null, token, signal);
   }
 
-  /** Holds what the NAS shows now against what was sent. */
+  /** Compares what the NAS shows now with what was sent. */
   async prove(
     wanted: Wanted,
     beside: boolean,
@@ -300,10 +300,10 @@ export class DeliveryAttempt {
 }
 
 /**
- * What may be written over at a place: beside the file nothing but the copy of its own branch. After
- * a failed proof it is what lies where it was sent to.
+ * What may be overwritten at a path: at a conflict name only the copy of its own branch. After a
+ * failed verification it is whatever is where it was sent to.
  */
-function baseAt(path: string, row: UploadRow, { base, copyPath }: Standing): UploadBase {
+function baseAt(path: string, row: UploadRow, { base, copyPath }: BranchBase): UploadBase {
   const isNew = path !== row.path && path !== copyPath;
   return isNew && row.resends === 0 ? NO_BASE : base;
 }
@@ -320,7 +320,7 @@ function afterSending(sent: Exclude<Sent, { kind: 'completed' }>): Interruption 
 type Seen =
   /** This very content is there already. */
   | { readonly kind: 'ours'; readonly item: NasFileItem }
-  /** Nothing is lost by putting it there. `item` is what lies there now. */
+  /** Nothing is lost by writing there. `item` is what is there now. */
   | { readonly kind: 'free'; readonly item: NasFileItem | null; readonly folderEmpty: boolean }
   /** Somebody else's content is there. */
   | { readonly kind: 'changed' }
@@ -332,11 +332,11 @@ export interface Wanted {
   readonly sizeBytes: number;
   readonly sha256: string;
   readonly base: UploadBase;
-  /** What was found to be free a moment ago: if it still is what it was, nothing is read again. */
+  /** Found free a moment ago: if unchanged, nothing is read again. */
   readonly seenFree?: NasFileItem | null;
 }
 
-/** Looks at a target as its user and compares it with what an upload brings and was made from. */
+/** Checks a target as its user, and compares it with the upload's content and base. */
 export class TargetCheck {
   readonly #nas: NasClient;
   readonly #folders: NasFolder;
@@ -346,11 +346,11 @@ export class TargetCheck {
     this.#folders = folders;
   }
 
-  /** @param lately whether a listing of a few seconds ago will do */
-  async look(token: string, wanted: Wanted, lately: boolean, signal: AbortSignal): Promise<Seen> {
+  /** @param recently whether a listing a few seconds old will do */
+  async look(token: string, wanted: Wanted, recently: boolean, signal: AbortSignal): Promise<Seen> {
     const folder = folderOf(wanted.path);
     const name = nameOf(wanted.path);
-    const seen = await this.#folders.look(token, folder, [name], lately, signal);
+    const seen = await this.#folders.look(token, folder, [name], recently, signal);
     if (seen.kind !== 'seen') return seen;
     const item = seen.items.get(name) ?? null;
     if (item === null) return { kind: 'free', item, folderEmpty: seen.folderEmpty };
@@ -367,7 +367,7 @@ export class TargetCheck {
     }
   }
 
-  /** Reads the content where it takes that to settle a doubt, or to know one's own again. */
+  /** Reads the content where needed to settle a doubt, or to recognise its own. */
   async judge(
     token: string,
     wanted: Wanted,
@@ -417,9 +417,9 @@ interface ConflictNaming {
 }
 
 /**
- * The name an upload gets beside a file that changed meanwhile (contract 4, Conflict):
- * `name (conflict 2026-02-22 14-30 username).ext`, then `… 2.ext`. The stem is cut, at a whole
- * character, where the name would not fit in 255 bytes.
+ * The name an upload gets next to a file that changed meanwhile (contract 4, Conflict): `name
+ * (conflict 2026-02-22 14-30 username).ext`, then `… 2.ext`. The stem is cut, at a whole character,
+ * where the name would not fit in 255 bytes.
  */
 export function conflictName(naming: ConflictNaming): string {
   const { stem, extension } = splitName(naming.filename);

@@ -8,8 +8,8 @@ const LONGEST_MS = 3_600_000;
 export type Random = () => number;
 
 /**
- * How long to wait after a failed attempt: anywhere between 5 s and a bound that doubles with each
- * attempt, so that many that failed together do not come back together.
+ * How long to wait after a failed attempt: a random time between 5 s and a bound that doubles with
+ * each attempt, so that simultaneous failures do not retry together.
  * @param attempt 1 for the first failure
  * @returns milliseconds
  */
@@ -21,7 +21,7 @@ export function backoffMs(attempt: number, random: Random): number {
 
 type Reason = 'gone' | 'busy' | 'full' | 'no_storage' | 'broken';
 
-/** While the NAS counts as awake, some things are looked at again at least this often. */
+/** While the NAS counts as awake, some things are checked at least this often. */
 const LONGEST_HOLD_MS: Readonly<Partial<Record<Reason, number>>> = {
   gone: 30_000,
   // A look costs the NAS a listing or two.
@@ -65,7 +65,7 @@ export class Hold {
     this.#inARow = 0;
   }
 
-  /** Somebody wants it tried now; when the NAS wants to be left alone, it is. */
+  /** A person wants it tried now; a NAS that asked for a pause still gets it. */
   lift(): void {
     this.#untilTickMs = Math.min(this.#untilTickMs, this.#askedUntilTickMs);
   }

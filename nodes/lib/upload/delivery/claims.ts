@@ -2,7 +2,7 @@ import { errorKind, type Log } from '../../log/log.ts';
 import type { NasFileItem } from '../../nas/nas-client.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { DeliveryRows } from '../rows/delivery-rows.ts';
-import { standingOf, type UploadRow, type UploadRows } from '../rows/upload-rows.ts';
+import { branchBaseOf, type UploadRow, type UploadRows } from '../rows/upload-rows.ts';
 import type { UploadCredentials, UploadDeps } from '../upload-deps.ts';
 import type { DeliveryAttempt, StepOutcome, TargetCheck, Wanted } from './attempt.ts';
 import type { Interruption, NamesSeen, NasFolder } from './nas-calls.ts';
@@ -12,7 +12,7 @@ import type { ChunkedSend, Sending } from './send.ts';
 
 /** Each chunk that arrives renews it. */
 const LEASE_MS = 10 * 60_000;
-/** Every kind of credential may be refused once; a token refused more often in one run is none. */
+/** Each credential may be refused once; a token refused more often in a run is invalid. */
 const MOST_REFUSALS = 3;
 /** Files that travel together, and how large one and all of them may be. */
 const TOGETHER = {
@@ -20,7 +20,7 @@ const TOGETHER = {
   fileBytes: 16 * 1024 * 1024,
   bytes: 48 * 1024 * 1024,
 } as const;
-/** A path that is being moved about on the NAS is looked at again after this, ms. */
+/** A path being moved on the NAS is tried again after this, ms. */
 const LOCKED_MS = 2_000;
 
 interface DeliveryClaimsDeps {
@@ -40,11 +40,11 @@ interface DeliveryClaimsDeps {
 
 type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
 
-/** One turn of the delivery: a user's oldest row that is due, and what may travel with it. */
+/** One claim: a user's oldest due row, and what may travel with it. */
 export class DeliveryClaims {
   readonly #deps: DeliveryClaimsDeps;
   #renewAtTickMs = 0;
-  /** Users take turns, so that one user's thousands of files hold nobody else up. */
+  /** Users take turns, so that one user's thousands of files delay nobody else. */
   #lastUser = -1;
   #refusals = new Map<number, number>();
 
@@ -107,7 +107,7 @@ export class DeliveryClaims {
       : await this.#deps.credentials.credentialFor(row.userId);
   }
 
-  /** What may travel with it, each with its place locked. */
+  /** Rows that may travel with it, each with its path locked. */
   #alongside(first: UploadRow): {
     readonly others: readonly UploadRow[];
     readonly unlock: () => void;
@@ -173,7 +173,7 @@ export class DeliveryClaims {
         this.#renew(rows);
       });
     } catch (error) {
-      // One file of them cannot be read: each finds out for itself.
+      // One of their files cannot be read: each is tried alone.
       if (!signal.aborted) {
         this.#deps.log.warn(`Files cannot travel together: ${errorKind(error)}.`);
       }
@@ -252,12 +252,12 @@ export class DeliveryClaims {
   }
 }
 
-/** Everything of the NAS that a row's delivery may write to, as far as it is known before. */
+/** Every path on the NAS that a row's delivery may write to, as far as known beforehand. */
 function placesOf({ path, secondPath, conflictPath }: UploadRow): readonly string[] {
   return [path, secondPath, conflictPath].filter((place) => place !== null);
 }
 
-/** What was found to be free a moment ago is looked at again after this, ms. */
+/** Anything found free a moment ago is checked again after this, ms. */
 const LOOK_HOLDS_MS = 1_000;
 
 type BatchOutcome =
@@ -293,9 +293,9 @@ interface Flying {
 }
 
 /**
- * Several small files of one user in one folder on their way together: the NAS is asked for all of
- * them at once before the first step, before the last step and for the proof, as its limit on
- * looking (200 a minute) is far below what it can take. Anything out of the ordinary goes alone.
+ * Several small files of one user and folder delivered together: the NAS is asked for all of them
+ * at once before the first step, before the last step and for verification, as its limit on lookups
+ * (200 a minute) is far below its capacity. Anything unusual goes alone.
  */
 export class DeliveryBatch {
   readonly #deps: DeliveryBatchDeps;
@@ -355,7 +355,7 @@ export class DeliveryBatch {
     const flying: Flying[] = [];
     for (const row of rows) {
       const { path, sizeBytes, sha256 } = row;
-      const { base, copyPath } = standingOf(row, uploads);
+      const { base, copyPath } = branchBaseOf(row, uploads);
       if (copyPath !== null) {
         run.outcomes.set(row.id, ALONE);
         continue;
@@ -438,9 +438,9 @@ export class DeliveryBatch {
     return null;
   }
 
-  async #see(rows: readonly UploadRow[], lately: boolean, run: Run): Promise<NamesSeen> {
+  async #see(rows: readonly UploadRow[], recently: boolean, run: Run): Promise<NamesSeen> {
     const names = rows.map(({ filename }) => filename);
-    return await this.#deps.folders.look(run.token, run.folder, names, lately, run.signal);
+    return await this.#deps.folders.look(run.token, run.folder, names, recently, run.signal);
   }
 
   #sending({ row }: Flying, run: Run): Sending {
@@ -457,7 +457,7 @@ export class DeliveryBatch {
 
 const ALONE = { kind: 'alone' } as const;
 
-/** Whether it stops all the files of a user and not just this one. */
+/** Whether it stops all of a user's files and not just this one. */
 function isWhole(interruption: Interruption): boolean {
   return ['gone', 'busy', 'nas_full', 'credential_refused'].includes(interruption.kind);
 }
@@ -468,7 +468,7 @@ function isInterruption(given: { readonly kind: string }): given is Interruption
   );
 }
 
-/** One row tells what happened; the others are as they were, or find out for themselves. */
+/** One row records what happened; the others stay as they were, or are tried alone. */
 function decideRest(
   rows: readonly UploadRow[],
   outcomes: Map<string, BatchOutcome>,

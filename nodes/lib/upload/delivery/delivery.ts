@@ -56,12 +56,11 @@ interface DeliveryDeps {
 }
 
 /**
- * Empties the queue while the NAS is awake: the users in turn, each user's oldest first, small
- * neighbours together, each version of a path after the one before it, changes and uploads of one
- * place in the order in which they were wanted. When it runs is up to whoever calls
- * {@link Delivery.flush}, and {@link Delivery.onDue} says when that is of use. It never wakes the
- * NAS. Every claim begins by asking the NAS what it has, so that whatever became of the attempt
- * before, nothing is sent twice.
+ * Empties the queue while the NAS is awake: users in turn, each user's oldest first, small
+ * neighbours together, versions of a path in order, changes and uploads of one path in the order
+ * they were queued. Callers decide when it runs ({@link Delivery.flush}); {@link Delivery.onDue}
+ * tells when that helps. It never wakes the NAS. Every claim first asks the NAS what it has, so
+ * that nothing is sent twice, whatever became of the previous attempt.
  */
 export class Delivery {
   readonly #deps: DeliveryDeps;
@@ -82,9 +81,9 @@ export class Delivery {
   }
 
   /**
-   * Tells when a run may get something through: whoever listens begins it ({@link flush}). Nothing
-   * here begins one by itself.
-   * @returns how to stop that
+   * Tells when a run may get something through: the listener starts it ({@link flush}). Nothing
+   * here starts one by itself.
+   * @returns how to unsubscribe
    */
   onDue(listener: () => void): () => void {
     return this.#due.listen(listener);
@@ -135,7 +134,7 @@ export class Delivery {
     if (isReleased.includes(true)) this.kick();
   }
 
-  /** Delivers what is due while the NAS is awake. One run at a time; who joins waits for its end. */
+  /** Delivers what is due while the NAS is awake. One run at a time; other callers join it. */
   async flush(): Promise<void> {
     if (this.#deps.mayDeliver?.() === false) return undefined;
     if (this.#run !== null) {
@@ -222,7 +221,7 @@ export class Delivery {
     this.#hold.begin(next.reason, next.atLeastMs);
   }
 
-  /** Comes back when the next row is due or the hold is over. */
+  /** Comes back when the next row is due or the backoff is over. */
   #schedule(): void {
     this.#timer?.();
     this.#timer = null;
@@ -236,7 +235,7 @@ export class Delivery {
     });
   }
 
-  /** What is owed on the Pi's own disk needs no NAS. */
+  /** Cleanup on the Pi's own disk needs no NAS. */
   #dueTickMs(): number | null {
     const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#deps;
     const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
@@ -245,7 +244,7 @@ export class Delivery {
     return due.length === 0 ? null : Math.min(...due);
   }
 
-  /** Once a day, in slices: no commit of it holds a delivery up for long. */
+  /** Once a day, in slices: no commit of it delays a delivery for long. */
   async #prune(): Promise<void> {
     const { syncLog, kept, intents, changeDeliveryRows, isClockProved } = this.#deps;
     if (!isClockProved()) return;
@@ -327,7 +326,7 @@ function assembleFlushWake(deps: UploadDeps): FlushWake {
   return new FlushWake({ ...deps, ...deps.flushWake, rows: new FlushWakeRows(deps.store) });
 }
 
-/** With a look of its own at the NAS: the delivery's run forgets and slows down by itself. */
+/** With its own view of the NAS: the delivery's run forgets and slows down by itself. */
 function assembleConflicts(
   deps: UploadDeps,
   delivery: DeliveryRows,
@@ -353,9 +352,9 @@ interface Look {
 }
 
 /**
- * Once a day, the time by which what is old may be given up. A wall clock that jumps ahead, as a
- * Pi's does when it is set wrongly, must not end what is to be kept for weeks: only days that passed
- * while BaluPi ran count beyond what the clock said at the look before.
+ * Once a day, the time before which old data may be deleted. A wall clock that jumps ahead, as on a
+ * Pi that is set wrongly, must not end what is to be kept for weeks: beyond the previous reading
+ * only days BaluPi was running count.
  */
 export class DailyLook {
   readonly #clock: Pick<Clock, 'nowMs' | 'monotonicMs'>;

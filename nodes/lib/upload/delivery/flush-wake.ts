@@ -28,13 +28,13 @@ const HOUR_MS = 3_600_000;
 /** A failed wake is tried again after this, doubling up to the longest. */
 const FIRST_RETRY_MS = 600_000;
 const LONGEST_RETRY_MS = 2 * HOUR_MS;
-/** A NAS that is just going does not hear a magic packet. */
+/** A NAS that is just shutting down does not hear a magic packet. */
 const GOODBYE_MS = 120_000;
 
 /**
- * Wakes the NAS for the queue where FLUSH_WAKE asks for it, and only for uploads that were there
- * when the time came. A time that passed while the Pi was off, or while its clock was not set, is
- * made up for; one at which the NAS was awake anyway is met by that.
+ * Wakes the NAS for the queue where FLUSH_WAKE asks for it, and only for uploads that existed when
+ * the time came. A time missed while the Pi was off, or its clock not set, is made up for; one at
+ * which the NAS was awake anyway is satisfied.
  */
 export class FlushWake {
   readonly #deps: FlushWakeDeps;
@@ -66,7 +66,7 @@ export class FlushWake {
     await this.#running;
   }
 
-  /** @returns up to when the wish will be met by a wake now, epoch ms; null when nothing is due */
+  /** @returns the time up to which a wake now counts, epoch ms; null when nothing is due */
   #due(): number | null {
     const { rule, rows, clock, timezone, isClockTrusted, sinceGoodbyeMs } = this.#deps;
     if (rule.kind === 'never' || !isClockTrusted()) return null;
@@ -80,7 +80,7 @@ export class FlushWake {
         new LocalTime(timezone).latestTimeOfDay(Math.floor(nowMs / 1_000), rule) * 1_000;
       return oldestMs <= slotMs && rows.metMs() < slotMs ? slotMs : null;
     }
-    // A clock that was ahead when it was met must not silence the rule until then.
+    // A clock that was ahead at the last wake must not silence the rule until then.
     const metMs = Math.min(rows.metMs(), nowMs);
     return Math.max(oldestMs, metMs) + rule.hours * HOUR_MS <= nowMs ? nowMs : null;
   }

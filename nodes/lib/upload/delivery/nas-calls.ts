@@ -22,7 +22,7 @@ import type { Clock } from '../../time/clock.ts';
 const LIST_PACE = { burst: 40, perMinute: 120 };
 /** Below its 30 mkdir, rename and move a minute. */
 const MKDIR_PACE = { burst: 10, perMinute: 20 };
-/** How long a listing that was asked for the file before still counts as the look before the next. */
+/** How old a listing may be to count as the check before the next file. */
 const FRESH_MS = 5_000;
 /** Folders known to exist; forgotten with each run. */
 const MOST_FOLDERS = 1_000;
@@ -41,7 +41,7 @@ export type NamesSeen =
     }
   | Interruption;
 
-/** Looks into and makes folders of the NAS as one user, at a pace it allows. */
+/** Lists and creates folders of the NAS as one user, at a pace it allows. */
 export class NasFolder {
   readonly #nas: NasClient;
   readonly #api: Pick<NasApi, 'call'>;
@@ -85,24 +85,24 @@ export class NasFolder {
 
   /**
    * Looks for a few names. Once a folder is known not to be empty, the NAS is asked for these names
-   * alone: a listing of a folder with thousands of photos costs both sides far more.
-   * @param lately whether a listing of a few seconds ago will do
+   * alone: listing a folder with thousands of photos costs both sides far more.
+   * @param recently whether a listing a few seconds old will do
    */
   async look(
     token: string,
     folder: string,
     names: readonly string[],
-    lately: boolean,
+    recently: boolean,
     signal: AbortSignal,
   ): Promise<NamesSeen> {
     const key = `${token}\n${folder}`;
     const folders = this.#known.get(key);
-    const listedLately = lately && this.#isFresh(key);
+    const listedLately = recently && this.#isFresh(key);
     if (folders !== undefined && !listedLately && names.every(isAskable)) {
       const seen = await this.#exist(token, folder, names, folders, signal);
       if (seen !== null) return seen;
     }
-    const listed = await (lately
+    const listed = await (recently
       ? this.listLately(token, folder, signal)
       : this.list(token, folder, signal));
     if (listed.kind === 'busy' && listed.isUnread === true && folders === undefined) {
@@ -121,17 +121,17 @@ export class NasFolder {
     };
   }
 
-  /** Waits until a rename or a move may go: they share their pace with new folders. */
+  /** Waits until a rename or a move may go: they share the rate limit of new folders. */
   async turnToWrite(signal: AbortSignal): Promise<void> {
     await this.#mkdirPace.turn(signal);
   }
 
-  /** Something was put there: no listing of before counts for what comes next. */
+  /** Something was written there: earlier listings no longer count. */
   changed(): void {
     this.#last = null;
   }
 
-  /** As {@link list}, content with an answer a few seconds old. */
+  /** As {@link list}, but an answer a few seconds old will do. */
   async listLately(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
     const last = this.#last;
     return last !== null && this.#isFresh(`${token}\n${folder}`)
@@ -140,13 +140,13 @@ export class NasFolder {
   }
 
   /**
-   * Makes a folder and those above it, from the top: an upload into a missing folder is refused
-   * (docs/NAS.md). A level that is refused may well exist, as a folder shared with that user does; what
-   * comes next tells.
+   * Creates a folder and its parents, from the top: an upload into a missing folder is refused
+   * (docs/NAS.md). A refused level may well exist, such as a folder shared with that user; the next
+   * step tells.
    */
   async ensure(token: string, folder: string, signal: AbortSignal): Promise<Interruption | null> {
     const names = folder.split('/');
-    // Nobody makes homes or Shared; a single level is either of these, or an admin's own folder.
+    // Homes and Shared are never created; a single level is one of these, or an admin's own folder.
     for (let depth = Math.min(2, names.length); depth <= names.length; depth += 1) {
       const level = names.slice(0, depth).join('/');
       if (level === '' || this.#made.get(`${token}\n${level}`) === true) continue;
@@ -162,9 +162,9 @@ export class NasFolder {
   }
 
   /**
-   * Makes a folder that is there the user's own: one that was laid down past the NAS's API has no
-   * owner, takes no upload, and gets one by being made (docs/NAS.md). Once in a run for each.
-   * @returns whether there is reason for another try
+   * Makes an existing folder the user's own: one created outside the NAS's API has no owner, takes
+   * no upload, and gets an owner by mkdir (docs/NAS.md). Once per run and folder.
+   * @returns whether another try makes sense
    */
   async adopt(token: string, folder: string, signal: AbortSignal): Promise<boolean | Interruption> {
     const key = `${token}\n${folder}`;
@@ -175,8 +175,8 @@ export class NasFolder {
   }
 
   /**
-   * The file that lies where a folder on the way to another is needed; null where none is seen.
-   * @param folder the folder that something is to lie in
+   * The file in the way of a folder on the way to another; null where none is seen.
+   * @param folder the folder to write into
    */
   async fileInTheWay(token: string, folder: string, signal: AbortSignal): Promise<string | null> {
     const names = folder.split('/');
@@ -216,7 +216,7 @@ export class NasFolder {
   }
 
   /**
-   * The NAS's own question for duplicates; it shows files alone, so folders come from the listing.
+   * The NAS's own check for duplicates; it only shows files, so folders come from the listing.
    * @returns null where a listing must tell
    */
   async #exist(
@@ -253,7 +253,7 @@ export class NasFolder {
   }
 }
 
-/** The NAS passes over such names in silence, as if nothing lay there (read in its code). */
+/** The NAS silently skips such names, as if nothing were there (read in its code). */
 function isAskable(name: string): boolean {
   return !name.includes('..') && !name.includes('\\');
 }
@@ -315,7 +315,7 @@ export type Interruption =
     }
   /** It failed on this upload, maybe not for good. */
   | { readonly kind: 'trouble'; readonly detail: string }
-  /** The NAS has no room (507): nothing will go through for a while. */
+  /** The NAS has no space (507): nothing will go through for a while. */
   | { readonly kind: 'nas_full' }
   /** It does not know this token any more. */
   | { readonly kind: 'credential_refused' }
@@ -332,8 +332,8 @@ export type Interruption =
 const MOST_DETAIL = 200;
 
 /**
- * What an answer of the NAS means for the queue. Pages of its proxy are believed here by their
- * status: a body over its limit never reaches the NAS, and will not with the next try.
+ * What an answer of the NAS means for the queue. Its proxy's pages count by their status here: a
+ * body over its limit never reaches the NAS, now or later.
  * @returns null where the call succeeded
  */
 export function interruptionOf(answered: NasJson | NasListing | NasDownload): Interruption | null {
@@ -392,7 +392,7 @@ export function fieldOf(body: unknown, name: string): unknown {
   return (body as Readonly<Record<string, unknown>>)[name];
 }
 
-/** Renames and deletes on the NAS as one user. Null: it says that it did so. */
+/** Renames and deletes on the NAS as one user. Null: the NAS confirmed it. */
 export class NasMoves {
   readonly #api: Pick<NasApi, 'call'>;
 
@@ -401,8 +401,8 @@ export class NasMoves {
   }
 
   /**
-   * Onto a name that exists the NAS replaces that file and answers 500 (measured), so whoever calls
-   * has looked before.
+   * Onto an existing name the NAS replaces that file and answers 500 (measured), so the caller
+   * checks first.
    */
   async rename(token: string, path: string, newName: string): Promise<Interruption | null> {
     const answered = await this.#api.call({
@@ -415,8 +415,8 @@ export class NasMoves {
   }
 
   /**
-   * To a full path that is free: where a folder lies there, the NAS moves it into that; where a file
-   * does, it replaces it.
+   * To a full, free path: the NAS would move it into an existing folder, and replace an existing
+   * file.
    */
   async move(token: string, path: string, toPath: string): Promise<Interruption | null> {
     const answered = await this.#api.call({
@@ -441,7 +441,7 @@ export class NasMoves {
 
 type ReadBack =
   | { readonly kind: 'hash'; readonly sha256: string }
-  /** It is not the length its listing says: it changes while it is read. */
+  /** Its length differs from the listing: it is changing while being read. */
   | { readonly kind: 'unsteady' }
   | Interruption;
 
@@ -454,7 +454,7 @@ export async function readBack(
 ): Promise<ReadBack> {
   const download = await nas.download(token, item.path, undefined, { signal });
   if (download.kind !== 'stream') {
-    // A file that is listed and cannot be found is being moved right now.
+    // A listed file that cannot be found is being moved right now.
     if (failureOf(download).kind === 'not_found') return { kind: 'unsteady' };
     return interruptionOf(download) ?? { kind: 'gone' };
   }
@@ -486,8 +486,8 @@ interface Pace {
 }
 
 /**
- * Spaces calls out below a limit of the NAS. Each refusal for haste (429) halves the pace, each
- * minute without one wins a quarter of the full pace back.
+ * Spaces calls below a limit of the NAS. Each 429 halves the rate, each minute without one restores
+ * a quarter of the full rate.
  */
 export class Pacer {
   readonly #clock: Clock;

@@ -17,7 +17,7 @@ import { backoffMs, type Random } from './backoff.ts';
 /** Contract 4: sent again at most three times. */
 const MOST_RESENDS = 3;
 
-/** What the run does after a row was settled. `hold`: leave the NAS alone for that long. */
+/** What the run does after a recorded outcome. `hold`: leave the NAS alone for that long. */
 export type Next =
   | { readonly kind: 'next' }
   | {
@@ -45,8 +45,8 @@ interface SettleDeps {
 }
 
 /**
- * Writes down how an attempt ended: one commit for the row's new state and its line in the log. That
- * it was the last one is told beside the row too, before the row says so.
+ * Records the outcome of an attempt: one commit for the row's new state and its log line. A final
+ * outcome goes into the intents first.
  */
 export class Settle {
   readonly #deps: SettleDeps;
@@ -98,7 +98,7 @@ export class Settle {
     this.#deps.rows.settle(row.id, 'queued', row.detail);
   }
 
-  /** Nobody can act for that user now; all of the user's rows wait. */
+  /** There is no credential for that user now; all of the user's rows wait. */
   noCredential(row: UploadRow): void {
     this.#deps.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
     this.#commit(row, 'no_credential', null, () => {
@@ -107,7 +107,7 @@ export class Settle {
     this.#tellWaits(row, WAITS_FOR_SIGN_IN);
   }
 
-  /** What is sent now would lie hidden under the disk of the NAS once that is back. */
+  /** What is sent now would lie hidden under the NAS's disk once that is back. */
   storageMissing(row: UploadRow): Next {
     this.#pause(row, 'The NAS shows nothing of its storage. Is its disk mounted?');
     return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
@@ -220,7 +220,7 @@ export class Settle {
     });
   }
 
-  /** A short-lived token may simply have run out: a new one is tried once, at once. */
+  /** A short-lived token may simply have expired: a new one is tried once, at once. */
   async #credentialRefused(row: UploadRow, token: string): Promise<Next> {
     const { credentials, rows } = this.#deps;
     await credentials.refused(row.userId, token);
@@ -266,13 +266,13 @@ interface PendingCleanupDeps {
 type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
 
 /**
- * Gives the bytes of delivered uploads to the cache, or takes them off the disk, once their rows say
- * that they are on the NAS. What the disk refuses stays owed until it is done: a row that says it
- * has bytes where none are left would count against the room for ever.
+ * Hands the bytes of delivered uploads to the cache, or deletes them, once their rows say they are
+ * on the NAS. What the disk refuses stays pending until it is done: a row claiming bytes that are
+ * gone would count against the quota for ever.
  */
 export class PendingCleanup {
   readonly #deps: PendingCleanupDeps;
-  /** Ids whose file is still to be removed or whose row is still to be told so. */
+  /** Ids with pending cleanup of their file or row. */
   readonly #owed = new Set<string>();
 
   constructor(deps: PendingCleanupDeps) {
@@ -284,7 +284,7 @@ export class PendingCleanup {
     return this.#owed.size > 0;
   }
 
-  /** @throws the database's error; everything is then still owed */
+  /** @throws the database's error; the cleanup then stays pending */
   async give(delivered: readonly HandedOver[]): Promise<void> {
     const { keep, log, fileOf } = this.#deps;
     for (const { id } of delivered) this.#owed.add(id);
@@ -301,8 +301,8 @@ export class PendingCleanup {
   }
 
   /**
-   * Does what an earlier call could not.
-   * @throws the database's error; everything is then still owed
+   * Retries what an earlier call could not do.
+   * @throws the database's error; the cleanup then stays pending
    */
   async finish(): Promise<void> {
     const { disk, recovery, log, fileOf } = this.#deps;
@@ -320,7 +320,7 @@ export class PendingCleanup {
     for (const file of files) await this.#discard(file);
   }
 
-  /** What the disk refuses here the next start does. */
+  /** What the disk refuses here is done by the next start. */
   async #discard(file: string): Promise<void> {
     try {
       await this.#deps.intents.discard(file);

@@ -7,9 +7,8 @@ interface Waiter {
 }
 
 /**
- * Places of the NAS that somebody is at work on, so that nobody else is meanwhile: deliveries,
- * conflicts being settled, and changes that callers make. Two places meet where one is the other or
- * lies above it: a folder that is renamed takes all that is in it along.
+ * Locks on paths of the NAS for deliveries, conflict resolution and callers' changes. Two paths
+ * collide where one equals or contains the other: renaming a folder takes everything in it along.
  */
 export class PathLocks {
   readonly #clock: Pick<Clock, 'after'>;
@@ -20,14 +19,14 @@ export class PathLocks {
     this.#clock = clock;
   }
 
-  /** @returns how to give them back, or null when somebody is at work there */
+  /** @returns how to release them, or null when one is locked */
   take(paths: readonly string[]): (() => void) | null {
     return this.#isFree(paths) ? this.#hold(paths) : null;
   }
 
   /**
-   * As {@link take}, and waits for whoever is at work there. What is given back goes to who waits.
-   * @param withinMs after so long it is given up
+   * As {@link take}, but waits for the current holder. Released paths go to the waiters.
+   * @param withinMs when to give up
    */
   takeSoon(paths: readonly string[], withinMs: number): Promise<(() => void) | null> {
     const release = this.take(paths);

@@ -25,13 +25,13 @@ const AT_ONCE = 500;
 
 /** What a start found to set right. */
 export interface Recovered {
-  /** Files that are done with, and halves that were coming in. */
+  /** Files that are finished, and incomplete incoming ones. */
   readonly orphans: number;
   /** Rows whose file is missing or has another size. Anything but 0 is a broken promise. */
   readonly lost: number;
   /** Accepted uploads that no row knew. */
   readonly found: number;
-  /** Whole files that neither a row nor an intent tells of; they are left where they are. */
+  /** Complete files known to neither a row nor an intent; left where they are. */
   readonly strangers: number;
 }
 
@@ -50,10 +50,10 @@ export interface RecoveryDeps {
 }
 
 /**
- * Brings folder, intents and rows together after a start, before anything is accepted: a crash
- * between the steps of an acknowledgement leaves a file without a row, one after delivery leaves a
- * file that is done with; leases of the process before are void. Where the database was lost or is
- * an older one, what it does not know is rebuilt, and what is over stays over.
+ * Reconciles folder, intents and rows after a start, before anything is accepted: a crash during an
+ * acknowledgement leaves a file without a row, one after delivery a finished file; leases of the
+ * previous process are void. Where the database was lost or is older, what it does not know is
+ * rebuilt, and what ended stays ended.
  */
 export class Recovery {
   readonly #deps: RecoveryDeps;
@@ -107,7 +107,7 @@ export class Recovery {
     return removed;
   }
 
-  /** Only files that look like ours count: what a person put there is theirs. */
+  /** Only files that look like ours count: whatever a person put there is theirs. */
   async #bodies(): Promise<ReadonlySet<string>> {
     const bodies = new Set<string>();
     for await (const name of this.#deps.disk.names(this.#deps.folder)) {
@@ -156,7 +156,7 @@ export class Recovery {
     }
   }
 
-  /** A restore or a disk that is well again brings back the bytes of rows that had lost them. */
+  /** A restore or a repaired disk brings back the bytes of rows that had lost them. */
   async #takeBackLost(
     bodies: ReadonlySet<string>,
     ends: ReadonlyMap<string, End>,
@@ -166,7 +166,7 @@ export class Recovery {
     let found = 0;
     for (const row of rows.lost()) {
       if (!bodies.has(row.id) || ends.has(row.id) || !(await this.#isWhole(row))) continue;
-      const { state, detail } = this.#standing(row, isRestored);
+      const { state, detail } = this.#insertedAs(row, isRestored);
       rows.takeBack(row.id, state, detail);
       found += 1;
     }
@@ -226,10 +226,10 @@ export class Recovery {
     const earlier = uploads.byId(upload.id);
     if (earlier !== null) drops.take(earlier);
     const base = resolved(upload.base, of.ends);
-    uploads.insert({ ...upload, base }, file, this.#standing(upload, of.isRestored));
+    uploads.insert({ ...upload, base }, file, this.#insertedAs(upload, of.isRestored));
   }
 
-  #standing(
+  #insertedAs(
     { userId, username, ownerCreatedAt }: Pick<NewUpload, 'userId' | 'username' | 'ownerCreatedAt'>,
     isRestored: boolean,
   ): InsertedAs {
@@ -243,7 +243,7 @@ export class Recovery {
     return { state: FOUND_WAITING, found: true, detail };
   }
 
-  /** Nothing whole is removed for want of a row: only what is known to be over. */
+  /** No complete file is removed for lack of a row: only what is known to have ended. */
   async #clearOrphans(
     bodies: ReadonlySet<string>,
     ends: ReadonlyMap<string, End>,
@@ -302,7 +302,7 @@ function isDone(row: UploadRow): boolean {
   return !row.hasBytes || isDelivered(row);
 }
 
-/** What an upload stands on where the version before it is over and its row is gone. */
+/** The base of an upload whose previous version ended and has no row any more. */
 function resolved(base: UploadBase, ends: ReadonlyMap<string, End>): UploadBase {
   let known = base;
   for (let end = endOf(known, ends); end !== undefined; end = endOf(known, ends)) {

@@ -9,9 +9,9 @@ import { fieldOf, type Interruption, interruptionOf } from './nas-calls.ts';
 
 /** The NAS gathers a whole chunk in memory before it writes it, so smaller than its own 32 MB. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
-/** After this many lost sessions in a row the addresses evidently keep none. */
+/** After this many lost sessions in a row the addresses evidently do not keep any. */
 const MOST_RESTARTS = 3;
-/** A session that keeps naming another chunk than it is sent is broken. */
+/** A session that keeps asking for another chunk than it is sent is broken. */
 const MOST_JUMPS = 8;
 /** Half-sent uploads remembered for when the NAS is back. */
 const MOST_SESSIONS = 32;
@@ -24,7 +24,7 @@ export interface Sending {
   readonly path: string;
   /** Told after each chunk. */
   readonly onProgress: () => void;
-  /** Asked when all bytes are there, right before the step that shows them to everybody. */
+  /** Asked when all bytes are there, right before the step that publishes them. */
   readonly mayComplete: () => Promise<'yes' | 'no' | Interruption>;
 }
 
@@ -52,8 +52,8 @@ interface Session {
 type Step = 'done' | 'restart' | Interruption;
 
 /**
- * Sends one file through the NAS's chunked upload on one socket. A chunk that was sent into silence
- * is asked for again; the NAS then names the one it expects. A session it forgot is begun anew.
+ * Sends one file through the NAS's chunked upload on one socket. A chunk without an answer is sent
+ * again; the NAS then names the one it expects. A forgotten session is restarted.
  */
 export class ChunkedSend {
   readonly #nas: NasClient;
@@ -71,7 +71,7 @@ export class ChunkedSend {
     return prepared.kind === 'ready' ? await this.finish(token, sending) : prepared;
   }
 
-  /** Sends all the bytes and stops before the step that shows them; {@link finish} does that. */
+  /** Sends all bytes and stops before the step that publishes them; {@link finish} does that. */
   async prepare(token: string, sending: Sending): Promise<Prepared> {
     for (let restarts = 0; restarts <= MOST_RESTARTS; restarts += 1) {
       const session = await this.#session(token, sending);
@@ -136,7 +136,7 @@ export class ChunkedSend {
     return session;
   }
 
-  /** An empty file is one empty chunk: the NAS makes its file when the first chunk comes. */
+  /** An empty file is one empty chunk: the NAS creates its file on the first chunk. */
   async #sendChunks(token: string, session: Session, sending: Sending): Promise<Step> {
     const chunks = Math.max(1, Math.ceil(sending.sizeBytes / session.chunkBytes));
     while (session.nextIndex < chunks) {
@@ -183,7 +183,7 @@ export class ChunkedSend {
     const answered = await this.#open(token).complete(session.nasId);
     const lost = failureOf(answered)?.kind === 'not_found';
     const interruption = interruptionOf(answered);
-    // A complete that is sent again may find its own work done: only the folder can tell.
+    // A repeated complete may find its own work done: only the folder can tell.
     if (interruption === null || lost || interruption.kind === 'gone') {
       this.#sessions.delete(sending.uploadId);
     }
@@ -197,7 +197,7 @@ export class ChunkedSend {
   }
 }
 
-/** What a refused chunk means: jump to the one expected, begin anew, or give way. */
+/** What a refused chunk means: jump to the one expected, start over, or give way. */
 function chunkFault(answered: NasJson, session: Session, chunks: number): Step {
   const failure = failureOf(answered);
   if (failure?.kind === 'not_found') return 'restart';
@@ -227,9 +227,9 @@ export interface MultipartSender {
 }
 
 /**
- * Sends a whole file in one piece. The NAS reads `path` as the file itself where its last name has a
- * dot, and as a folder where it has none (docs/NAS.md); a file without a dot in a folder with one
- * cannot be sent so.
+ * Sends a whole file in one request. The NAS reads `path` as the file itself where its last name
+ * has a dot, else as a folder (docs/NAS.md); a file without a dot in a folder with one cannot be
+ * sent this way.
  */
 export class PlainSend implements PlainUpload {
   readonly #nas: MultipartSender;

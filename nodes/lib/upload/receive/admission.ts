@@ -14,7 +14,7 @@ export const WRONG_HASH = {
   detail: 'The content does not have the hash X-Content-SHA256 says.',
 } as const;
 
-/** What a multipart body of one file carries beside the file, at most, in bytes. */
+/** The most a multipart body of one file adds to the file, in bytes. */
 const ENVELOPE_BYTES = 16 * 1024;
 const KEY = /^[\x21-\x7e]{1,255}$/;
 
@@ -53,7 +53,7 @@ export type Admitted = { readonly kind: 'admitted'; readonly headers: UploadHead
 /** What a user's listing shows at a path, or what is queued for it; null where neither tells. */
 type KindAt = (userId: number, path: string) => 'file' | 'folder' | null;
 
-/** Everything that can be refused before a byte of the body is read (contract 4). */
+/** Everything that can be refused before the body is read (contract 4). */
 export class Admission {
   readonly #maxFileBytes: number;
   readonly #mayWrite: MayWrite;
@@ -97,8 +97,8 @@ export class Admission {
   }
 
   /**
-   * Whether the caller may write to what a `path` names, folder or file. The answer is the same
-   * whether it exists or not.
+   * Whether the caller may write to the folder or file of a `path`. The answer is the same whether
+   * it exists or not.
    */
   async checkPlace(caller: Caller, path: string): Promise<Refused | null> {
     const parsed = parsePath(path);
@@ -107,8 +107,8 @@ export class Admission {
   }
 
   /**
-   * Whether the caller may put something at a parsed path, and no file is known to lie, or to be on
-   * its way, where a folder above it is needed.
+   * Whether the caller may write to a parsed path, and no file is known to exist, or to be on its
+   * way, in place of a parent folder.
    */
   async checkTarget(caller: Caller, path: string): Promise<Refused | null> {
     if (!(await this.#mayWrite(caller, path))) return refused('not_yours');
@@ -120,8 +120,8 @@ export class Admission {
   }
 
   /**
-   * As {@link checkTarget} for a file, which no folder may be shown in the place of: it would hide
-   * that folder and what is put into it until the NAS has refused it.
+   * As {@link checkTarget} for a file, which must not replace a listed folder: it would hide that
+   * folder and new uploads into it until the NAS has refused it.
    */
   async checkFile(caller: Caller, path: string): Promise<Refused | null> {
     const refusal = await this.checkTarget(caller, path);
@@ -200,7 +200,7 @@ function readSha256(
   return /^[0-9a-fA-F]{64}$/.test(text) ? { hash: text.toLowerCase() } : 'bad';
 }
 
-/** A body of unknown length asks for room in steps of this size, in bytes. */
+/** A body of unknown length reserves space in steps of this size, in bytes. */
 const STEP_BYTES = 16 * 1024 * 1024;
 /** Contract 1, Fair shares. */
 const MOST_ROWS = 100_000;
@@ -217,11 +217,11 @@ interface NoRoom {
 
 const NO_ROOM: NoRoom = { kind: 'refused', code: 'no_room' };
 
-/** Room set aside for one body. */
+/** Space reserved for one body. */
 export interface Reservation {
   /**
-   * Makes sure that `bytes` more fit, asking for more room where what was set aside is used up.
-   * @returns why there is no room for them; null when there is
+   * Makes sure that `bytes` more fit, reserving more where needed.
+   * @returns why there is no space for them; null when there is
    */
   take(bytes: number): Promise<NoRoom | null>;
   /** Gives back what was not used. Calling it twice is harmless. */
@@ -235,7 +235,7 @@ interface UploadQuotaDeps {
   /** CACHE_MIN_FREE_GB in bytes. */
   readonly minFreeBytes: number;
   readonly makeRoom: MakeRoom;
-  /** Kept copies, all of which an upload that needs their room may evict. */
+  /** Kept copies, all of which an upload that needs their space may evict. */
   readonly evictableBytes: () => number;
   readonly rows: ShareRows;
   /** Ids of the users whom the NAS let in since then. */
@@ -244,10 +244,10 @@ interface UploadQuotaDeps {
 }
 
 /**
- * Keeps uploads from filling the disk, and one user's from filling it for all: no body begins unless
- * it fits beside all that are already coming in and the room that stays free (contract 3, Room), and
- * into its user's even share. Cached copies are evicted first. Room is taken by bytes that come,
- * never by what somebody says will come.
+ * Keeps uploads from filling the disk, and one user from filling it for all: a body only begins if
+ * it fits next to all incoming ones and the space that stays free (contract 3, Room), and into its
+ * user's even share. Cache entries are evicted first. Space is used by bytes that arrive, never by
+ * announced ones.
  */
 export class UploadQuota {
   readonly #deps: UploadQuotaDeps;
@@ -262,7 +262,7 @@ export class UploadQuota {
   }
 
   /**
-   * Whether that much of a user's would fit now, evicting copies where it takes that.
+   * Whether that much of a user's would fit now, evicting entries where needed.
    * @returns why not; null when it would
    */
   async refusal(userId: number, bytes: number): Promise<NoRoom | null> {
@@ -278,11 +278,11 @@ export class UploadQuota {
 
   /**
    * @param bytes how long the body says it is; null where it does not say
-   * @returns why there is no room for it
+   * @returns why there is no space for it
    */
   async reserve(userId: number, bytes: number | null): Promise<Reservation | NoRoom> {
     const wanted = bytes ?? STEP_BYTES;
-    // Of a length that nobody told, one byte has to fit the share: the rest is asked for as it comes.
+    // If the length is unknown, one byte has to fit the share: the rest is reserved as it arrives.
     const refusal = await this.refusal(userId, bytes ?? 1);
     if (refusal !== null) return refusal;
     if (!(await this.#fits(wanted))) return NO_ROOM;
@@ -390,7 +390,7 @@ function inMb(bytes: number): string {
 
 /** At most this many bodies at once per user. The desktop app opens up to 12. */
 const BODIES_AT_ONCE = 8;
-/** Callers beyond this are told to come back; those before it simply wait, unread. */
+/** Callers beyond this are refused with a retry; those before it wait, unread. */
 const LONGEST_QUEUE = 32;
 
 interface Slots {
@@ -402,7 +402,7 @@ interface Slots {
 export class BodySlots {
   readonly #users = new Map<number, Slots>();
 
-  /** Whether a further body of that user would not even be let wait. */
+  /** Whether a further body of that user would not even be queued. */
   isCrowded(userId: number): boolean {
     return (this.#users.get(userId)?.waiting.length ?? 0) >= LONGEST_QUEUE;
   }
@@ -445,7 +445,7 @@ export class BodySlots {
   }
 }
 
-/** The turn is handed over by whoever gives one back, so the count stays as it is. */
+/** The releasing body passes its turn on, so the count stays the same. */
 async function waitTurn(slots: Slots, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return false;
   const { promise, resolve } = Promise.withResolvers<boolean>();

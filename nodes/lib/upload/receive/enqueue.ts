@@ -34,13 +34,13 @@ export interface EnqueueRequest {
   /** `X-Base-Checksum`, hex. */
   readonly baseChecksum: string | null;
   /**
-   * What is committed together with its rows. Where that fails, its files go back to where they
-   * came from, for another try.
+   * Committed together with its rows. If that fails, its files go back to where they came from, for
+   * another try.
    */
   readonly alongside?: () => void;
 }
 
-/** An upload as the caller is told of it. */
+/** An upload as the caller learns of it. */
 export interface AcceptedFile {
   readonly id: string;
   readonly filename: string;
@@ -62,8 +62,8 @@ export type Enqueued =
   | { readonly kind: 'key_reused' };
 
 /**
- * Puts staged files into the queue. Runs inside the caller's transaction, so that what it looks up
- * still holds when its rows are committed.
+ * Puts staged files into the queue. Runs inside the caller's transaction, so that its lookups still
+ * hold at the commit.
  */
 export class Enqueue {
   readonly #rows: UploadRows;
@@ -126,7 +126,7 @@ export class Enqueue {
     const newest = this.#rows.newestFor(userId, target.path, target.secondPath);
     if (newest === null || newest.sha256 !== staged.sha256) return null;
     if (newest.sizeBytes !== staged.sizeBytes) return null;
-    // Its user moved or deleted it since, and now puts it there again.
+    // Its user has moved or deleted it since, and now uploads it there again.
     const changes = this.#changes.openOf(userId);
     if (changes.some((change) => change.seq > newest.seq && !leaves(change, target.path))) {
       return null;
@@ -189,7 +189,7 @@ interface Sender {
   readonly agent: string | null;
 }
 
-/** What of it is kept says nothing of where anybody was. */
+/** The stored value says nothing about which device it was. */
 export function senderOf({ device, agent }: Caller): Sender {
   return {
     device: device ?? null,
@@ -198,8 +198,8 @@ export function senderOf({ device, agent }: Caller): Sender {
 }
 
 /**
- * `doubt`: nothing tells them apart, so they count as one where no version is lost by it. A device
- * that signed in past the Pi and refreshes through it later is such a case.
+ * `doubt`: nothing distinguishes them, so they count as one where no version is lost by it. A
+ * device that signed in bypassing the Pi and refreshes through it later is such a case.
  */
 function compareSenders(a: Sender, b: Sender): 'same' | 'other' | 'doubt' {
   if (a.device !== null && b.device !== null) return a.device === b.device ? 'same' : 'other';
@@ -221,8 +221,8 @@ const MOST_FOLDERS = 2_000;
 const MOST_DEVICES = 16;
 
 /**
- * Which device was shown which folder when, as it was then. In memory: after a restart a device
- * that saved without having looked again has its version put beside the other, which loses nothing.
+ * Which device was shown which folder when. In memory: after a restart, a device that saves without
+ * looking again gets its version next to the other, which loses nothing.
  */
 class Sightings {
   readonly #folders = new Map<string, readonly Sighting[]>();
@@ -267,10 +267,10 @@ interface BranchesDeps {
 }
 
 /**
- * What a version was made from (contract 4, Delivery). The versions of a path that are on their way,
- * and conflict copies nobody settled, form branches: each version names the one it goes on from. A
- * save either carries a branch on, or begins one, which the delivery then puts beside the others.
- * What its sender says outranks what the queue would guess.
+ * What a version was made from (contract 4, Delivery). Pending versions of a path and unresolved
+ * conflict copies form branches: each version names its predecessor. A save either continues a
+ * branch or starts one, which the delivery then puts next to the others. The sender's word outranks
+ * the queue's guess.
  */
 export class Branches {
   readonly #deps: BranchesDeps;
@@ -300,7 +300,7 @@ export class Branches {
     if (save.baseChecksum !== null) {
       return { ...NO_BASE, source: 'caller', checksum: save.baseChecksum };
     }
-    // An undecided upload shares its target with none but versions of itself.
+    // An undecided upload shares its target only with versions of itself.
     return save.target.secondPath === null ? this.#known(save, changes) : NO_BASE;
   }
 
@@ -325,9 +325,9 @@ export class Branches {
   }
 
   /**
-   * Whether a device saw the last change at a path: what it saves there now is made from what it saw
-   * there, although the queue brings another version there first. One that did not look again may
-   * mean either, which at worst puts its save beside.
+   * Whether a device saw the last change at a path: its saves there are then based on what it saw,
+   * although the queue delivers another version first. A device that did not look again may mean
+   * either; at worst its save goes next to the other.
    */
   #sawChange(save: Save, path: string, changes: readonly QueuedChange[]): boolean {
     const last = changes.findLast(({ path: from, toPath }) =>
@@ -346,12 +346,12 @@ export class Branches {
     return baseChecksum === null || baseChecksum === row.sha256 ? row : null;
   }
 
-  /** Without a word of the sender: its own last version, or the newest one it was shown. */
+  /** Without the sender's word: its own last version, or the newest one it was shown. */
   #before(save: Save, tips: readonly UploadRow[]): UploadRow | null {
     const shown = this.#lastShown(save);
     return (
       tips.find((tip) => {
-        // Shown both, a device that saves again means the file and not the copy beside it.
+        // A device that saw both and saves again means the file, not the copy next to it.
         if (tip.state === 'conflict' && shown !== null && shown.atMs > (tip.syncedAtMs ?? 0)) {
           return false;
         }
@@ -360,7 +360,7 @@ export class Branches {
     );
   }
 
-  /** The branch whose tip has that content, or that is known to go on from it. */
+  /** The branch whose tip has that content, or that is known to continue it. */
   #named(save: Save, checksum: string, tips: readonly UploadRow[]): UploadRow | null {
     return (
       tips.find(({ sha256 }) => sha256 === checksum) ??
@@ -371,8 +371,8 @@ export class Branches {
 
   /**
    * Whether a device that still names an older version means this branch: an older version of the
-   * branch itself, or what it was begun from. The latter tells little of a first version that lies
-   * in the file's own place, as any device may have begun from there.
+   * branch itself, or its starting point. The latter says little about a first version in the
+   * file's own place, as any device may have started from there.
    */
   #goesOn(tip: UploadRow, sender: Sender, checksum: string): boolean {
     const kinship = compareSenders(tip, sender);
@@ -396,16 +396,16 @@ export class Branches {
   }
 
   /**
-   * The later of what the queue delivered there and what the user saw listed. A version that this
-   * device neither delivered nor was shown is none, although the user's listing has it by now. One
-   * that is to be moved away stays there where the NAS refuses that, and then a save that was not
-   * made from it must not replace it.
+   * The later of what the queue delivered there and what the user saw listed. A version this device
+   * neither delivered nor was shown does not count, even if the user's listing has it by now. A
+   * version about to be moved away stays there if the NAS refuses that, and then a save not based
+   * on it must not replace it.
    */
   #known(save: Save, changes: readonly QueuedChange[]): UploadBase {
     const { rows, listings } = this.#deps;
     const { userId, target } = save;
     const own = rows.lastSynced(userId, target.path);
-    // Another name for the same place: two files that were never meant to be one.
+    // Another name for the same path: two files that were never meant to be one.
     if (target.sentName !== null && own !== null && own.sentName !== target.sentName) {
       return NO_BASE;
     }

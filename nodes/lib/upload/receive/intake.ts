@@ -68,8 +68,8 @@ export class Intake {
   }
 
   /**
-   * Receives a body and queues its files, all or none. The request is left open and paused where it
-   * is refused, so that the answer can still be given.
+   * Receives a body and queues its files, all or none. A refused request is left open and paused,
+   * so that the answer can still be given.
    * @param path the query's `path`
    */
   async accept(
@@ -212,7 +212,7 @@ export class Intake {
   }
 }
 
-/** Two files of one request that would fall together: only one of them could survive. */
+/** Two files of one request with the same target: only one could survive. */
 function nameTwice(files: readonly AimedFile[]): Refused | null {
   const hashes = new Map<string, string>();
   for (const { staged, target } of files) {
@@ -270,12 +270,12 @@ interface MultipartIntakeDeps extends BodyFilesDeps {
 type Part =
   | { readonly kind: 'file' }
   /** `bytes` is null where nobody wants to know its value. */
-  | { readonly kind: 'field'; readonly pieces: Buffer[] | null; sizeBytes: number };
+  | { readonly kind: 'field'; readonly chunks: Buffer[] | null; sizeBytes: number };
 
 /**
- * Receives one multipart body. No more of it is read than the disk keeps up with: so memory and open
- * files stay bounded whatever comes. The first fault ends it, and then nothing of it is left on the
- * disk. The request itself is left paused, for the answer to be given on it.
+ * Receives one multipart body, reading only as fast as the disk writes, so memory and open files
+ * stay bounded. The first fault ends it and leaves nothing on the disk. The request itself is left
+ * paused, so that it can be answered.
  */
 class MultipartIntake {
   readonly #checkPlace: (path: string) => Promise<Refused | null>;
@@ -329,9 +329,9 @@ class MultipartIntake {
       },
     });
     const ended = await feedBody(request, {
-      take: (piece) => {
+      take: (chunk) => {
         this.#guarded(() => {
-          parser.push(piece);
+          parser.push(chunk);
         });
       },
       state: () => (files.end !== null ? 'over' : files.isFull ? 'full' : 'ready'),
@@ -386,7 +386,7 @@ class MultipartIntake {
 
   #beginField(name: string): void {
     this.#fieldCount += 1;
-    this.#part = { kind: 'field', pieces: name === 'path' ? [] : null, sizeBytes: 0 };
+    this.#part = { kind: 'field', chunks: name === 'path' ? [] : null, sizeBytes: 0 };
     if (this.#fieldCount > MOST_FIELDS) this.#refuse('invalid', tooMany());
     else if (name.length > LONGEST_FIELD_NAME) {
       this.#refuse('malformed', 'A field has too long a name.');
@@ -398,17 +398,17 @@ class MultipartIntake {
       this.#files.push(bytes);
       return;
     }
-    const { pieces } = this.#part;
+    const { chunks } = this.#part;
     this.#part.sizeBytes += bytes.length;
-    if (this.#part.sizeBytes <= MOST_FIELD_BYTES) pieces?.push(bytes);
-    else if (pieces !== null) this.#refuse('bad_path', 'The path is too long.');
+    if (this.#part.sizeBytes <= MOST_FIELD_BYTES) chunks?.push(bytes);
+    else if (chunks !== null) this.#refuse('bad_path', 'The path is too long.');
     else this.#refuse('malformed', 'A field is too long.');
   }
 
   #end(): void {
     if (this.#part.kind === 'file') this.#files.finish();
-    else if (this.#part.pieces !== null)
-      this.#takePath(Buffer.concat(this.#part.pieces).toString());
+    else if (this.#part.chunks !== null)
+      this.#takePath(Buffer.concat(this.#part.chunks).toString());
   }
 
   #takePath(path: string): void {
@@ -470,7 +470,7 @@ interface Incoming {
   staged: StagedFile | null;
 }
 
-/** The files of one body on their way to the disk, and all else that goes on beside its parsing. */
+/** The files of one body being written, and the work that runs parallel to parsing. */
 class BodyFiles {
   readonly #deps: BodyFilesDeps;
   readonly #onChange: () => void;
@@ -481,13 +481,13 @@ class BodyFiles {
   #current: Incoming | null = null;
   #end: BodyEnd | null = null;
 
-  /** @param onChange called when there is room for more, and when the body ends */
+  /** @param onChange called when there is space for more, and when the body ends */
   constructor(deps: BodyFilesDeps, onChange: () => void) {
     this.#deps = deps;
     this.#onChange = onChange;
   }
 
-  /** Set once: the first reason counts, what follows from it is noise. */
+  /** Set once: the first reason counts, later ones are consequences. */
   get end(): BodyEnd | null {
     return this.#end;
   }
@@ -570,7 +570,7 @@ class BodyFiles {
       try {
         await file.part.discard();
       } catch (error) {
-        // A disk that cannot delete either: the next start does.
+        // If the disk cannot delete either, the next start does.
         if (diskFaultOf(error) === null) throw error;
       }
     }

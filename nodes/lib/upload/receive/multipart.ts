@@ -5,7 +5,7 @@ import { readParameters, TOKEN } from './admission.ts';
 interface MultipartEvents {
   /** A part begins. `head` holds its header lines without the empty line that ends them. */
   partBegin(head: Buffer): void;
-  /** The next bytes of that part: a view of the piece they came in, or of the delimiter. */
+  /** The next bytes of that part: a view of the chunk they came in, or of the delimiter. */
   partData(bytes: Buffer): void;
   partEnd(): void;
 }
@@ -22,9 +22,9 @@ export class MultipartError extends Error {
   }
 }
 
-/** A part's headers: a name of 255 bytes percent-encoded, twice, and room. */
+/** A part's headers: a name of 255 bytes percent-encoded, twice, and some slack. */
 const MOST_HEAD_BYTES = 8 * 1024;
-/** What stands before the first boundary and after the last is nobody's data. */
+/** Preamble and epilogue carry no data. */
 const MOST_AROUND_BYTES = 64 * 1024;
 /** White space between a boundary and the end of its line (RFC 2046, transport padding). */
 const MOST_PADDING_BYTES = 64;
@@ -59,18 +59,18 @@ const BEHIND: Readonly<Record<Behind, Partial<Record<Sign, Between | Behind>>>> 
 };
 
 /**
- * Takes a multipart body apart (RFC 2046, 5.1) as its pieces come, however they are cut. The search
- * for the boundary is Node's native one, and what it passes over is handed on without a copy.
+ * Parses a multipart body (RFC 2046, 5.1) as its chunks arrive, however they are cut. The search
+ * for the boundary is Node's native one, and the bytes it skips are passed on without a copy.
  *
- * Data is never dropped in silence. Whatever begins like a boundary and does not go on like one is
- * an error, because a body may not hold its own boundary: it was cut short by its sender's mistake
- * or made by somebody who wants two readers to read two things.
+ * Data is never dropped silently. Anything that begins like a boundary but does not continue like
+ * one is an error, because a body may not contain its own boundary: it was cut short by its
+ * sender's mistake, or made by somebody who wants two readers to read two things.
  */
 export class MultipartParser {
   readonly #events: MultipartEvents;
   /** CRLF, two dashes, the boundary. The CR at its start is the only one in it. */
   readonly #delimiter: Buffer;
-  /** How much of the delimiter the last piece ended with. */
+  /** How much of the delimiter the last chunk ended with. */
   #held = 2;
   /**
    * How much of that is no data: the line break before a delimiter may be missing at the start of
@@ -89,12 +89,12 @@ export class MultipartParser {
   }
 
   /**
-   * Takes the next piece.
+   * Takes the next chunk.
    * @throws MultipartError; the parser is of no use afterwards
    */
-  push(piece: Buffer): void {
+  push(chunk: Buffer): void {
     let at = 0;
-    while (at < piece.length) at = this.#step(piece, at);
+    while (at < chunk.length) at = this.#step(chunk, at);
   }
 
   /**
@@ -106,46 +106,46 @@ export class MultipartParser {
     if (!whole) throw new MultipartError('it ends before its last boundary');
   }
 
-  /** @returns where to go on in this piece */
-  #step(piece: Buffer, at: number): number {
+  /** @returns where to go on in this chunk */
+  #step(chunk: Buffer, at: number): number {
     switch (this.#state) {
       case 'preamble':
       case 'data':
       case 'epilogue':
-        return this.#search(piece, at);
+        return this.#search(chunk, at);
       case 'head':
-        return this.#readHead(piece, at);
+        return this.#readHead(chunk, at);
       case 'boundary':
       case 'padding':
       case 'newline':
       case 'dash':
       case 'last-padding':
       case 'last-newline':
-        this.#state = this.#behindBoundary(this.#state, piece[at] ?? 0);
+        this.#state = this.#behindBoundary(this.#state, chunk[at] ?? 0);
         return at + 1;
     }
   }
 
-  #search(piece: Buffer, from: number): number {
-    if (this.#held > 0) return this.#goOnMatching(piece, from);
+  #search(chunk: Buffer, from: number): number {
+    if (this.#held > 0) return this.#goOnMatching(chunk, from);
     const delimiter = this.#delimiter;
-    const found = piece.indexOf(delimiter, from);
+    const found = chunk.indexOf(delimiter, from);
     if (found >= 0) {
-      this.#passOver(piece, from, found);
+      this.#passOver(chunk, from, found);
       return this.#onDelimiter(found + delimiter.length);
     }
-    const held = endsLikeStartOf(delimiter, piece, from);
-    this.#passOver(piece, from, piece.length - held);
+    const held = endsLikeStartOf(delimiter, chunk, from);
+    this.#passOver(chunk, from, chunk.length - held);
     this.#held = held;
-    return piece.length;
+    return chunk.length;
   }
 
-  /** The last piece ended like a delimiter begins. It has one CR, so nothing else begins in it. */
-  #goOnMatching(piece: Buffer, from: number): number {
+  /** The last chunk ended like a delimiter begins. It has one CR, so nothing else begins in it. */
+  #goOnMatching(chunk: Buffer, from: number): number {
     const delimiter = this.#delimiter;
-    const length = Math.min(delimiter.length - this.#held, piece.length - from);
+    const length = Math.min(delimiter.length - this.#held, chunk.length - from);
     const matched = this.#held + length;
-    if (delimiter.compare(piece, from, from + length, this.#held, matched) !== 0) {
+    if (delimiter.compare(chunk, from, from + length, this.#held, matched) !== 0) {
       this.#passOver(delimiter, this.#lent, this.#held);
       this.#held = 0;
       this.#lent = 0;
@@ -188,10 +188,10 @@ export class MultipartParser {
     return next;
   }
 
-  #readHead(piece: Buffer, from: number): number {
+  #readHead(chunk: Buffer, from: number): number {
     const before = this.#head.length;
-    const most = Math.min(piece.length, from + MOST_HEAD_BYTES - before);
-    const head = Buffer.concat([this.#head, piece.subarray(from, most)]);
+    const most = Math.min(chunk.length, from + MOST_HEAD_BYTES - before);
+    const head = Buffer.concat([this.#head, chunk.subarray(from, most)]);
     // A part without headers has the empty line at once.
     const end = head.subarray(0, 2).equals(HEAD_END.subarray(2))
       ? 0
@@ -218,12 +218,12 @@ export class MultipartParser {
   }
 }
 
-/** How many bytes at the end of `piece` could be the beginning of `delimiter`. */
-function endsLikeStartOf(delimiter: Buffer, piece: Buffer, from: number): number {
-  const at = piece.lastIndexOf(CR);
-  const length = piece.length - at;
+/** How many bytes at the end of `chunk` could be the beginning of `delimiter`. */
+function endsLikeStartOf(delimiter: Buffer, chunk: Buffer, from: number): number {
+  const at = chunk.lastIndexOf(CR);
+  const length = chunk.length - at;
   if (at < from || length >= delimiter.length) return 0;
-  return delimiter.compare(piece, at, piece.length, 0, length) === 0 ? length : 0;
+  return delimiter.compare(chunk, at, chunk.length, 0, length) === 0 ? length : 0;
 }
 
 /** What the headers of one part say. */
@@ -266,7 +266,7 @@ export function readPartHead(head: Buffer): PartHead {
   const { parameters } = read;
   refuseControls(disposition, parameters.get('filename') ?? '');
   const name = parameters.get('name');
-  // Left out in silence, a path would be lost and the files put elsewhere (RFC 7578, 4.2).
+  // If ignored, the path would be lost and the files put elsewhere (RFC 7578, 4.2).
   if (name === undefined) throw new MultipartError('a part has no name');
   return {
     name,
@@ -307,7 +307,7 @@ function readHeaders(text: string): ReadonlyMap<string, string> {
 /** Who takes a body as it comes. */
 interface BodyTaker {
   /** Must not throw. */
-  take(piece: Buffer): void;
+  take(chunk: Buffer): void;
   /** `full`: nothing more for now. `over`: nothing more at all. */
   state(): 'ready' | 'full' | 'over';
   /** Gives the function to call whenever {@link state} may have changed. */
@@ -318,8 +318,8 @@ interface BodyTaker {
 type Fed = 'whole' | 'gone' | 'over';
 
 /**
- * Hands a request's body to its taker piece by piece, as fast as it is taken. In the end the request
- * is left alone and paused, so that an answer can still go out on it.
+ * Feeds a request's body to its consumer chunk by chunk, as fast as that accepts it. In the end the
+ * request is left paused, so that an answer can still be sent.
  */
 export async function feedBody(request: IncomingMessage, taker: BodyTaker): Promise<Fed> {
   const { promise, resolve } = Promise.withResolvers<Fed>();
@@ -329,8 +329,8 @@ export async function feedBody(request: IncomingMessage, taker: BodyTaker): Prom
     else if (state === 'full') request.pause();
     else if (request.isPaused()) request.resume();
   };
-  const onData = (piece: Buffer): void => {
-    taker.take(piece);
+  const onData = (chunk: Buffer): void => {
+    taker.take(chunk);
     steer();
   };
   const onEnd = (): void => {

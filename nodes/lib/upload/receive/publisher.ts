@@ -14,10 +14,10 @@ const MOST_TRIES = 5;
 type Published = Enqueued | { readonly kind: 'fault'; readonly error: unknown };
 
 /**
- * The last steps to an acknowledged upload: write what is wanted beside the bodies, rename these into
- * the queue folder, sync that folder, commit the rows with synchronous=FULL. Requests that end
- * together share the intents, the folder's sync and the commit, so one file alone costs four syncs
- * and each of many fewer. A body in the queue folder is never without its intent.
+ * The last steps to an acknowledged upload: write the intents, rename the bodies into the queue
+ * folder, sync that folder, commit the rows with synchronous=FULL. Requests that end together share
+ * the intents, the folder's sync and the commit, so a single file costs four syncs and each of many
+ * fewer. A body in the queue folder is never without its intent.
  */
 export class Publisher {
   readonly #disk: Disk;
@@ -59,8 +59,8 @@ export class Publisher {
   }
 
   /**
-   * Makes a request's files the queue's, all or none. Whatever happens, no file of it is left there
-   * that no row owns.
+   * Moves a request's files into the queue, all or none. Whatever happens, none is left there
+   * without a row.
    * @throws the disk's or the database's error
    */
   async publish(request: EnqueueRequest): Promise<Enqueued> {

@@ -25,7 +25,7 @@ export interface SentTarget {
 
 /**
  * Decides what `path` means (contract 4): a folder for several files and where a listing shows one;
- * else a full path when its last name is the file's or has a dot. Where only the dot speaks and no
+ * else a full path when its last name is the file's or has a dot. Where only the dot decides and no
  * listing tells, both readings are kept: the first is the full path.
  * @param shows what the caller's stored listings say of a path
  */
@@ -65,17 +65,17 @@ export function folderOf(path: string): string {
 }
 
 /**
- * What makes a name lie or a terminal obey, each with its words: C0, DEL and C1, and the overrides
- * by which `photo\u202Egpj.exe` shows as `photoexe.jpg`. Marks (U+200E, U+200F, U+061C) turn nothing
- * round and are part of many a name.
+ * Characters that make a name misleading or a terminal obey: C0, DEL and C1, and the overrides by
+ * which `photo\u202Egpj.exe` shows as `photoexe.jpg`. Marks (U+200E, U+200F, U+061C) reverse
+ * nothing and are part of many names.
  */
 const UNFIT: readonly (readonly [RegExp, string])[] = [
   // eslint-disable-next-line no-control-regex
   [/[\u0000-\u001f\u007f-\u009f]/, 'a control character'],
   [/[\u202a-\u202e\u2066-\u2069]/, 'a character that turns the writing round'],
-  // What was not UTF-8 arrives so, and two such names would fall together.
+  // Replaces invalid UTF-8, and two such names would coincide.
   [/\ufffd/, 'bytes that are not UTF-8'],
-  // Nothing says what the NAS would make of one.
+  // What the NAS would make of one is unknown.
   [/\\/, 'a backslash'],
 ];
 
@@ -103,8 +103,8 @@ export type ReadFilename =
   | { readonly kind: 'bad_path'; readonly reason: string };
 
 /**
- * The name a part brings: its last component alone counts, as the NAS does it (measured:
- * `photos/a.jpg` becomes `a.jpg`). One that climbs is refused as any path that does (contract 1).
+ * The name of a part: only its last component counts, as on the NAS (measured: `photos/a.jpg`
+ * becomes `a.jpg`). One with `..` is refused like any such path (contract 1).
  */
 export function readFilename(raw: string | undefined): ReadFilename {
   const parts = (raw ?? '').split('/');

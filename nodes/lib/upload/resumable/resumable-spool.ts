@@ -9,7 +9,7 @@ import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
 
 /** Longer than any that is written here by far: a name has 255 bytes, a path 4,096. */
 const MOST_BYTES = 1024 * 1024;
-/** Proposed to callers, who may send others. A phone on a bad link sends no more twice. */
+/** Suggested to callers, who may differ. A phone on a bad link resends no more. */
 export const CHUNK_BYTES = 8 * 1024 * 1024;
 
 /** Who began an unfinished upload, and what it is to become. */
@@ -45,13 +45,13 @@ interface Deps {
 }
 
 /**
- * Unfinished uploads told a second time beside their bytes, for the day the database is lost or an
- * older one. How far one came is told by the length of its file, as chunks are of one length; only
- * one that is not as expected costs a line, and so a sync, of its own.
+ * Unfinished uploads described a second time next to their bytes, in case the database is lost or
+ * restored. The file's length tells its progress, as chunks are of one length; only an irregular
+ * one costs a line, and so a sync, of its own.
  */
 class ResumableIntents {
   readonly #deps: Deps;
-  /** What the next chunks are measured by. One that is missing is written anew. */
+  /** The basis for the next chunks. A missing one is written again. */
   readonly #marks = new Map<string, ChunkMark>();
 
   constructor(deps: Deps) {
@@ -72,7 +72,7 @@ class ResumableIntents {
   }
 
   /**
-   * A chunk is durable. Tells so where the length of the file alone would not.
+   * A chunk is durable. Records it where the file's length alone would not tell.
    * @throws the disk's error; the chunk must not be acknowledged then
    */
   async grown(
@@ -199,13 +199,13 @@ interface SpoolDeps {
   readonly folder: string;
 }
 
-/** The files of unfinished resumable uploads, their room and their hashes. */
+/** The files of unfinished resumable uploads, their space and their hashes. */
 export class ResumableSpool {
   readonly #deps: SpoolDeps;
   readonly #folder: string;
   readonly #intents: ResumableIntents;
   readonly #followed = new Map<string, FollowedHash>();
-  /** Taken up further than a row said: where the chunks begin that may come once more. */
+  /** Recovered further than a row said: where the repeatable chunks begin. */
   readonly #unsure = new Map<string, ChunkMark>();
 
   constructor(deps: SpoolDeps) {
@@ -237,8 +237,8 @@ export class ResumableSpool {
   }
 
   /**
-   * Where a chunk begins that may come now: the next one, or after a start one whose bytes are here
-   * and whose acknowledgement may have got lost.
+   * Where an acceptable chunk begins: the next one, or after a start one already stored whose
+   * acknowledgement may have been lost.
    * @returns null for any other
    */
   firstByteOf({ id, nextIndex, receivedBytes }: ResumableUpload, index: number): number | null {
@@ -292,8 +292,8 @@ export class ResumableSpool {
   }
 
   /**
-   * Brings files, intents and rows together after a start. What the database does not know is taken
-   * up again: each chunk of it was acknowledged as safe.
+   * Reconciles files, intents and rows after a start. What the database does not know is recovered:
+   * each of its chunks was acknowledged as safe.
    * @returns how many uploads had lost their file
    */
   async recover(): Promise<number> {
@@ -338,7 +338,7 @@ export class ResumableSpool {
     return true;
   }
 
-  /** Whether the file is further than its row, which then is an older one. */
+  /** Whether the file is ahead of its row, which then is outdated. */
   async #compare(row: ResumableUpload, sizeBytes: number): Promise<void> {
     const { id, totalBytes, nextIndex, receivedBytes } = row;
     const known = await this.#intents.read(id);

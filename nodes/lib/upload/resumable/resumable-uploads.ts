@@ -30,7 +30,7 @@ import { CHUNK_BYTES, type ResumableSpool } from './resumable-spool.ts';
 const EXPIRY_EVERY_MS = 3_600_000;
 
 /** What a caller says before the first chunk. */
-interface ResumableWish {
+interface ResumableInput {
   readonly filename: string;
   readonly totalBytes: number;
   /** Always a folder. */
@@ -61,9 +61,9 @@ interface ResumableDeps {
 }
 
 /**
- * Uploads in chunks, in BaluHost's words: begin, chunk by chunk in order, complete. A chunk is
- * durable before it is acknowledged, so they survive a restart of the Pi as they do one of the
- * phone. Complete, they are in the queue like any other.
+ * Uploads in chunks, in BaluHost's terms: begin, chunk by chunk in order, complete. A chunk is
+ * durable before it is acknowledged, so uploads survive restarts of the Pi and of the phone. Once
+ * complete, they are in the queue like any other.
  */
 export class ResumableUploads {
   readonly #deps: ResumableDeps;
@@ -89,11 +89,11 @@ export class ResumableUploads {
     await this.#chunks.stop();
   }
 
-  async begin(caller: Caller, wish: ResumableWish): Promise<Begun> {
+  async begin(caller: Caller, input: ResumableInput): Promise<Begun> {
     const { clock, spool, randomBytes, maxFileBytes, bornAt } = this.#deps;
-    const aimed = await this.#aim(caller, wish.folder, wish.filename);
+    const aimed = await this.#aim(caller, input.folder, input.filename);
     if ('code' in aimed) return aimed;
-    if (wish.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
+    if (input.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
     return this.#onDisk(async () => {
       if (!(await this.#book.hasPlace(caller.user.id))) {
         const detail = 'Complete or delete one of your unfinished uploads first.';
@@ -101,13 +101,13 @@ export class ResumableUploads {
       }
       const nowMs = clock.nowMs();
       const id = uploadId(nowMs, randomBytes);
-      // Nothing is set aside for what may never come; what cannot fit is told before it is sent.
-      const refusal = await this.#deps.quota.refusal(caller.user.id, wish.totalBytes);
+      // No space is reserved for what may never come, but what cannot fit is refused at once.
+      const refusal = await this.#deps.quota.refusal(caller.user.id, input.totalBytes);
       if (refusal !== null) return refusal;
       const { folder, filename } = aimed;
       const { id: userId, username } = caller.user;
       const owner = { userId, ownerCreatedAt: bornAt(userId) };
-      const what = { id, ...owner, folder, filename, totalBytes: wish.totalBytes };
+      const what = { id, ...owner, folder, filename, totalBytes: input.totalBytes };
       await spool.open({ ...what, username });
       await this.#book.add({ ...what, receivedBytes: 0, nextIndex: 0, touchedAtMs: nowMs });
       return { kind: 'begun', id, chunkBytes: CHUNK_BYTES };
@@ -158,7 +158,7 @@ export class ResumableUploads {
         if (upload === null) return noSuchUpload();
         const { receivedBytes, totalBytes } = upload;
         if (receivedBytes < totalBytes) {
-          // The NAS would store a file that is cut short and say that all is well.
+          // The NAS would store a truncated file and report success.
           const detail = `${receivedBytes} of ${totalBytes} bytes are here. Send the rest first.`;
           return refused('conflict', detail);
         }
@@ -178,7 +178,7 @@ export class ResumableUploads {
     );
   }
 
-  /** Whether one of that user began or moved lately, so that more of it is to be expected. */
+  /** Whether one of that user began or moved recently, so that more of it is to be expected. */
   isMoving(userId: number): boolean {
     return this.#book.isMoving(userId);
   }
@@ -260,11 +260,11 @@ export class ResumableUploads {
 
 /** Unfinished uploads of one user. */
 const MOST_OF_USER = 16;
-/** One that is idle for so long may make place for a new one of its user. */
+/** If idle this long, it may be replaced by a new one of its user. */
 const IDLE_MS = 3_600_000;
 /** One that moved within this may well go on in a moment. */
 const MOVING_MS = 600_000;
-/** One that nothing has come of for so long is given up, as on the NAS. */
+/** Without progress for this long it is abandoned, as on the NAS. */
 const KEPT_MS = 86_400_000;
 
 interface BookDeps {
@@ -313,8 +313,8 @@ class ResumableBook {
   }
 
   /**
-   * Whether a user may begin another. Who lost the ids of what broke off is not shut out until they
-   * run out: the one longest idle makes place.
+   * Whether a user may begin another. A user who lost the ids of broken uploads is not locked out
+   * until they expire: the one longest idle is replaced.
    */
   async hasPlace(userId: number): Promise<boolean> {
     const uploads = this.#deps.rows.ofUser(userId);
@@ -325,7 +325,7 @@ class ResumableBook {
     return true;
   }
 
-  /** Whether one of that user began or moved lately; what was abandoned never arrives by itself. */
+  /** Whether one of that user began or moved recently; abandoned ones never complete. */
   isMoving(userId: number): boolean {
     return this.#deps.rows.ofUser(userId).some((upload) => this.#idleMs(upload) < MOVING_MS);
   }
@@ -436,8 +436,8 @@ class ChunkIntake {
   }
 
   /**
-   * Does something to an upload while nothing else is done to it. A chunk that is still coming in
-   * is cut: who calls now knows better than a connection that may be dead.
+   * Runs an operation exclusively on an upload. A chunk still coming in is cut: a new call knows
+   * better than a connection that may be dead.
    * @param request the chunk that is coming in; null for anything else
    */
   async alone<T>(
@@ -502,7 +502,7 @@ class ChunkIntake {
     return this.alone(known.id, work, request);
   }
 
-  /** As on the NAS: who sends more than was said has lost count, and starts again. */
+  /** As on the NAS: a sender of more than announced has lost count, and starts again. */
   async spoilt(upload: ResumableUpload): Promise<Refused> {
     const { id, totalBytes } = upload;
     await this.#drop(upload);
@@ -531,7 +531,7 @@ class ChunkIntake {
     }
   }
 
-  /** Room is taken for this chunk alone. */
+  /** Space is reserved for this chunk alone. */
   async #withRoom(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
     const length = request.headers['content-length'];
     const bytes = length === undefined ? null : Number(length);
@@ -560,7 +560,7 @@ class ChunkIntake {
     let written: Written;
     try {
       written = await this.#write(request, handle, upload, reservation);
-      // Durable before it is said to be here. A sync that fails is never tried again.
+      // Durable before it is acknowledged. A failed sync is never retried.
       if (written.kind === 'whole') await handle.sync();
     } finally {
       await handle.close();

@@ -68,7 +68,7 @@ export interface ChangeCounts {
   readonly pending: number;
   /** Of these, what was found again and goes only when its owner says so. */
   readonly waitingForOwner: number;
-  /** What needs somebody: retry or drop. */
+  /** Needs a person's decision: retry or drop. */
   readonly failed: number;
   readonly conflicts: number;
   readonly oldestPendingMs: number | null;
@@ -137,7 +137,7 @@ const SQL = {
       WHERE state IN ${UNFINISHED} OR state IN ('conflict', 'held') ORDER BY seq`,
 } as const;
 
-/** `queued_changes`, as it is filled and as people see and settle it. */
+/** `queued_changes`, as it is filled, shown and resolved. */
 export class ChangeRows {
   readonly #store: Store;
   readonly #open: Remembered<number, readonly ChangeRow[]>;
@@ -235,12 +235,12 @@ export class ChangeRows {
     return this.#sql.waiting.all({ user: userId }).map((raw) => String(raw['username']));
   }
 
-  /** It stays where it is until its end is written. @returns false while it is carried out */
+  /** Freezes it until its end is written. @returns false while it is being carried out */
   freeze(id: string): boolean {
     return this.#sql.freeze.run(id).changes > 0;
   }
 
-  /** Its end could not be written: it goes on as before. */
+  /** Its end could not be written: it continues as before. */
   thaw(id: string): void {
     this.#sql.thaw.run(id);
   }
@@ -254,17 +254,17 @@ export class ChangeRows {
     return this.#sql.requeue.run(id).changes > 0;
   }
 
-  /** A conflict's change is wanted all the same: with what was found there instead. */
+  /** A conflict's change is still wanted: with what was found there instead. */
   rebase(id: string): boolean {
     return this.#sql.rebase.run(id).changes > 0;
   }
 
-  /** That person is gone: nothing of theirs is who has the id now. @returns how many are held */
+  /** That person is gone: nothing passes to the id's next owner. @returns how many are held */
   hold(userId: number): number {
     return Number(this.#sql.hold.run(userId).changes);
   }
 
-  /** Of what was rebuilt for an id: what belongs to the person who had it before. */
+  /** Of the rows rebuilt for an id: those of its previous owner. */
   holdOthers(userId: number, bornAt: string): number {
     return Number(this.#sql.holdOthers.run(userId, bornAt).changes);
   }
@@ -385,7 +385,7 @@ export function intentOfChange(change: NewChange): object {
   return { ...change, intent: INTENT, seen: change.seen.map(packed) };
 }
 
-/** Reads what an intent tells of a change; null for what is not of that form, as an upload's. */
+/** Parses a change's intent; null for any other form, such as an upload's. */
 export function readNewChange(value: unknown): NewChange | null {
   const raw = value as Partial<Record<keyof NewChange | 'intent', unknown>>;
   const { id, path, intent } = raw;
@@ -452,7 +452,7 @@ const EARLIER_CHANGE = `
       OR (e.to_path IS NOT NULL AND (${meets('e.to_path', ':a')} OR ${meets('e.to_path', ':b')})))
   LIMIT 1`;
 
-/** An upload of anybody at, above or below a place, under either reading or beside. */
+/** An upload of anybody at, above or below a place, under either reading or at a conflict name. */
 const EARLIER_UPLOAD = `
   SELECT 1 FROM upload_queue WHERE seq < :seq AND state IN ${UNDELIVERED} AND (
     path = :path OR (path > :path || '/' AND path < :path || '0')
@@ -505,7 +505,7 @@ const DELIVERY_SQL = {
   prune: `DELETE FROM queued_changes WHERE state = 'synced' AND is_shown = 1 AND done_at_ms < ?`,
 } as const;
 
-/** `queued_changes` as the delivery claims and settles it. */
+/** `queued_changes` as the delivery claims and records it. */
 export class ChangeDeliveryRows {
   readonly #sql: ReturnType<typeof prepareAll<typeof DELIVERY_SQL>>;
 
@@ -514,8 +514,8 @@ export class ChangeDeliveryRows {
   }
 
   /**
-   * Claims the oldest change that is due and that nothing earlier stands before: no change and no
-   * upload of anybody at, above or below one of its places.
+   * Claims the oldest due change that nothing earlier blocks: no change and no upload of anybody
+   * at, above or below one of its paths.
    */
   claim(nowTickMs: number): ChangeRow | null {
     for (const raw of this.#sql.due.all(Math.floor(nowTickMs))) {
@@ -590,12 +590,12 @@ export class ChangeDeliveryRows {
     this.#sql.releaseWaiting.run();
   }
 
-  /** Between two runs nothing is carried out: what still says so was left by one that broke off. */
+  /** Between two runs nothing is carried out: a claimed row was left by a broken run. */
   releaseStrays(): void {
     this.#sql.releaseStrays.run();
   }
 
-  /** A new process: what the last one was at is free again. */
+  /** A new process: rows claimed by the last one are free again. */
   releaseLeases(): void {
     this.#sql.releaseLeases.run();
   }

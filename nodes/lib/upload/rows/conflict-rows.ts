@@ -13,7 +13,7 @@ import {
 const RESOLUTIONS = ['renamed', 'local', 'remote'] as const;
 export type Resolution = (typeof RESOLUTIONS)[number];
 
-/** An upload that went beside its target because that had changed. */
+/** An upload delivered under a conflict name because its target had changed. */
 export interface Conflict {
   readonly id: number;
   readonly uploadId: string;
@@ -25,14 +25,14 @@ export interface Conflict {
   readonly sha256: string;
   readonly foundAtMs: number;
   readonly resolution: Resolution | null;
-  /** Where the other version lies while the two change places; null when they do not. */
+  /** Where the other version is during the swap; null otherwise. */
   readonly swapPath: string | null;
 }
 
 /** More than anybody decides on; the newest come first. */
 const LONGEST_LIST = 1_000;
 
-/** `conflicts`, as people see and settle them. */
+/** `conflicts`, as people see and resolve them. */
 export class ConflictRows {
   readonly #store: Store;
   readonly #uploads: UploadRows;
@@ -87,8 +87,8 @@ export class ConflictRows {
   }
 
   /**
-   * Closes a conflict. Its upload is delivered from now on, to its own place or beside it; where it
-   * was taken off the NAS, its row goes.
+   * Closes a conflict. Its upload counts as delivered from now on, to its own path or the conflict
+   * name; if it was taken off the NAS, its row is deleted.
    */
   resolve(conflict: Conflict, resolution: Resolution, nowMs: number): void {
     const { id, uploadId } = conflict;
@@ -175,7 +175,7 @@ export class ConflictBackupRows {
     return this.#ofConflict.get(conflictId, sha256, sizeBytes) !== undefined;
   }
 
-  /** None is kept for longer: what says so was written when the clock was ahead. */
+  /** None is kept longer: such a row was written while the clock was ahead. */
   keepNoLonger(untilMs: number): void {
     this.#shorten.run(untilMs, untilMs);
   }
@@ -190,7 +190,7 @@ export class ConflictBackupRows {
   }
 }
 
-/** `upload_queue` as far as rows are taken out of it before they were delivered. */
+/** `upload_queue`, as far as rows are removed before they were delivered. */
 export class DropRows {
   readonly #store: Store;
   readonly #freeze: StatementSync;
@@ -212,15 +212,14 @@ export class DropRows {
   }
 
   /**
-   * A row on its way stays where it is from now on, so that its end can be written down before it
-   * goes.
+   * Freezes a pending row, so that its end can be written before it is deleted.
    * @returns false while it is being sent
    */
   freeze(id: string): boolean {
     return this.#freeze.run(id).changes > 0;
   }
 
-  /** Its end could not be written: it goes on as before. */
+  /** Its end could not be written: it continues as before. */
   thaw(id: string): void {
     this.#thaw.run(id);
   }
@@ -231,8 +230,8 @@ export class DropRows {
   }
 
   /**
-   * Takes a row out. The version after it inherits what this one stood on: its content where it
-   * was delivered, else its own base. Inside the caller's transaction.
+   * Removes a row. The next version inherits its base: its content where it was delivered, else its
+   * own base. Inside the caller's transaction.
    * @returns false while it is being sent
    */
   take(row: UploadRow): boolean {

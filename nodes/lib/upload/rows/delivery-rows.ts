@@ -14,7 +14,7 @@ import {
   type UploadRow,
 } from './upload-rows.ts';
 
-/** A change of anybody at, above or below where an upload goes, that was wanted before it came. */
+/** Anybody's change at, above or below an upload's target that was queued before it. */
 const EARLIER_CHANGE = `
         SELECT 1 FROM queued_changes c INDEXED BY queued_changes_open
         WHERE c.seq < r.seq AND c.state IN ${UNDELIVERED} AND (
@@ -24,9 +24,9 @@ const EARLIER_CHANGE = `
             OR (c.to_path IS NOT NULL AND ${meets('c.to_path', 'r.second_path')}))))`;
 
 /**
- * Claims a user's oldest row that is due and that no earlier upload of that user to the same place
- * and no earlier change stands before. An undecided row counts for both its readings, so such rows never overtake or
- * overwrite each other. A lease of this process that ran out is free again.
+ * Claims a user's oldest due row that no earlier upload of that user to the same path and no
+ * earlier change blocks. An undecided row counts for both readings, so such rows never overtake or
+ * overwrite each other. An expired lease of this process is free again.
  */
 const claimWhere = (more: string): string => `
   UPDATE upload_queue SET state = 'sending', attempts = attempts + 1, next_attempt_ms = NULL,
@@ -69,7 +69,7 @@ const SET_DELIVERED = `
   UPDATE upload_queue SET state = ?, detail = NULL, delivered_path = ?, synced_at_ms = ?,
     next_attempt_ms = NULL, ${UNLEASED} WHERE id = ?`;
 
-/** `upload_queue` and `conflicts` as the delivery writes them. Its one writer is the delivery. */
+/** `upload_queue` and `conflicts` as written by the delivery, their only writer. */
 export class DeliveryRows {
   readonly #store: Store;
   readonly #nextUser: StatementSync;
@@ -133,7 +133,7 @@ export class DeliveryRows {
   }
 
   /**
-   * @param after the user who had the turn before: everybody else comes first
+   * @param after the user of the previous turn: everybody else comes first
    * @returns the row as claimed, or null when none is due
    */
   claim(
@@ -244,14 +244,14 @@ export class DeliveryRows {
     this.#delivered.run(state, path, nowMs, id);
   }
 
-  /** What was sent did not arrive whole: what lies there now may be written over. */
+  /** The sent content did not arrive whole: what is there now may be overwritten. */
   mismatched(id: string, found: Pick<UploadBase, 'sizeBytes' | 'modifiedAt' | 'checksum'>): void {
     this.#mismatch.run(found.sizeBytes, found.modifiedAt, found.checksum, id);
   }
 
   /**
-   * An open conflict about that copy is about its new version from now on, and the version before it
-   * is simply delivered; else it is a new one.
+   * An open conflict about that copy now concerns its new version, and the previous version is
+   * simply delivered; else it is a new one.
    */
   addConflict(row: UploadRow, conflictPath: string, nowMs: number): void {
     const { id, userId, path, sizeBytes, sha256 } = row;
@@ -271,7 +271,7 @@ export class DeliveryRows {
   }
 }
 
-/** `upload_queue` as far as it speaks of files on the disk and of processes that died. */
+/** `upload_queue` as far as it concerns files on disk and dead processes. */
 export class RecoveryRows {
   readonly #store: Store;
   readonly #withBytesAfter: StatementSync;
@@ -341,7 +341,7 @@ export class RecoveryRows {
     return this.#lost.all().map(toUploadRow);
   }
 
-  /** Its bytes are here again; its intent is written anew. */
+  /** Its bytes are here again; its intent is rewritten. */
   takeBack(id: string, state: string, detail: string | null): void {
     this.#takeBack.run(state, detail, id);
   }
@@ -350,7 +350,7 @@ export class RecoveryRows {
     return Number(this.#countLost.get()?.['n']);
   }
 
-  /** A new process: what the last one was at is free again. */
+  /** A new process: rows claimed by the last one are free again. */
   releaseLeases(): void {
     this.#releaseLeases.run();
   }
@@ -383,7 +383,7 @@ export class RecoveryRows {
     });
   }
 
-  /** Its end says so, though this row, of an older copy, did not know yet. */
+  /** It ended, though this row, of an older database, does not know yet. */
   setDelivered({ id }: UploadRow, path: string, atMs: number): void {
     this.#store.transaction(() => {
       this.#setDelivered.run({ id, path, at: atMs });
@@ -452,8 +452,8 @@ export class WaitRows {
   }
 
   /**
-   * Between two runs nothing is being sent: what still says so was left by a run that broke off, and
-   * the NAS is asked what it has before anything of it is sent again.
+   * Between two runs nothing is being sent: a claimed row was left by a broken run, and the NAS is
+   * asked what it has before anything is sent again.
    */
   releaseStrays(): void {
     this.#releaseStrays.run();
@@ -467,7 +467,7 @@ export class WaitRows {
 }
 
 const DAY_MS = 86_400_000;
-/** Contract 4: every attempt is told for 90 days. */
+/** Contract 4: every attempt is listed for 90 days. */
 const KEPT_DAYS = 90;
 /** One slice. */
 const MOST_PRUNED = 1_000;

@@ -30,7 +30,7 @@ const MOST_REMEMBERED = 500;
 /** Counts over one user's rows, or everybody's. */
 export interface QueueCounts {
   readonly sending: number;
-  /** What is to reach the NAS, whoever must do something for it first. */
+  /** To be delivered, with or without somebody's action first. */
   readonly pending: number;
   /** Of these, what was found again and goes only when its owner says so. */
   readonly waitingForOwner: number;
@@ -114,7 +114,7 @@ export class QueueViewRows {
       SELECT * FROM upload_queue INDEXED BY upload_queue_in_folder
       WHERE user_id = ? AND folder = ? AND has_bytes = 1
         AND state IN ${UNDELIVERED} ORDER BY seq`);
-    // By state: of all that was ever delivered into those folders nothing is looked at.
+    // By state, so that delivered rows of those folders are not scanned.
     this.#pendingFolders = store.prepare(`
       SELECT folder, max(created_at_ms) AS newest, max(seq) AS seq FROM upload_queue
         INDEXED BY upload_queue_by_user
@@ -244,7 +244,7 @@ export class HeldRows {
   }
 
   /**
-   * Of what was rebuilt for an id: what belongs to the person who had it before.
+   * Holds rows rebuilt for an id that belong to its previous owner.
    * @returns how many uploads are held
    */
   holdOthers(userId: number, bornAt: string): number {
@@ -253,8 +253,8 @@ export class HeldRows {
   }
 
   /**
-   * Takes all of a person who is gone out of the way of who has their id now: no id of the NAS is
-   * below 0.
+   * Moves everything of a person who is gone to an id below 0, which the NAS never assigns, away
+   * from the id's next owner.
    * @returns how many uploads are held
    */
   hold(userId: number): number {
@@ -300,8 +300,7 @@ export class PlaceRows {
   }
 
   /**
-   * The versions of exactly this target that are on their way, and those beside it that nobody
-   * settled; newest first.
+   * Pending versions of exactly this target, and unresolved ones at conflict names; newest first.
    */
   branchesOf(userId: number, path: string, secondPath: string | null): readonly UploadRow[] {
     return this.#branches.all({ user: userId, path, second: secondPath }).map(toUploadRow);
@@ -339,7 +338,7 @@ export interface Usage {
 
 const MOST_SHARES = 200;
 
-/** The tables of this module as far as users share its room. */
+/** The tables of this module, as far as users share its quota. */
 export class ShareRows {
   readonly #usage: Remembered<number, Usage>;
   readonly #ofUser: StatementSync;
@@ -386,7 +385,7 @@ export class ShareRows {
   }
 }
 
-/** Rows that are taken at once: each needs an intent of its own. */
+/** Rows handled at once: each needs an intent of its own. */
 const AT_ONCE = 500;
 
 const WITHIN = (column: string): string =>
@@ -454,7 +453,7 @@ export class ChangedRows {
   }
 
   /**
-   * These rows lie elsewhere from now on, as their new intents tell.
+   * Moves these rows to new paths, as their new intents say.
    * @param intentFile null for rows that have none
    */
   place(rows: readonly UploadRow[], intentFile: string | null): void {
@@ -465,7 +464,7 @@ export class ChangedRows {
     });
   }
 
-  /** What else of the queue speaks of places at or below a path: conflicts, unfinished uploads. */
+  /** Everything else in the queue at or below a path: conflicts, unfinished uploads. */
   moved(from: string, to: string, mark: number): void {
     const places = { from, to, ...belowBounds(from) };
     this.#store.transaction(() => {
@@ -474,7 +473,7 @@ export class ChangedRows {
     });
   }
 
-  /** Conflict copies at or below a path are gone from the NAS: there is nothing left to settle. */
+  /** Conflict copies at or below a path are gone from the NAS: nothing is left to resolve. */
   gone(from: string, nowMs: number): void {
     this.#store.transaction(() => {
       this.#settled.run({ from, ...belowBounds(from) });
@@ -483,7 +482,7 @@ export class ChangedRows {
   }
 }
 
-/** `flush_wake`: one row. Also tells of the queue what may make waking worth while. */
+/** `flush_wake`: one row. Also tells what in the queue may justify a wake. */
 export class FlushWakeRows {
   readonly #read: StatementSync;
   readonly #write: StatementSync;
@@ -509,7 +508,7 @@ export class FlushWakeRows {
     this.#write.run(atMs);
   }
 
-  /** When the oldest upload or change that an awake NAS would be given was accepted, epoch ms. */
+  /** When the oldest upload or change deliverable to an awake NAS was accepted, epoch ms. */
   oldestMs(): number | null {
     const oldest = this.#oldest.get()?.['oldest'];
     return oldest === null || oldest === undefined ? null : Number(oldest);

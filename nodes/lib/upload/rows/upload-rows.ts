@@ -71,14 +71,14 @@ export class UploadRows {
   }
 
   /**
-   * What `work` would come to, with none of it kept: nothing else is written in between, so that a
-   * transaction right after mostly comes to the same.
+   * A dry run of `work`: nothing else is written in between, so that a transaction right after
+   * usually has the same result.
    */
   rehearse<T>(work: () => T): T {
     return this.#store.rehearse(work);
   }
 
-  /** @param intentFile which file of intents tells of it too */
+  /** @param intentFile the file of intents that holds it too */
   insert(row: NewUpload, intentFile: string | null, as: InsertedAs = QUEUED): void {
     const { base } = row;
     this.#insert.run(
@@ -160,9 +160,9 @@ export class UploadRows {
 const BASE_SOURCES = ['none', 'caller', 'listing', 'queue', 'own'] as const;
 
 /**
- * What the sender's file was made from. `queue`: the version before it in that user's queue.
- * `own`: what this Pi last delivered there for that user. `none`: unknown, so any other content
- * found at the path is somebody's.
+ * What the sender's file was made from. `queue`: the version before it in that user's queue. `own`:
+ * what this Pi last delivered there for that user. `none`: unknown, so any other content found at
+ * the path belongs to somebody else.
  */
 export interface UploadBase {
   readonly source: (typeof BASE_SOURCES)[number];
@@ -218,7 +218,7 @@ export interface UploadRow {
   readonly sha256: string;
   readonly base: UploadBase;
   readonly state: UploadState;
-  /** Rebuilt from its intent: it goes to the NAS only where nothing can have changed meanwhile. */
+  /** Rebuilt from its intent: it is delivered only where nothing can have changed meanwhile. */
   readonly found: boolean;
   /** Found, and it waits until its owner says deliver or drop. */
   readonly awaitsOwner: boolean;
@@ -228,7 +228,7 @@ export interface UploadRow {
   readonly resends: number;
   readonly nextAttemptMs: number | null;
   readonly detail: string | null;
-  /** The name it goes by since a conflict was found. */
+  /** Its name since a conflict was found. */
   readonly conflictPath: string | null;
   readonly deliveredPath: string | null;
   readonly createdAtMs: number;
@@ -354,21 +354,21 @@ export function numberOf(value: unknown): number | null {
 }
 
 /**
- * A `found` row that waits until its owner says deliver or drop. People read `found` for both; in
- * the table they are two words, so that every statement knows by the state alone what goes by itself.
+ * A `found` row that waits for its owner's decision. People read `found` for both; in the table
+ * they are two words, so that the state alone tells every statement what goes by itself.
  */
 export const FOUND_WAITING = 'found_waiting';
 
 /** As the tables hold it; people read {@link UploadState}. */
 type StoredState = UploadState | typeof FOUND_WAITING;
 
-/** How far a row is. */
+/** The state groups of a row. */
 type Stage =
   /** The delivery may claim it. */
   | 'claimable'
-  /** It goes by itself, once its user came by. */
+  /** Delivered automatically once its user came by. */
   | 'unclaimed'
-  /** It goes once its owner says so. */
+  /** Delivered once its owner says so. */
   | 'undecided'
   /** It is not on the NAS, and stays where it is. */
   | 'stuck'
@@ -378,9 +378,9 @@ type Stage =
   | 'delivered';
 
 /**
- * The states, of uploads and of changes alike, in the order in which the lists below name them: that
- * of the partial indices `upload_queue_claimable` and `queued_changes_open`, which serve a statement
- * with the very same words alone.
+ * The states, of uploads and changes alike, in the order of the partial indices
+ * `upload_queue_claimable` and `queued_changes_open`, which only serve statements with the very
+ * same words.
  */
 const STATES: Readonly<Record<StoredState, { stage: Stage; mayBeRequeued: boolean }>> = {
   queued: { stage: 'claimable', mayBeRequeued: false },
@@ -403,7 +403,7 @@ export function isUploadState(text: string): text is UploadState {
   return text !== FOUND_WAITING && Object.hasOwn(STATES, text);
 }
 
-/** Whether the NAS has it, be it beside another version. */
+/** Whether the NAS has it, even under a conflict name. */
 export function isDelivered({ state }: { readonly state: UploadState }): boolean {
   return STATES[state].stage === 'delivered';
 }
@@ -425,7 +425,7 @@ function inStages(...stages: readonly Stage[]): string {
 /** As SQL: what the delivery may claim. */
 export const CLAIMABLE = inStages('claimable');
 
-/** As SQL: what reaches the NAS without anybody doing anything more here. */
+/** As SQL: what reaches the NAS without further action here. */
 export const UNDELIVERED = inStages('claimable', 'unclaimed');
 
 /** As SQL: what is to reach the NAS, by itself or once its owner says so. */
@@ -440,25 +440,25 @@ export const DELIVERED = inStages('delivered');
 /** As SQL: what a person may put back in line. */
 export const REQUEUABLE = listed((state) => STATES[state].mayBeRequeued);
 
-/** As SQL: what was rebuilt and did not go yet, whether or not it goes by itself. */
+/** As SQL: what was rebuilt and not delivered yet, whether or not it goes by itself. */
 export const FOUND = listed((state) => storedAs('found').includes(state));
 
-/** What a row says that stays where it is until its end is written. */
+/** The detail of a row that is frozen until its end is written. */
 const BEING_DROPPED = 'It is being dropped.';
 
-/** As SQL, in an UPDATE: what was on its way stays where it is; all else is not on its way anyhow. */
+/** As SQL, in an UPDATE: freezes pending rows; others are not on their way anyhow. */
 export const FROZEN = `detail = iif(state IN ${UNDELIVERED}, '${BEING_DROPPED}', detail),
         state = iif(state IN ${UNDELIVERED}, 'failed', state)`;
 
 /** As SQL: a row that was frozen and did not go. */
 export const IS_FROZEN = `(state = 'failed' AND detail = '${BEING_DROPPED}')`;
 
-/** As SQL, in an UPDATE: where a row stands that is nobody's any more at this moment. */
+/** As SQL, in an UPDATE: the state of a row whose claim ends now. */
 export const IN_LINE = `iif(found = 1, 'found', 'queued')`;
 
 /**
- * As SQL, for a new process: what the last one had claimed is free again, every wait begins anew, as
- * that process's clock is no more, and what it was about to drop goes on, unless its end was written.
+ * As SQL, for a new process: claims of the last one are released, waits start over, as its
+ * monotonic clock is gone, and frozen rows continue unless their end was written.
  */
 export const FREED = `due_tick_ms = 0, next_attempt_ms = NULL,
         detail = iif(${IS_FROZEN}, NULL, detail),
@@ -467,14 +467,14 @@ export const FREED = `due_tick_ms = 0, next_attempt_ms = NULL,
         OR (due_tick_ms > 0 AND state IN ${UNDELIVERED})`;
 
 /**
- * How what lies at the target compares with what an upload was made from.
- * `doubtful`: the listing alone cannot tell, the content must be read.
+ * How the target's content compares with an upload's base. `doubtful`: the listing alone cannot
+ * tell, the content must be read.
  */
 type BaseVerdict = 'absent' | 'unchanged' | 'changed' | 'doubtful';
 
 /**
  * Compares by the NAS's row alone. A checksum of the NAS may be stale or missing (docs/NAS.md), so
- * one that agrees while size or time moved proves nothing.
+ * a match with a changed size or time proves nothing.
  * @param item null where the folder shows no such name
  */
 export function compareBase(base: UploadBase, item: NasFileItem | null): BaseVerdict {
@@ -513,16 +513,16 @@ export function isSameItem(a: NasFileItem | null, b: NasFileItem | null): boolea
   );
 }
 
-/** What a version stands on. */
-export interface Standing {
+/** What a version was made from. */
+export interface BranchBase {
   /** What the NAS must still show for nothing to be lost by it. */
   readonly base: UploadBase;
   /** The conflict copy its branch lies in, which it replaces; null for the file's own place. */
   readonly copyPath: string | null;
 }
 
-/** A version that never arrived passes on its own base, and a conflict copy its place. */
-export function standingOf(row: UploadRow, uploads: UploadRows): Standing {
+/** An undelivered version passes on its own base, a conflict copy its path. */
+export function branchBaseOf(row: UploadRow, uploads: UploadRows): BranchBase {
   let { base } = row;
   while (base.source === 'queue' && base.uploadId !== null) {
     const before = uploads.byId(base.uploadId);

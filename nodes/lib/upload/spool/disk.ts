@@ -43,7 +43,7 @@ export interface Disk {
   read(file: string, firstByte: number, lengthBytes: number): Readable;
   /** Bytes that an ordinary user may still write on the file system that holds `folder`. */
   freeBytes(folder: string): Promise<number>;
-  /** Looks now: a file that is missing on a disk that is gone is not lost. */
+  /** Checks now: a file missing on a disconnected disk is not lost. */
   isWell(): boolean;
 }
 
@@ -51,7 +51,7 @@ export interface Disk {
 type WriteFault = 'no_room' | 'disk_failing';
 
 /**
- * Sorts an error of the disk. EFBIG counts as no room: the file system has a limit and met it.
+ * Classifies an error of the disk. EFBIG counts as full: the file system hit its size limit.
  * @returns null for an error that no system call made
  */
 export function diskFaultOf(error: unknown): WriteFault | null {
@@ -91,21 +91,21 @@ function without(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest;
 }
 
-/** What a piece costs in memory beside its bytes, about: a stranger may send a byte at a time. */
+/** Memory overhead per chunk, about: a stranger may send a byte at a time. */
 const PIECE_BYTES = 256;
 
 /** What writing asks of others. */
 interface WriteHooks {
-  /** Asked before each write. False ends the writing: there is no room. */
+  /** Asked before each write. False ends the writing: there is no space. */
   readonly takeRoom: (bytes: number) => Promise<boolean>;
   /** That many bytes are written by now. The next write waits for it. */
   readonly written: (sizeBytes: number) => Promise<void>;
 }
 
 /**
- * Bytes between who gives them and a file. What comes while one write is under way is gathered for
- * the next, so that a fast sender costs few system calls. How much may be gathered is up to who
- * gives it: {@link heldBytes}.
+ * A buffer between a producer and a file. Bytes that arrive during a write are gathered for the
+ * next, so that a fast sender costs few system calls. The producer limits how much may be gathered:
+ * {@link heldBytes}.
  */
 export class GatheredWrites {
   #sizeBytes = 0;
@@ -124,7 +124,7 @@ export class GatheredWrites {
     return this.#heldBytes;
   }
 
-  /** Takes the next bytes. They are this one's from now on: once written, they are gone. */
+  /** Takes ownership of the next bytes: their memory is freed once written. */
   push(bytes: Uint8Array): void {
     this.#sizeBytes += bytes.length;
     this.#pending.push(bytes);
@@ -138,7 +138,7 @@ export class GatheredWrites {
     this.#more?.();
   }
 
-  /** Lets {@link writeTo} come to its end as it is. */
+  /** Ends {@link writeTo} without further writes. */
   giveUp(): void {
     this.#state = 'given up';
     this.#more?.();
@@ -146,7 +146,7 @@ export class GatheredWrites {
 
   /**
    * Writes what is pushed until the end.
-   * @returns whether all of it is written: false when there is no room, or it was given up
+   * @returns whether all of it is written: false when there is no space, or it was given up
    * @throws the disk's error
    */
   async writeTo(handle: SpoolHandle, { takeRoom, written }: WriteHooks): Promise<boolean> {
@@ -183,10 +183,10 @@ export class GatheredWrites {
   }
 }
 
-/** Read in pieces of this size, in bytes: fewer calls than Node's 64 KB at little memory. */
+/** Read in chunks of this size, in bytes: fewer calls than Node's 64 KB at little memory. */
 const READ_PIECE_BYTES = 256 * 1024;
 
-/** Who is told what the disk refused, and knows whether it refuses. */
+/** Records what the disk refused, and knows whether it refuses. */
 interface DiskHealth {
   readonly refuses: DiskFault | null;
   failed(error: unknown): boolean;

@@ -5,17 +5,16 @@ const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 
 /** Space, tab, line feed, carriage return. */
 const BLANKS = [0x20, 0x09, 0x0a, 0x0d];
 const EMPTY = Buffer.from('[]');
-/** A longer name is none that is looked for. */
+/** A longer name cannot be the one searched for. */
 const LONGEST_NAME_BYTES = 256;
 
 /**
- * Passes a JSON object on as it streams, with one of its own fields replaced by `[]` wherever it
- * comes. Holds nothing back, so an answer of any length costs no memory. What is no object passes
- * unchanged.
+ * Streams a JSON object, replacing one of its own fields with `[]` wherever it appears. Buffers
+ * nothing, so answers of any length need no memory. Anything but an object passes unchanged.
  */
 export class EmptiedArray extends Transform {
   readonly #name: string;
-  /** Containers that are open; inside the emptied value they are counted anew. */
+  /** Open containers; inside the emptied value they are counted from 0. */
   #depth = 0;
   #isObject = false;
   #inString = false;
@@ -38,20 +37,20 @@ export class EmptiedArray extends Transform {
     return this.#removed;
   }
 
-  override _transform(piece: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     let from = 0;
-    for (let at = 0; at < piece.length; at += 1) {
-      const byte = piece[at] ?? 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at] ?? 0;
       const wasEmptying = this.#isEmptying;
       if (this.#inString) this.#inside(byte);
       else this.#outside(byte);
       if (this.#isEmptying === wasEmptying) continue;
       if (this.#isEmptying) {
-        this.push(Buffer.concat([piece.subarray(from, at + 1), EMPTY]));
+        this.push(Buffer.concat([chunk.subarray(from, at + 1), EMPTY]));
       }
       from = at;
     }
-    if (!this.#isEmptying) this.push(piece.subarray(from));
+    if (!this.#isEmptying) this.push(chunk.subarray(from));
     done();
   }
 

@@ -5,7 +5,7 @@ import type { HashOrder, HashReport } from './hashing.ts';
 
 /** Read and hashed at a time. */
 const BLOCK_BYTES = 512 * 1024;
-/** How often it is told how far a hash has come. */
+/** How often progress is reported. */
 const REPORT_BYTES = 4 * 1024 * 1024;
 
 interface Followed {

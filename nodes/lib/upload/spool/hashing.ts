@@ -19,7 +19,7 @@ export interface FollowedHash {
   drop(): void;
 }
 
-/** Hashes beside the event loop. */
+/** Hashes off the event loop. */
 export interface FileHashing {
   /** @param file exists and only ever grows */
   follow(file: string): FollowedHash;
@@ -32,15 +32,14 @@ const LIMITS = { maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 2, stackS
 /** Below this {@link FollowedHash.caughtUp} resolves. */
 const LITTLE_BYTES = 8 * 1024 * 1024;
 
-/** The worker beside this file, compiled or not. */
+/** The worker next to this file, compiled or not. */
 const PROGRAM = new URL(`./hash-worker${extname(import.meta.url)}`, import.meta.url);
 
 /**
- * Hashes files on one thread of its own, which reads them back from the page cache: nothing is
- * handed between threads but sizes. A Pi without SHA instructions makes about 40 MB/s, so that four
- * uploads at once would hold the event loop for most of every second. The thread begins with the
- * first file and dies with the process; should it die before, what it had fails and the next file
- * begins another.
+ * Hashes files on a thread of its own, which reads them back from the page cache: only sizes pass
+ * between threads. A Pi without SHA instructions makes about 40 MB/s, so that four uploads at once
+ * would block the event loop for most of every second. The thread starts with the first file and
+ * dies with the process; if it dies earlier, its files fail and the next file starts another.
  */
 export class HashThread implements FileHashing {
   readonly #followed = new Map<number, Followed>();
@@ -104,7 +103,7 @@ class Followed implements FollowedHash {
     this.#id = id;
     this.#tell = tell;
     this.#onEnd = onEnd;
-    // A fault may come before anybody asks for the hash; then it waits for who asks.
+    // A fault may come before the hash is requested; then it waits for the request.
     this.#done.promise.catch(() => undefined);
   }
 
@@ -194,8 +193,8 @@ const SMALL_BYTES = 256 * 1024;
 const MOST_BEHIND_BYTES = 32 * 1024 * 1024;
 
 /**
- * SHA-256 of one file that is being written: of a small one as its bytes go by, of a larger one by
- * who reads it back beside the event loop.
+ * SHA-256 of a file being written: of a small one as its bytes pass, of a larger one by reading it
+ * back off the event loop.
  */
 export class ContentHash {
   readonly #hashing: FileHashing;

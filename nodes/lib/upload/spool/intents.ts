@@ -21,7 +21,7 @@ export interface End {
   /** `dropped`: a person took it out, and `base` is what it had stood on. */
   readonly end: 'delivered' | 'dropped';
   readonly atMs: number;
-  /** Where it lies on the NAS, which is beside its own path after a conflict. */
+  /** Where it is on the NAS, which differs from its own path after a conflict. */
   readonly path: string;
   readonly sizeBytes: number;
   readonly sha256: string;
@@ -40,12 +40,12 @@ interface IntentsDeps {
 }
 
 /**
- * What was accepted and how it ended, told a second time beside the bodies, for the day the database
- * is lost, damaged or older than they are. Uploads that are acknowledged together share one file and
- * so one sync; it goes when none of them needs it any more. Ends stay for months in a file of their
- * own: without them an older database would bring back what was delivered or dropped since.
+ * Accepted items and how they ended, recorded a second time next to the bodies, in case the
+ * database is lost, damaged or older. Uploads acknowledged together share one file and so one sync;
+ * it is deleted when none of them needs it any more. Ends stay for months in a separate file:
+ * without them an older database would bring back what was delivered or dropped since.
  *
- * Every line carries its own hash: one that a failing disk spoilt is left out and takes no other
+ * Every line carries its own hash: a line spoilt by a failing disk is skipped and takes no other
  * with it.
  */
 export class Intents {
@@ -61,10 +61,10 @@ export class Intents {
   }
 
   /**
-   * Writes and syncs what is about to be accepted, in its order. It is durable once the queue's
-   * folder is synced too.
+   * Writes and syncs what is about to be accepted, in its order. Durable once the queue's folder is
+   * synced too.
    * @returns the name of their file
-   * @throws the disk's error; nothing is left then, or the next start finds no body to it
+   * @throws the disk's error; nothing is left then, or the next start finds no body for it
    */
   async write(uploads: readonly NewUpload[]): Promise<string> {
     return await this.#write(uploads);
@@ -102,7 +102,7 @@ export class Intents {
   }
 
   /**
-   * These are over. Durable when it resolves, and only then may a row say so.
+   * Records ends. Durable when it resolves, and only then may a row say so.
    * @throws the disk's error
    */
   async end(ends: readonly End[]): Promise<void> {
@@ -175,7 +175,7 @@ export class Intents {
     const file = join(folder, name);
     const lines = Buffer.from(groups.flat().map(sealedLine).join(''));
     const handle = bytes === null ? await disk.create(file) : await disk.goOn(file, bytes);
-    // From here on the file is there, whatever becomes of the line.
+    // From here on the file exists, whatever becomes of the line.
     this.#endBytes.set(name, bytes ?? 0);
     try {
       await writeAll(handle, [lines]);
@@ -258,8 +258,8 @@ interface Waiting<Job, Result> {
 }
 
 /**
- * Lets jobs that end at about the same time share one costly commit. A job that comes while a
- * commit is under way waits for the next; nobody waits for company.
+ * Lets jobs that end at about the same time share one costly commit. A job that arrives during a
+ * commit waits for the next; nobody waits for company.
  */
 export class GroupCommit<Job, Result> {
   readonly #commit: (jobs: readonly Job[]) => Promise<readonly Result[]>;

@@ -14,7 +14,7 @@ export interface StagedFile {
 export interface PartFileDeps {
   readonly disk: Disk;
   readonly hashing: FileHashing;
-  /** Asked before each write. False ends the file: there is no room for it. */
+  /** Asked before each write. False ends the file: there is no space for it. */
   readonly takeRoom: (bytes: number) => Promise<boolean>;
   /** Some of what waited for the disk is written. */
   readonly onWritten: () => void;
@@ -44,7 +44,7 @@ export class PartFile extends GatheredWrites {
   /**
    * Writes what is pushed until the end, then makes it durable. A failed sync means the bytes are
    * lost: Linux drops the pages it could not write, and a second sync on the handle would lie.
-   * @returns null when there is no room, or it was given up
+   * @returns null when there is no space, or it was given up
    * @throws the disk's error
    */
   async store(): Promise<StagedFile | null> {
@@ -75,7 +75,7 @@ export class PartFile extends GatheredWrites {
     }
   }
 
-  /** Nothing waits for the hash alone: it is made while the disk syncs. */
+  /** The hash adds no wait: it is computed while the disk syncs. */
   async #finish(handle: SpoolHandle): Promise<StagedFile> {
     const [synced, hashed] = await Promise.allSettled([handle.sync(), this.#hash.digest()]);
     if (synced.status === 'rejected') throw synced.reason;

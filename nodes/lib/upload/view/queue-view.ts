@@ -62,7 +62,7 @@ interface QueueViewDeps {
   readonly fileOf: (id: string) => string;
 }
 
-/** What people and other modules see of the queue, and the two things a person may do to a row. */
+/** The queue as people and other modules see it, and the two things a person may do to a row. */
 export class QueueView {
   readonly #deps: QueueViewDeps;
 
@@ -154,7 +154,7 @@ export class QueueView {
         await intents.discard(intentFile);
       }
     } catch (error) {
-      // The row is gone for good; the file goes at the next start.
+      // The row is deleted; the file goes at the next start.
       const kind = errorKind(error);
       this.#deps.log.warn(`The file of a dropped upload could not be removed: ${kind}.`);
     }
@@ -228,7 +228,7 @@ function toPending(row: UploadRow): PendingUpload {
 }
 
 /** Whose an upload of somebody who is gone shall be, and where. */
-export interface TakeUpWish {
+export interface TakeUpInput {
   readonly username: string;
   /** Of the file itself. */
   readonly path: string;
@@ -252,7 +252,7 @@ interface HeldUploadsDeps {
   readonly folder: string;
 }
 
-/** Uploads of people who are gone: kept from who has their id now, until an admin gives them away. */
+/** Uploads of people who are gone: kept from the id's next owner until an admin assigns them. */
 export class HeldUploads {
   readonly #deps: HeldUploadsDeps;
 
@@ -273,7 +273,7 @@ export class HeldUploads {
     return held + changes;
   }
 
-  /** The NAS said who has that id: what was rebuilt for who had it before is not theirs. */
+  /** The NAS said who has that id: rows rebuilt for its previous owner are not theirs. */
   confirmed(userId: number): void {
     const bornAt = this.#deps.bornAt(userId);
     const held = bornAt === null ? 0 : this.#deps.rows.holdOthers(userId, bornAt);
@@ -282,14 +282,14 @@ export class HeldUploads {
   }
 
   /** Makes a held upload a new one of a user, at a path that user may write. */
-  async takeUp(caller: Caller, id: string, wish: TakeUpWish): Promise<TakenUp> {
+  async takeUp(caller: Caller, id: string, input: TakeUpInput): Promise<TakenUp> {
     if (caller.user.role !== 'admin') return refused('admin_only');
     const row = this.#held(id);
     if (row === null) return refused('not_found');
     if (!row.hasBytes) return refused('conflict', 'The file of this upload is lost.');
-    const user = this.#deps.userNamed(wish.username);
+    const user = this.#deps.userNamed(input.username);
     if (user === null) return refusedAt(['body', 'username'], 'There is no such user here.');
-    const parsed = parsePath(wish.path);
+    const parsed = parsePath(input.path);
     if (parsed.kind === 'bad_path') return refused('bad_path', parsed.reason);
     const whose: Caller = { user, kind: 'pi', nasToken: null, scope: 'all' };
     if (!(await this.#deps.mayWrite(whose, parsed.path))) {
@@ -304,7 +304,7 @@ export class HeldUploads {
     }
   }
 
-  /** Its bytes stay where they are, so it keeps its id; the later of two intents is the one. */
+  /** Its bytes stay where they are, so it keeps its id; the later of two intents counts. */
   async #give(row: UploadRow, user: User, path: string): Promise<TakenUp> {
     const { uploads, drops, intents, disk, folder, bornAt, clock } = this.#deps;
     const { id, sizeBytes, sha256, intentFile } = row;

@@ -16,8 +16,8 @@ import {
 import { byStart, type DeviceHour } from './roll-up.ts';
 
 /**
- * The buckets as they are at this moment: what is in the database, with the hours on top that only
- * memory has. A view is made for one question and dropped.
+ * The buckets at this moment: the database's, overlaid with hours only memory has. A view is made
+ * for one query and dropped.
  */
 export class BucketView {
   readonly #rows: BucketRows;

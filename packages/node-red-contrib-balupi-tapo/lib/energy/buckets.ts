@@ -20,7 +20,7 @@ export interface Bucket {
   readonly maxMw: number;
   /** Part of it was taken from the plug's counter after a gap. */
   readonly isEstimated: boolean;
-  /** An admin put part of it right. */
+  /** An admin corrected part of it. */
   readonly isCorrected?: boolean;
 }
 
@@ -61,8 +61,8 @@ export interface TariffShare {
 }
 
 /**
- * The slots of an hour in whole mWh. What a slot leaves over goes into the next one, so that the sum
- * stays true to the mWh over any time.
+ * The slots of an hour in whole mWh. Rounding remainders carry over to the next, so that the sum
+ * stays exact to the mWh over any time.
  */
 export function slotBuckets(metered: MeteredHour): (Bucket & { readonly isFine: boolean })[] {
   let restMj = metered.carryMj;
@@ -78,7 +78,7 @@ export function slotBuckets(metered: MeteredHour): (Bucket & { readonly isFine: 
       ...fedIn(Math.round(fedInMj / MJ_PER_MWH)),
       coveredS: slot.coveredS,
       avgMw,
-      // A burst between two samples shows in the counter only, and lifts the mean above both.
+      // A burst between two samples only shows in the counter, and lifts the mean above both.
       minMw: Math.min(slot.minMw, avgMw),
       maxMw: Math.max(slot.maxMw, avgMw),
       isEstimated: slot.isEstimated,
@@ -122,7 +122,7 @@ export function fedIn(feedInMwh: number): Pick<Bucket, 'feedInMwh'> {
   return feedInMwh > 0 ? { feedInMwh } : {};
 }
 
-/** The mean of what was used alone, mW: what a plug fed in at the same time is no negative load. */
+/** The mean of consumption alone, mW: feeding in at the same time is not negative load. */
 export function usedMw({ avgMw, coveredS, feedInMwh }: Bucket): number {
   if (feedInMwh === undefined || coveredS === 0) return avgMw;
   return Math.max(0, avgMw + Math.round((feedInMwh * MJ_PER_MWH) / coveredS));
@@ -133,8 +133,8 @@ function mark(isCorrected: boolean): Pick<Bucket, 'isCorrected'> {
 }
 
 /**
- * One bucket of the household from the plugs' buckets of the same time. `coveredS` is the mean of
- * theirs; `minMw` and `maxMw` are the least and the most it can have been.
+ * One household bucket from the plugs' buckets of the same time. `coveredS` is the mean of theirs;
+ * `minMw` and `maxMw` are the least and the most it can have been.
  */
 export function overDevices(startS: number, parts: readonly Bucket[]): Bucket {
   if (parts.length === 0) throw new RangeError('No buckets to put together.');

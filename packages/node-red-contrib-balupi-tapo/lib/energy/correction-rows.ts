@@ -4,14 +4,14 @@ import type { Bucket, HourBucket } from './buckets.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
-/** What an admin said of a stretch of one plug's past. */
+/** An admin's correction of a stretch of one plug's past. */
 export interface Correction {
   readonly id: number;
   readonly deviceNumber: number;
   /** Whole quarter hours, epoch seconds. */
   readonly fromS: number;
   readonly toS: number;
-  /** Null: nothing is known of the stretch. */
+  /** Null: the stretch is unknown. */
   readonly energyMwh: number | null;
   /** What stood there before; null where nothing was known. */
   readonly originalMwh: number | null;
@@ -38,7 +38,7 @@ export class CorrectionRows {
   readonly #original: StatementSync;
   readonly #putOriginal: StatementSync;
   readonly #dropOriginal: StatementSync;
-  #standing: readonly Correction[] | null = null;
+  #active: readonly Correction[] | null = null;
 
   constructor(store: Store) {
     this.#insert = store.prepare(
@@ -63,22 +63,22 @@ export class CorrectionRows {
     return this.#all.all().map(correctionOf);
   }
 
-  /** Those that hold, in the order they were made; a later one lies over an earlier one. */
-  standing(): readonly Correction[] {
-    this.#standing ??= this.all().filter(({ undoneAtS }) => undoneAtS === null);
-    return this.#standing;
+  /** Active ones, in the order they were made; a later one overrides an earlier one. */
+  active(): readonly Correction[] {
+    this.#active ??= this.all().filter(({ undoneAtS }) => undoneAtS === null);
+    return this.#active;
   }
 
   /** @returns the new id */
   insert(made: NewCorrection): number {
-    this.#standing = null;
+    this.#active = null;
     const { deviceNumber, fromS, toS, energyMwh, originalMwh, why, madeBy, madeAtS } = made;
     const values = [deviceNumber, fromS, toS, energyMwh, originalMwh, why, madeBy, madeAtS];
     return Number(this.#insert.run(...values).lastInsertRowid);
   }
 
   undo(id: number, by: string, atS: number): void {
-    this.#standing = null;
+    this.#active = null;
     this.#undo.run(by, atS, id);
   }
 
@@ -98,7 +98,7 @@ export class CorrectionRows {
 
   /** What is in memory may have been rolled back. */
   forget(): void {
-    this.#standing = null;
+    this.#active = null;
   }
 }
 
@@ -131,7 +131,7 @@ const TABLES = [
   'energy_originals',
 ] as const;
 
-/** SQL of `energy_successors`, and of handing one plug's rows to another. */
+/** SQL of `energy_successors`, and of transferring one plug's rows to another. */
 export class SuccessorRows {
   readonly #hand: readonly StatementSync[];
   readonly #drop: readonly StatementSync[];
@@ -167,7 +167,7 @@ export class SuccessorRows {
     return this.#heldHours.all(one, other).map((row) => Number(row['start_s']));
   }
 
-  /** Hands over what the successor has none of; what is left of the old one goes. */
+  /** Transfers what the successor does not have; the rest is deleted. */
   hand(fromNumber: number, toNumber: number, by: string, atS: number): void {
     for (const hand of this.#hand) hand.run(toNumber, fromNumber);
     for (const drop of this.#drop) drop.run(fromNumber);

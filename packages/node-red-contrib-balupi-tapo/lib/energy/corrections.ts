@@ -7,8 +7,8 @@ import { knownMwh, type Overlay } from './hour-slots.ts';
 import type { RollUp } from './roll-up.ts';
 import { MAX_POWER_MW } from './sample.ts';
 
-/** What an admin wants to put right; `energyMwh` null clears the stretch. */
-export interface CorrectionWish {
+/** A correction an admin wants; `energyMwh` null clears the stretch. */
+export interface CorrectionInput {
   readonly deviceNumber: number;
   readonly fromS: number;
   readonly toS: number;
@@ -30,7 +30,7 @@ export type CorrectionFault =
   | 'too_long'
   /** It is not over yet. */
   | 'future'
-  /** More than a wire carries in that time. */
+  /** More than a circuit can carry in that time. */
   | 'too_much';
 
 export type CorrectionOutcome =
@@ -41,7 +41,7 @@ export type CorrectionOutcome =
 
 export type UndoOutcome = { readonly kind: 'undone' | 'unknown_correction' | 'too_old' };
 
-/** Runs a change of the past so that the counters of others do not see it. */
+/** Runs a change of the past without affecting the published counters. */
 export type Aside = <T>(work: () => T) => T;
 
 interface Deps {
@@ -56,10 +56,10 @@ interface Deps {
 
 const QUARTER_S = 900;
 const HOUR_S = 3_600;
-/** What one correction may span: it is written in one go, and that takes a moment on a Pi. */
+/** The longest correction: it is written in one go, which takes a moment on a Pi. */
 const LONGEST_S = 32 * 86_400;
 
-/** Putting a plug's past right, and taking that back. */
+/** Corrects a plug's past, and undoes corrections. */
 export class Corrections {
   readonly #deps: Deps;
 
@@ -73,22 +73,22 @@ export class Corrections {
   }
 
   /** Those of one plug that hold. */
-  standing(deviceNumber: number): Correction[] {
-    return this.#deps.rows.standing().filter((one) => one.deviceNumber === deviceNumber);
+  active(deviceNumber: number): Correction[] {
+    return this.#deps.rows.active().filter((one) => one.deviceNumber === deviceNumber);
   }
 
-  correct(wish: CorrectionWish, by: string, nowS: number): CorrectionOutcome {
-    const fault = faultOf(wish, nowS);
+  correct(input: CorrectionInput, by: string, nowS: number): CorrectionOutcome {
+    const fault = faultOf(input, nowS);
     if (fault !== null) return { kind: 'invalid', fault };
-    const { deviceNumber, fromS, toS } = wish;
+    const { deviceNumber, fromS, toS } = input;
     const hours = this.#hours(fromS, toS);
-    const isKept = !this.#isTooOld(deviceNumber, fromS) && this.#isOfThisZone(wish, hours);
+    const isKept = !this.#isTooOld(deviceNumber, fromS) && this.#isOfThisZone(input, hours);
     if (!isKept) return { kind: 'too_old' };
     return this.#whole(() => {
       for (const startS of hours) this.#keepOriginal(deviceNumber, startS);
-      const originalMwh = this.#knownMwh(wish, hours);
+      const originalMwh = this.#knownMwh(input, hours);
       const { rows } = this.#deps;
-      const id = rows.insert({ ...wish, originalMwh, madeBy: by, madeAtS: nowS });
+      const id = rows.insert({ ...input, originalMwh, madeBy: by, madeAtS: nowS });
       this.#rewrite(deviceNumber, hours);
       return { kind: 'corrected', id };
     });
@@ -96,7 +96,7 @@ export class Corrections {
 
   undo(id: number, by: string, nowS: number): UndoOutcome {
     const { rows } = this.#deps;
-    const known = rows.standing().find((one) => one.id === id);
+    const known = rows.active().find((one) => one.id === id);
     if (known === undefined) return { kind: 'unknown_correction' };
     const { deviceNumber, fromS, toS } = known;
     if (this.#isTooOld(deviceNumber, fromS)) return { kind: 'too_old' };
@@ -137,7 +137,10 @@ export class Corrections {
     rows.putOriginal(deviceNumber, startS, this.#stored(deviceNumber, startS));
   }
 
-  #knownMwh({ deviceNumber, fromS, toS }: CorrectionWish, hours: readonly number[]): number | null {
+  #knownMwh(
+    { deviceNumber, fromS, toS }: CorrectionInput,
+    hours: readonly number[],
+  ): number | null {
     const { time } = this.#deps;
     const known = hours
       .map((startS) =>
@@ -152,21 +155,21 @@ export class Corrections {
     const written = hours.map((startS) => {
       const original = rows.original(deviceNumber, startS) ?? this.#stored(deviceNumber, startS);
       const corrected = overlay.corrected(deviceNumber, startS, original);
-      // Nothing holds any more: what is stored is the original again.
+      // No correction is left: the original is stored again.
       if (corrected === original) rows.dropOriginal(deviceNumber, startS);
       return { startS, known: corrected };
     });
     rollUp.rewrite(deviceNumber, written);
   }
 
-  /** Hours of a zone whose hours begin at another minute are cut otherwise than those of now. */
-  #isOfThisZone({ deviceNumber, toS }: CorrectionWish, hours: readonly number[]): boolean {
+  /** If the zone's hours begin at another minute, stored hours do not match the present ones. */
+  #isOfThisZone({ deviceNumber, toS }: CorrectionInput, hours: readonly number[]): boolean {
     const { buckets, time } = this.#deps;
     const known = buckets.hours(deviceNumber, (hours[0] ?? toS) - HOUR_S + 1, toS);
     return known.every(({ startS }) => time.hourStart(startS) === startS);
   }
 
-  /** Days outlive their hours; a day without them cannot be put together anew. */
+  /** Days outlive their hours; a day without them cannot be rebuilt. */
   #isTooOld(deviceNumber: number, fromS: number): boolean {
     const { buckets, time } = this.#deps;
     const oldestS = buckets.oldestHourS(HOUSEHOLD);
@@ -177,8 +180,8 @@ export class Corrections {
   }
 }
 
-function faultOf(wish: CorrectionWish, nowS: number): CorrectionFault | null {
-  const { fromS, toS, energyMwh } = wish;
+function faultOf(input: CorrectionInput, nowS: number): CorrectionFault | null {
+  const { fromS, toS, energyMwh } = input;
   if (fromS % QUARTER_S !== 0) return 'from';
   if (toS % QUARTER_S !== 0 || toS <= fromS) return 'to';
   if (toS - fromS > LONGEST_S) return 'too_long';

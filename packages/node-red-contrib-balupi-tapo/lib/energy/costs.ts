@@ -1,10 +1,10 @@
 import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketView } from './bucket-view.ts';
-import type { Histories, WishRefusal } from './history.ts';
-import { type Period, rangeOf, type RangeWish } from './periods.ts';
+import type { Histories, QueryRefusal } from './history.ts';
+import { type Period, rangeOf, type RangeQuery } from './periods.ts';
 import type { Prices } from './prices.ts';
 
-export interface CostsWish extends RangeWish {
+export interface CostsQuery extends RangeQuery {
   readonly deviceId?: string | undefined;
 }
 
@@ -43,12 +43,12 @@ interface CostsDeps {
 }
 
 /** What a plug, or the household, cost in a stretch of time. */
-export function costsOf(deps: CostsDeps, wish: CostsWish): Costs | WishRefusal {
+export function costsOf(deps: CostsDeps, query: CostsQuery): Costs | QueryRefusal {
   const { time, prices } = deps;
-  const subject = deps.histories.subject(wish.deviceId);
+  const subject = deps.histories.subject(query.deviceId);
   if (subject.kind !== 'subject') return subject;
   const nowS = deps.nowS();
-  const range = rangeOf(wish, 'month', nowS, time);
+  const range = rangeOf(query, 'month', nowS, time);
   if (range.kind !== 'range') return range;
   const { number } = subject;
   const { fromS, toS } = deps.histories.whole(number, range.fromS, range.toS);

@@ -12,7 +12,7 @@ export type CounterMove =
   | { readonly kind: 'fell' }
   | { readonly kind: 'unknown' };
 
-/** What the integrated power says while the counter stands still. */
+/** The integrated power while the counter does not move. */
 interface Flat {
   fromS: number;
   intervals: number;
@@ -26,16 +26,16 @@ interface Flat {
 export interface BandState {
   counter: Counter | null;
   counterAtS: number;
-  /** Energy laid since that counter reading. */
+  /** Energy added since that counter reading. */
   sinceMj: number;
-  /** Where in [0, 1 Wh) above the counter the true energy may stand, in mJ. */
+  /** The range in [0, 1 Wh) above the counter that may hold the true energy, in mJ. */
   lowMj: number;
   highMj: number;
   trust: 'trusted' | 'frozen';
   flat: Flat | null;
   /** While distrusted: integrated energy and counted Wh since the trial began. */
   trial: { measuredMj: number; countedWh: number };
-  /** What the counter showed before it fell, for a day: some plugs tell zeros and then go on. */
+  /** The value before a fall, kept for a day: some plugs report zeros and then recover. */
   lost?: { readonly counter: Counter; readonly atS: number } | null;
 }
 
@@ -54,13 +54,13 @@ export interface Interval {
 export interface Advance {
   /** What the interval gets. */
   readonly energyMj: number;
-  /** What the intervals since `restoreFromS` were wrongly denied. */
+  /** Energy the intervals since `restoreFromS` were wrongly denied. */
   readonly restoredMj: number;
   readonly restoreFromS: number;
 }
 
 const WIDEST_MJ = MJ_PER_WH - 1;
-/** A counter that ignores this much energy for this many intervals stands still (docs/adr/0008). */
+/** A counter that ignores this much energy for this many intervals is frozen (docs/adr/0008). */
 const FROZEN_MJ = 5 * MJ_PER_WH;
 const FROZEN_INTERVALS = 10;
 /** A frozen counter is trusted again when it matches this much energy within 5 % and 2 Wh. */
@@ -73,18 +73,18 @@ const LOST_S = 86_400;
 const LOST_SHARE = 2;
 const LOST_SLACK_MJ = 5 * MJ_PER_WH;
 
-/** What a plug can carry at most in so many seconds: no counter makes more of it. */
+/** The most a plug can carry in that many seconds: no counter exceeds it. */
 export function wireMj(seconds: number): number {
   return MAX_POWER_MW * seconds;
 }
 
 /**
- * Keeps integrated energy within the plug's own counter. The plug counts every watt between two
- * samples but shows whole Wh; the samples show fractions but miss what happens between them. The
- * true energy stands somewhere in the Wh the counter shows. We do not know where at first, so the
- * band carries a window of what is still possible: integration moves it, each counter reading cuts
- * it, and only when nothing is left is the interval's energy corrected, so that it fits again.
- * So the sum never leaves the counter by 1 Wh, and short bursts are neither missed nor blown up.
+ * Keeps integrated energy consistent with the plug's own counter. The plug counts every watt
+ * between two samples but shows whole Wh; samples show fractions but miss what happens in between.
+ * The true energy is somewhere within the Wh shown. The band is the window of what is still
+ * possible: integration shifts it, each counter reading narrows it, and only when it is empty is
+ * the interval's energy corrected to fit. So the sum never deviates from the counter by 1 Wh, and
+ * short bursts are neither missed nor exaggerated.
  */
 export class CounterBand {
   readonly state: BandState;
@@ -109,8 +109,8 @@ export class CounterBand {
   }
 
   /**
-   * The counter began anew at a moment that is known, and shows what went through since then: the
-   * one time when it tells the fraction of a Wh as well.
+   * The counter restarted at a known moment, and shows what went through since then: the only time
+   * it also tells the fraction of a Wh.
    * @param measuredMj the area under the samples since that moment
    * @returns the energy since then
    */
@@ -124,8 +124,8 @@ export class CounterBand {
   }
 
   /**
-   * Whether so much is more than a plug can carry since the counter last moved; it shows whole Wh,
-   * and some count in steps of minutes.
+   * Whether that is more than a plug can carry since the counter last moved; it shows whole Wh, and
+   * some update only every few minutes.
    */
   isAbsurd(wh: number, atS: number): boolean {
     const { flat, counterAtS } = this.state;
@@ -134,8 +134,8 @@ export class CounterBand {
   }
 
   /**
-   * Whether a counter that fell shows its old values again: a jump back to them, larger than what
-   * the samples say, is nothing that went through. Its first step beyond them ends the question.
+   * Whether a fallen counter has recovered its old values: a jump back to them, larger than the
+   * samples suggest, is no energy. Its first step beyond them ends the check.
    */
   isReturn(counter: Counter, atS: number, wh: number, measuredMj: number): boolean {
     const { lost } = this.state;
@@ -147,13 +147,13 @@ export class CounterBand {
     return isLarge && isJump && atS - lost.atS <= LOST_S;
   }
 
-  /** Zeros after a gap: what the counter showed before may come back, or is really lost. */
+  /** Zeros after a gap: the old value may come back, or is really lost. */
   lose(atS: number): void {
     const { counter } = this.state;
     if (counter !== null) this.state.lost = { counter, atS };
   }
 
-  /** The counter shows less than before, and nobody knows since when: starts at what it shows. */
+  /** The counter fell at an unknown time: start from what it shows. */
   fall(counter: Counter, atS: number): void {
     this.lose(atS);
     this.begin(counter, atS);
@@ -182,11 +182,11 @@ export class CounterBand {
     }
     const energyMj = this.fit(measuredMj, counter, atS, move.wh);
     if (move.wh === 0) {
-      return this.#standing(fromS, energyMj, measuredMj, surelyMj);
+      return this.#flatInterval(fromS, energyMj, measuredMj, surelyMj);
     }
     const { flat } = state;
     state.flat = null;
-    // A counter that moves in steps of minutes shows at once what the intervals before were denied.
+    // A counter that updates every few minutes shows at once what earlier intervals were denied.
     const overMj = Math.max(0, energyMj - wireMj(atS - fromS));
     return flat === null || overMj === 0
       ? plain(energyMj)
@@ -222,14 +222,14 @@ export class CounterBand {
     return measuredMj;
   }
 
-  /** Energy laid although no counter was read. */
+  /** Energy added without a counter reading. */
   #shift(energyMj: number): void {
     this.state.sinceMj += energyMj;
     this.state.lowMj += energyMj;
     this.state.highMj += energyMj;
   }
 
-  #standing(fromS: number, energyMj: number, measuredMj: number, surelyMj: number): Advance {
+  #flatInterval(fromS: number, energyMj: number, measuredMj: number, surelyMj: number): Advance {
     const { state } = this;
     const flat = (state.flat ??= { fromS, intervals: 0, lowMj: 0, topMj: [0, 0], heldBackMj: 0 });
     flat.intervals += 1;
@@ -261,8 +261,8 @@ export class CounterBand {
 
 /**
  * How the counter moved, by the month's where both samples have it. A month that fell, or grew by
- * less than the day within one day, is none: some firmware calls the last thirty days so. The day's
- * counter is then the one that counts, as long as it can be a part of the month.
+ * less than the day within one day, is not one: some firmware means the last thirty days. The day's
+ * counter is used instead, as long as it can be a part of the month.
  * @param isSameDay no local midnight lies between the two
  */
 export function counterMove(
@@ -292,8 +292,8 @@ export function hasCounter(counter: Counter): boolean {
 }
 
 /**
- * How far into the band a correction leads. A small one is rounding at its edge; after a large one
- * the truth may stand anywhere in the Wh, and its middle is wrong by the least.
+ * Where in the band a correction lands. A small one is rounding at its edge; after a large one the
+ * truth may be anywhere in the Wh, and its middle minimises the error.
  */
 function insideBy(missedMj: number): number {
   return Math.min(MJ_PER_WH / 2, Math.round(missedMj / 2));

@@ -4,10 +4,10 @@ import { type CounterRows, NO_OFFSET } from './sample-rows.ts';
 
 /** What a plug counted since it was first metered. */
 export interface Counted {
-  /** Never fall, whatever is restarted or put right. */
+  /** Never fall, whatever is restarted or corrected. */
   readonly energyMwh: number;
   readonly feedInMwh: number;
-  /** What is stored of the energy now; falls where the past was put right. */
+  /** What is stored of the energy now; falls where the past was corrected. */
   readonly storedMwh: number;
 }
 
@@ -17,11 +17,11 @@ export interface CountedCost {
   readonly costUc: number;
   /** What prices below zero gave back, which is not taken off the cost; never falls. */
   readonly creditUc: number;
-  /** Cost less credit as stored now; falls where a price was below zero or the past put right. */
+  /** Cost less credit as stored now; falls where a price was below zero or the past corrected. */
   readonly storedUc: number;
 }
 
-interface Standing {
+interface Snapshot {
   readonly plugs: ReadonlyMap<number, Counted>;
   readonly cost: CountedCost;
 }
@@ -37,21 +37,21 @@ const NOTHING: Counted = { energyMwh: 0, feedInMwh: 0, storedMwh: 0 };
 const NO_TOTAL: DeviceTotal = { energyMwh: 0, feedInMwh: 0, costUc: 0 };
 
 /**
- * The counters that others keep books by: Prometheus takes one that falls for one that began anew,
- * and Home Assistant adds all of it a second time. So they follow the commits and nothing else:
+ * Counters for external systems: Prometheus takes a falling one as restarted, and Home Assistant
+ * then adds all of it again. So they only follow commits:
  *
- * - What is published is what the last commit holds, and a commit is synced. The meters come out of
- *   the database after a crash as they went in.
- * - What changes the past (a correction, a recalculation, a history handed over, a clock put right)
- *   is told aside: the counters stand, and how far they are from what is stored is kept.
- * - A price below zero makes the cost stand, and the credit grow.
+ * - The published values are those of the last commit, which is synced. After a crash the meters
+ *   come out of the database as they went in.
+ * - Changes to the past (a correction, a recalculation, a transferred history, a corrected clock)
+ *   are kept out: the counters do not move, and their offset from the stored sums is kept.
+ * - A price below zero leaves the cost and raises the credit.
  */
 export class Counters {
   readonly #deps: Deps;
   /** Sums of the days; null when they have changed. */
   #days: ReadonlyMap<number, DeviceTotal> | null = null;
   /** As of the last commit. */
-  #published: Standing | null = null;
+  #published: Snapshot | null = null;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -60,7 +60,7 @@ export class Counters {
   /** Takes what a start found in the database. */
   load(): void {
     this.forget();
-    this.#published = this.#standing();
+    this.#published = this.#snapshot();
   }
 
   of(deviceNumber: number): Counted {
@@ -82,14 +82,14 @@ export class Counters {
    */
   follow(): () => void {
     const before = this.#published;
-    let next = this.#standing();
-    if (before !== null && this.#holdUp(before, next)) next = this.#standing();
+    let next = this.#snapshot();
+    if (before !== null && this.#holdUp(before, next)) next = this.#snapshot();
     return () => {
       this.#published = next;
     };
   }
 
-  /** Changes the past inside a transaction of the caller; the counters stay where they are. */
+  /** Changes the past inside the caller's transaction; the counters do not move. */
   aside<T>(work: () => T): T {
     this.forget();
     const before = this.#totals();
@@ -126,8 +126,8 @@ export class Counters {
     if (costUc !== 0) this.#deps.rows.add(HOUSEHOLD, { costUc });
   }
 
-  /** @returns whether anything would have fallen */
-  #holdUp(before: Standing, next: Standing): boolean {
+  /** @returns whether any counter would have fallen */
+  #holdUp(before: Snapshot, next: Snapshot): boolean {
     const { rows } = this.#deps;
     let hasFallen = false;
     for (const [number, was] of before.plugs) {
@@ -144,7 +144,7 @@ export class Counters {
     return true;
   }
 
-  #standing(): Standing {
+  #snapshot(): Snapshot {
     const offsets = this.#deps.rows.all();
     const totals = this.#totals();
     const plugs = new Map<number, Counted>();

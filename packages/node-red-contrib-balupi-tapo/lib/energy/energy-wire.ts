@@ -3,7 +3,7 @@ import type { NamedCorrection } from './corrections.ts';
 import type { Costs } from './costs.ts';
 import type { History, HistoryPages } from './history.ts';
 import type { Current } from './latest.ts';
-import type { PriceFault, PriceWish, SlotFault } from './price-wish.ts';
+import type { PriceFault, PriceInput, SlotFault } from './price-input.ts';
 import type { Costed } from './prices.ts';
 import type { Report, ReportLine, ReportLines, Used } from './report.ts';
 import type { Summary } from './summary.ts';
@@ -185,7 +185,7 @@ export function priceJson(price: Price) {
   };
 }
 
-/** How much a change of a price left as it was, and from where `/recalculate` would price it anew. */
+/** What a price change left as it was, and from where `/recalculate` would price it again. */
 export function costedJson({ hours, fromS }: Costed) {
   return { already_costed_hours: hours, recalculate_from: known(fromS, isoS) };
 }
@@ -223,7 +223,7 @@ export function unusualJson(hour: UnusualHour) {
   };
 }
 
-const PRICE_FIELDS: Readonly<Record<keyof PriceWish, string>> = {
+const PRICE_FIELDS: Readonly<Record<keyof PriceInput, string>> = {
   name: 'name',
   pricePerKwhCents: 'price_per_kwh_cents',
   validFrom: 'valid_from',
@@ -236,8 +236,8 @@ const PRICE_FIELDS: Readonly<Record<keyof PriceWish, string>> = {
   baseFeeCentsPerMonth: 'base_fee_cents_per_month',
 };
 
-/** A price out of a JSON body; what the body does not name stays away. */
-export function priceWish(body: Readonly<Record<string, unknown>>): PriceWish {
+/** A price from a JSON body; fields it does not name stay absent. */
+export function priceInput(body: Readonly<Record<string, unknown>>): PriceInput {
   const named = Object.entries(PRICE_FIELDS).filter(([, field]) => body[field] !== undefined);
   return Object.fromEntries(named.map(([name, field]) => [name, body[field]]));
 }
@@ -261,7 +261,7 @@ export function slotErrors(faults: readonly SlotFault[]) {
 const CSV_HEAD =
   'timestamp,avg_power_w,max_power_w,min_power_w,energy_wh,covered_seconds,estimated,quality,feed_in_wh\r\n';
 
-/** A history as CSV (RFC 4180), a piece at a time. */
+/** A history as CSV (RFC 4180), in chunks. */
 export async function* historyCsv(history: HistoryPages): AsyncGenerator<string> {
   yield CSV_HEAD;
   for await (const page of history.pages) yield page.map(csvLine).join('');
@@ -291,7 +291,7 @@ export type CsvWords = Readonly<
 /** Tells a spreadsheet that what follows is UTF-8; where commas part the fields, programs read it. */
 const UTF8_MARK = '\uFEFF';
 
-/** Hours or days of plugs as CSV (RFC 4180), a piece at a time. */
+/** Hours or days of plugs as CSV (RFC 4180), in chunks. */
 export async function* reportCsv({ pages }: ReportLines, words: CsvWords): AsyncGenerator<string> {
   const mark = words.between === ',' ? '' : UTF8_MARK;
   yield `${mark}${CSV_COLUMNS.map((column) => words[column]).join(words.between)}\r\n`;
@@ -324,7 +324,7 @@ function csvDate(date: string, form: string): string {
   return form.replace('YYYY', year).replace('MM', month).replace('DD', day);
 }
 
-/** A name is nobody's formula, whatever it begins with, and keeps its separators to itself. */
+/** A name never acts as a formula, whatever it begins with, and its separators are quoted. */
 function csvText(text: string, between: string): string {
   const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   const isQuoted = plain.includes(between) || /["\r\n]/.test(plain);

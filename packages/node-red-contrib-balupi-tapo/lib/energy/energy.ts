@@ -8,14 +8,14 @@ import type {
   NamedCorrection,
   UndoOutcome,
 } from './corrections.ts';
-import { type Costs, costsOf, type CostsWish } from './costs.ts';
+import { type Costs, costsOf, type CostsQuery } from './costs.ts';
 import { assembleEnergy, type EnergyDeps } from './energy-parts.ts';
-import type { Histories, WishRefusal } from './history.ts';
+import type { Histories, QueryRefusal } from './history.ts';
 import { type Current, type Latest, ReadingsAside } from './latest.ts';
 import type { Metering } from './metering.ts';
 import type { NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, type NasPowerState, NasWatts } from './nas-watts.ts';
-import { momentS, type RangeWish } from './periods.ts';
+import { momentS, type RangeQuery } from './periods.ts';
 import type { Prices } from './prices.ts';
 import type { Reports } from './report.ts';
 import { checkedReading, type EnergyDevice, type EnergyDevices, type Reading } from './sample.ts';
@@ -45,7 +45,7 @@ export {
   homeAssistantSensors,
   homeAssistantStates,
 } from './home-assistant.ts';
-export type { HistoryWish, WishRefusal } from './history.ts';
+export type { HistoryQuery, QueryRefusal } from './history.ts';
 export type { CurrentDevice } from './latest.ts';
 export type { CorrectionFault } from './corrections.ts';
 export type { PriceOutcome } from './prices.ts';
@@ -55,7 +55,7 @@ export type { Price } from './tariff.ts';
 export type { EnergyDevice } from './sample.ts';
 export type { UnusualHour } from './unusual.ts';
 
-/** What an admin wants to put right. */
+/** A correction an admin wants. */
 export interface RangeCorrection {
   readonly deviceId: string;
   /** Times or dates as text. */
@@ -66,7 +66,7 @@ export interface RangeCorrection {
   readonly why: string;
 }
 
-/** An admin put the past of a plug right, or took that back. */
+/** An admin corrected the past of a plug, or undid that. */
 export interface CorrectionNews {
   readonly kind: 'correction';
   readonly isUndone: boolean;
@@ -78,18 +78,20 @@ export interface CorrectionRefusal {
   readonly kind: 'unknown_device';
 }
 
-/** Meters the plugs around the clock and answers what they used and cost. */
+/** Meters the plugs around the clock and answers queries on use and cost. */
 export class Energy {
   /** The past of a plug or of the household, in points; in pages without a limit on points for an export. */
   readonly histories: Histories;
-  /** Any stretch of the past in bars and by plug, beside another one; in lines for an export. */
+  /** Any stretch of the past in bars and by plug, next to another one; in lines for an export. */
   readonly reports: Reports;
   readonly prices: Prices;
-  /** Judges each plug's hours; whoever listens hears of one that is unusual, and of its end. */
+  /** Judges each plug's hours; listeners learn of unusual ones, and of their end. */
   readonly unusual: UnusualWatch;
   /** What each plug counted since it was first metered, as of a commit that nothing takes back. */
   readonly counters: Pick<Metering['counters'], 'of' | 'cost'>;
-  /** A plug's own clock beside ours, and its history handed on; readings come by {@link record}. */
+  /**
+   * A plug's clock against ours, and history transfers; readings come by {@link record}.
+   */
   readonly metering: Pick<Metering, 'judgePlugClock' | 'handOver'>;
   readonly #devices: EnergyDevices;
   readonly #metering: Metering;
@@ -104,7 +106,7 @@ export class Energy {
   readonly #isOnTrial: () => boolean;
   readonly #aside: ReadingsAside | null;
   readonly #corrected: Listeners<CorrectionNews>;
-  /** Readings that lay aside are metered and not written yet. */
+  /** Journaled readings are metered but not written yet. */
   #owesAside = false;
   readonly #present = { view: () => this.#metering.view(), nowS: () => this.#metering.nowS() };
   #nasNumber: number | null = null;
@@ -139,8 +141,8 @@ export class Energy {
   }
 
   /**
-   * Restores the meters from what was stored, meters what lay aside, and begins to commit. On trial
-   * it does none of that; it is called again once that is over.
+   * Restores the meters, meters journaled readings, and begins to commit. On trial it does none of
+   * that; it is called again once the trial is over.
    */
   start(): void {
     if (this.#isOnTrial()) return;
@@ -160,7 +162,7 @@ export class Energy {
     this.#metering.stop();
   }
 
-  /** Takes the answers of one round or of one plug. A plug that did not answer is simply missing. */
+  /** Takes the answers of one round or one plug. A plug that did not answer is simply missing. */
   record(readings: readonly Reading[]): void {
     if (this.#isOnTrial()) this.#layAside(readings);
     else this.#metering.record(readings);
@@ -182,8 +184,7 @@ export class Energy {
   }
 
   /**
-   * Forgets one slice of what is older than its retention. Nothing is forgotten unless somebody
-   * calls it.
+   * Deletes one slice of data past its retention. Nothing is deleted unless this is called.
    * @returns whether more is due
    */
   prune(): boolean {
@@ -202,9 +203,9 @@ export class Energy {
     );
   }
 
-  costs(wish: CostsWish): Costs | WishRefusal {
+  costs(query: CostsQuery): Costs | QueryRefusal {
     const parts = { histories: this.histories, prices: this.prices, time: this.#time };
-    return costsOf({ ...parts, ...this.#present }, wish);
+    return costsOf({ ...parts, ...this.#present }, query);
   }
 
   summary(): Summary {
@@ -235,9 +236,9 @@ export class Energy {
    * Hour by hour what a stretch used and cost, up to now.
    * @param deviceNumber null for the household
    */
-  hours(deviceNumber: number | null, wish: RangeWish): HoursOf | WishRefusal {
+  hours(deviceNumber: number | null, query: RangeQuery): HoursOf | QueryRefusal {
     const [view, nowS] = [this.#metering.view(), this.#metering.nowS()];
-    return hoursOf(deviceNumber, wish, view, nowS, this.#time);
+    return hoursOf(deviceNumber, query, view, nowS, this.#time);
   }
 
   /** Always-on watts per plug and what a year of them costs. */
@@ -246,7 +247,7 @@ export class Energy {
     return standbyOfDevices(this.#devices.list(), view, this.prices, nowS, this.#time);
   }
 
-  /** Tells of each correction and each that is undone. @returns how to stop that */
+  /** Reports each correction and each undo. @returns how to unsubscribe */
   onCorrection(listener: (news: CorrectionNews) => void): () => void {
     return this.#corrected.listen(listener);
   }
@@ -280,29 +281,29 @@ export class Energy {
   }
 
   /**
-   * Puts a range of one plug right, beside what was metered.
+   * Corrects a range of one plug, without changing what was metered.
    * @param by who says so
    */
-  correct(wish: RangeCorrection, by: string): CorrectionOutcome | CorrectionRefusal {
-    const subject = this.histories.subject(wish.deviceId);
+  correct(query: RangeCorrection, by: string): CorrectionOutcome | CorrectionRefusal {
+    const subject = this.histories.subject(query.deviceId);
     if (subject.kind !== 'subject') return subject;
-    const fromS = momentS(wish.from, this.#time);
-    const toS = momentS(wish.to, this.#time);
-    // What nobody can have metered is no past to put right.
+    const fromS = momentS(query.from, this.#time);
+    const toS = momentS(query.to, this.#time);
+    // Energy that cannot have been metered is rejected.
     if (fromS === null || fromS < 0 || toS === null) {
       return { kind: 'invalid', fault: toS === null ? 'to' : 'from' };
     }
-    const energyMwh = wish.energyWh === null ? null : Math.round(wish.energyWh * 1_000);
+    const energyMwh = query.energyWh === null ? null : Math.round(query.energyWh * 1_000);
     const deviceNumber = subject.number;
-    // What is complete in memory is to be put right in the database.
+    // Complete hours in memory must be in the database to be corrected.
     this.#metering.rollUp();
-    const range = { deviceNumber, fromS, toS, energyMwh, why: wish.why };
+    const range = { deviceNumber, fromS, toS, energyMwh, why: query.why };
     const outcome = this.#corrections.correct(range, by, this.#metering.nowS());
     if (outcome.kind === 'corrected') this.#tellCorrected(outcome.id, by, false);
     return outcome;
   }
 
-  /** What was put right, oldest first, also what was undone. */
+  /** What was corrected, oldest first, also what was undone. */
   corrections(): NamedCorrection[] {
     const known = [...this.#devices.list(), ...this.#devices.forgotten()];
     const devices = new Map(known.map((device) => [device.number, device]));
@@ -333,7 +334,7 @@ export class Energy {
     return day === undefined ? null : day.energyMwh / 1_000;
   }
 
-  /** Shown at once, and metered by the version that is kept. */
+  /** Shown at once, but metered only by the version that is kept. */
   #layAside(readings: readonly Reading[]): void {
     const checked = readings.map(checkedReading).filter((reading) => reading !== null);
     for (const reading of checked) this.#latest.note(reading);
@@ -341,7 +342,7 @@ export class Energy {
   }
 
   #nasPlug(number: number): NasPlug {
-    const corrected = this.#corrections.standing(number);
+    const corrected = this.#corrections.active(number);
     return { number, borders: this.#borders, corrected };
   }
 

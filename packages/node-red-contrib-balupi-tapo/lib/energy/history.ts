@@ -10,7 +10,7 @@ import {
   type Period,
   rangeOf,
   type RangeOutcome,
-  type RangeWish,
+  type RangeQuery,
   type Resolution,
   resolutionFor,
   RESOLUTIONS,
@@ -19,13 +19,13 @@ import type { SampleRows } from './sample-rows.ts';
 import type { EnergyDevice, EnergyDevices, Sample } from './sample.ts';
 import { fedInMj, MJ_PER_MWH, usedMj } from './slots.ts';
 
-export interface HistoryWish extends RangeWish {
+export interface HistoryQuery extends RangeQuery {
   /** Missing: the household. */
   readonly deviceId?: string | undefined;
   readonly resolution?: string | undefined;
 }
 
-export type WishRefusal =
+export type QueryRefusal =
   | { readonly kind: 'unknown_device' }
   | { readonly kind: 'unknown_resolution' }
   | Exclude<RangeOutcome, { kind: 'range' }>;
@@ -67,7 +67,7 @@ type Subject =
   | { readonly kind: 'unknown_device' };
 
 type Plan =
-  { readonly kind: 'plan'; readonly number: number; readonly head: HistoryHead } | WishRefusal;
+  { readonly kind: 'plan'; readonly number: number; readonly head: HistoryHead } | QueryRefusal;
 
 const HOUR_S = 3_600;
 /** How much a page of an export covers, so that each takes a few ms. */
@@ -88,9 +88,9 @@ export class Histories {
     this.#deps = deps;
   }
 
-  /** At most {@link MOST_POINTS} points; a finer wish is coarsened. */
-  history(wish: HistoryWish): History | WishRefusal {
-    const plan = this.#plan(wish, MOST_POINTS);
+  /** At most {@link MOST_POINTS} points; a finer query is coarsened. */
+  history(query: HistoryQuery): History | QueryRefusal {
+    const plan = this.#plan(query, MOST_POINTS);
     if (plan.kind !== 'plan') return plan;
     const { head, number } = plan;
     const points = this.#points(number, head.resolution, head.fromS, head.toS);
@@ -98,8 +98,8 @@ export class Histories {
   }
 
   /** The same without the limit, in pages that let other work run in between. */
-  pages(wish: HistoryWish): HistoryPages | WishRefusal {
-    const plan = this.#plan(wish, Number.POSITIVE_INFINITY);
+  pages(query: HistoryQuery): HistoryPages | QueryRefusal {
+    const plan = this.#plan(query, Number.POSITIVE_INFINITY);
     if (plan.kind !== 'plan') return plan;
     return { kind: 'pages', ...plan.head, pages: this.#pages(plan.number, plan.head) };
   }
@@ -132,13 +132,13 @@ export class Histories {
     return buckets.days(number, day, `${day}~`).length > 0;
   }
 
-  #plan(wish: HistoryWish, mostPoints: number): Plan {
+  #plan(query: HistoryQuery, mostPoints: number): Plan {
     const { time, sampleIntervalS, nowS } = this.#deps;
-    const subject = this.subject(wish.deviceId);
+    const subject = this.subject(query.deviceId);
     if (subject.kind !== 'subject') return subject;
-    const range = rangeOf(wish, 'day', nowS(), time);
+    const range = rangeOf(query, 'day', nowS(), time);
     if (range.kind !== 'range') return range;
-    const asked = wish.resolution ?? 'auto';
+    const asked = query.resolution ?? 'auto';
     const known = RESOLUTIONS.find((candidate) => candidate === asked);
     if (asked !== 'auto' && known === undefined) return { kind: 'unknown_resolution' };
     const { period } = range;

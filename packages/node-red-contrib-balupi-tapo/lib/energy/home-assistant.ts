@@ -24,7 +24,7 @@ export interface AnnouncedPlug {
   readonly hasVolts: boolean;
   /** Something was fed in through it. */
   readonly feedsIn: boolean;
-  /** What is stored of its past differs from what was counted: somebody put it right. */
+  /** Its stored past differs from what was counted: somebody corrected it. */
   readonly isPutRight: boolean;
 }
 
@@ -72,7 +72,7 @@ const FEED_IN: Sensor = {
   stateClass: 'total_increasing',
   unit: 'kWh',
 };
-/** Of another class: the energy dashboard takes a counter that falls for one that began anew. */
+/** Another device class: the energy dashboard takes a falling counter as restarted. */
 const STORED: Sensor = {
   key: 'stored_kwh',
   name: 'Energy with corrections',

@@ -88,8 +88,8 @@ function wholeHour({ hour, fine }: KnownHour, endS: number): Bucket[] {
 }
 
 /**
- * An hour with corrections over what was metered, in the order they were made.
- * @returns no hour where nothing is left that is known
+ * An hour with corrections applied to what was metered, in the order they were made.
+ * @returns no hour where nothing known is left
  */
 function correctedHour(
   known: KnownHour,
@@ -148,8 +148,8 @@ export function knownMwh(
 }
 
 /**
- * What admins put right lies over what was metered: the meters go on as if nothing was, the hour
- * they write becomes the new original, and undoing brings it back (docs/ENERGY.md).
+ * Corrections are applied on top of what was metered: meters continue unaffected, hours they write
+ * become the new original, and undoing restores it (docs/ENERGY.md).
  */
 export class Overlay {
   readonly #rows: CorrectionRows;
@@ -178,16 +178,16 @@ export class Overlay {
    */
   take(device: DeviceHour): DeviceHour | null {
     const { deviceNumber, hour, fine } = device;
-    const isTouched = this.#standingIn(deviceNumber, hour.startS).length > 0;
+    const isTouched = this.#activeIn(deviceNumber, hour.startS).length > 0;
     if (isTouched) this.#rows.putOriginal(deviceNumber, hour.startS, { hour, fine });
     return this.over(device);
   }
 
   /** Null where no correction holds. */
   #over(deviceNumber: number, startS: number, known: KnownHour): KnownHour | null {
-    const standing = this.#standingIn(deviceNumber, startS);
-    if (standing.length === 0) return null;
-    return correctedHour(known, startS, this.#time.hourEnd(startS), standing, this.#tariffs());
+    const active = this.#activeIn(deviceNumber, startS);
+    if (active.length === 0) return null;
+    return correctedHour(known, startS, this.#time.hourEnd(startS), active, this.#tariffs());
   }
 
   /** @returns the hour as corrections leave it */
@@ -195,11 +195,11 @@ export class Overlay {
     return this.#over(deviceNumber, startS, original) ?? original;
   }
 
-  #standingIn(deviceNumber: number, startS: number): readonly Correction[] {
-    const standing = this.#rows.standing();
-    if (standing.length === 0) return standing;
+  #activeIn(deviceNumber: number, startS: number): readonly Correction[] {
+    const active = this.#rows.active();
+    if (active.length === 0) return active;
     const endS = this.#time.hourEnd(startS);
-    return standing.filter(
+    return active.filter(
       (one) => one.deviceNumber === deviceNumber && one.fromS < endS && one.toS > startS,
     );
   }

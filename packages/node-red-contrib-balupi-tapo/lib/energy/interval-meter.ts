@@ -15,7 +15,7 @@ import {
   usedMj,
 } from './slots.ts';
 
-/** An hour with the fraction of a mWh (in mJ) that the hours before it left over. */
+/** An hour with the fraction of a mWh (in mJ) carried over from the previous hours. */
 export interface MeteredHour {
   readonly hour: Hour;
   readonly carryMj: number;
@@ -45,9 +45,9 @@ export interface MeterState {
 
 /** Inside longer gaps slots are hours: nobody needs a month of invented five-minute rows. */
 const FINE_GAP_S = 2 * 86_400;
-/** Of an hour, or next to all of it. */
+/** Within an hour, or nearly one. */
 const ALL_SEEN = 0.97;
-/** What is less is noise around 0. */
+/** Less is noise around 0. */
 const FEEDS_IN_MW = -5_000;
 /** Longer than any snow lies on a panel. */
 const FEEDS_IN_S = 30 * 86_400;
@@ -57,8 +57,8 @@ const DIFFER_WH = 2;
 const NO_MONTH_S = 30 * 86_400;
 
 /**
- * Turns the samples of one plug into energy per slot and hour. It is a plain function of the samples
- * in their order, so the same samples give the same rows after any crash (docs/adr/0008).
+ * Turns the samples of one plug into energy per slot and hour. A pure function of the samples in
+ * order, so the same samples give the same rows after any crash (docs/adr/0008).
  */
 export class IntervalMeter {
   readonly #time: LocalTime;
@@ -81,7 +81,7 @@ export class IntervalMeter {
     return this.#state;
   }
 
-  /** The plug's counter stood still under load and is not used. */
+  /** The plug's counter was frozen under load and is not used. */
   get isCounterFrozen(): boolean {
     return this.#band.isFrozen;
   }
@@ -132,8 +132,8 @@ export class IntervalMeter {
   }
 
   /**
-   * A plug that has just come back may tell zeros for a while, in the place of counters that were
-   * more. Where they are true, it soon counts.
+   * A plug that has just come back may report zeros for a while instead of higher counters. If they
+   * are real, it soon counts up from them.
    */
   #isEmptied(sample: Sample): boolean {
     if (sample.todayWh !== 0 || sample.monthWh !== 0) return false;
@@ -147,8 +147,8 @@ export class IntervalMeter {
   }
 
   /**
-   * Nobody says whether a plug's counters count what is fed in as if it were used. So those of a
-   * plug through which that happens are left alone, in gaps too: what it fed in is never consumption.
+   * Whether a plug's counters count energy fed in as used is unknown. So they are ignored for a
+   * plug that feeds in, in gaps too: energy fed in is never consumption.
    */
   #withoutCounters(sample: Sample): Sample {
     const silent = { ...sample, todayWh: null, monthWh: null };
@@ -157,7 +157,7 @@ export class IntervalMeter {
   }
 
   /**
-   * Some firmware calls the last thirty days a month: what falls out of them at the far end is missing
+   * Some firmware means the last thirty days by a month: what drops out at the far end is missing
    * at this one. Within a day a true month grows as the day does.
    */
   #isMonth({ atS, todayWh, monthWh }: Sample): boolean {
@@ -201,7 +201,7 @@ export class IntervalMeter {
     this.#lay(straightCourse(last, sample, laidMj), SLOT_S, closed);
   }
 
-  /** @returns what could not be given back, because the hour it belongs to is closed */
+  /** @returns what could not be restored, because its hour is closed */
   #restore(fromS: number, energyMj: number): number {
     const { open } = this.#state;
     if (energyMj === 0 || open === null || open.slots.length === 0) return energyMj;
@@ -212,7 +212,7 @@ export class IntervalMeter {
     return this.#time.dayStart(toS) <= fromS;
   }
 
-  /** The midnight between two samples at which the plug's counter began anew; null for none. */
+  /** The midnight between two samples at which the plug's counter restarted; null for none. */
   #resetBetween(last: Sample, sample: Sample): number | null {
     const { state, isFrozen } = this.#band;
     const isSameDay = this.#isSameDay(last.atS, sample.atS);
@@ -222,7 +222,7 @@ export class IntervalMeter {
     const resetS = isByMonth ? this.#time.monthStart(sample.atS) : this.#time.dayStart(sample.atS);
     if (resetS <= last.atS || resetS >= sample.atS) return null;
     const countedMj = (sample.monthWh ?? sample.todayWh ?? 0) * MJ_PER_WH;
-    // More than can have gone through since midnight: it began anew earlier, and nobody knows when.
+    // More than can have gone through since midnight: it restarted earlier, at an unknown time.
     const mostMj = wireMj(sample.atS - resetS) + MJ_PER_WH;
     return countedMj <= mostMj ? resetS : null;
   }
@@ -310,13 +310,13 @@ interface Stretch {
 /** Shorter stretches are spread evenly, longer ones by the plug's own hours where it has them. */
 const EVEN_UP_TO_S = 3_600;
 
-/** A longer gap is a clock that jumped, and what a counter shows then belongs to other days. */
+/** A longer gap means a clock jump, and the counter's value then belongs to other days. */
 const LONGEST_GAP_S = 366 * 86_400;
 
 /**
  * Covers a gap from what the plug counted meanwhile: split at the last local midnight by
- * `today_energy`, and after a new month by the new month's counter. What nobody counted, and what
- * no wire can have carried, is left out, never invented.
+ * `today_energy`, and after a new month by the new month's counter. What was not counted, or
+ * exceeds what a circuit can carry, is left out, never invented.
  * @param history the plug's own hours, empty when it offers none
  * @param meteredMj what was metered of the hour the gap begins in; null when not all of it was seen
  * @returns courses in order, with holes where nothing is known
@@ -353,7 +353,7 @@ function stretchesOf(band: CounterBand, from: Sample, to: Sample, time: LocalTim
     : afterReset(before, from, to, time, isNewMonth);
 }
 
-/** The counter went on: what it counted, unless no wire can carry that or it only came back. */
+/** The counter continued: use it, unless no circuit can carry that or it only recovered. */
 function grown(
   band: CounterBand,
   from: Sample,
@@ -374,9 +374,9 @@ function grown(
 }
 
 /**
- * A new month lies in the gap and the counter restarted with it. A plug whose clock is behind may
- * not have restarted; what it shows is then more than can have gone through since, or on the first
- * day of the month differs from the counter of the day.
+ * A new month lies in the gap and the counter restarted with it. A plug with a slow clock may not
+ * have restarted; it then shows more than can have gone through since, or on the first day of the
+ * month differs from the day's counter.
  */
 function isMonthChange(kind: string, from: Sample, to: Sample, time: LocalTime): boolean {
   const monthS = time.monthStart(to.atS);
@@ -409,9 +409,9 @@ function splitAtMidnight(fromS: number, to: Sample, totalMj: number, time: Local
 }
 
 /**
- * The counter fell in the gap. It began anew with the month or, where only the day's is known or the
- * month's is none, with the day; else it was wiped at an unknown moment, as long as the power seen
- * can have counted since what it shows. A fall that none of this explains says nothing.
+ * The counter fell in the gap. It restarted with the month or, where only the day's counter is
+ * valid, with the day; otherwise it was wiped at an unknown moment, as long as the power seen can
+ * account for what it shows. Any other fall says nothing.
  */
 function afterReset(
   before: Counter | null,
@@ -453,12 +453,12 @@ function isCarriedBy(course: Course): boolean {
   return course.energyUpToMj(course.toS) <= wireMj(course.toS - course.fromS);
 }
 
-/** Whether the wire can have carried so much, where the counter shows whole Wh. */
+/** Whether a circuit can have carried that much, given that the counter shows whole Wh. */
 function isCarried(wh: number, fromS: number, toS: number): boolean {
   return wh * MJ_PER_WH <= wireMj(toS - fromS) + MJ_PER_WH;
 }
 
-/** Whether a counter can have begun anew in the gap, by the power seen at both its ends. */
+/** Whether a counter can have restarted in the gap, by the power seen at both its ends. */
 function isExplained(wh: number | null, from: Sample, to: Sample): boolean {
   return wh !== null && wh * MJ_PER_WH <= mostSeenMj(from, to) + 2 * MJ_PER_WH;
 }
@@ -468,8 +468,8 @@ function mostSeenMj(from: Sample, to: Sample): number {
 }
 
 /**
- * Nobody knows when a counter was wiped. What it has counted since is real; at the power seen before
- * and after the gap it took so long, and what lies before stays uncovered.
+ * The counter was wiped at an unknown time. What it has counted since is real; at the power seen
+ * before and after the gap that took so long, and what lies before stays uncovered.
  */
 function wipedAt(from: Sample, to: Sample, countedMj: number): number {
   const meanMw = Math.max(0, (from.powerMw + to.powerMw) / 2);

@@ -105,7 +105,7 @@ function thousandth(value: number | null | undefined): number | null {
   return value === null || value === undefined ? null : value / 1_000;
 }
 
-/** What lies aside for longer, or in the future, is left to the plugs' own counters. */
+/** Older or future journal entries are left to the plugs' own counters. */
 const LONGEST_MS = 1_800_000;
 
 interface Line {
@@ -115,9 +115,9 @@ interface Line {
 }
 
 /**
- * Readings of a run whose database may be given up, in a file beside it: whichever version runs after
- * that meters them. One JSON object a line, so that a cut costs the last one at most. Versions read
- * each other's lines, so a field of it is never given another meaning.
+ * Readings of a run whose database may be rolled back, in a separate journal: whichever version
+ * runs next meters them. One JSON object per line, so that a cut loses the last one at most.
+ * Versions read each other's lines, so a field's meaning never changes.
  */
 export class ReadingsAside {
   readonly #file: string;

@@ -36,8 +36,8 @@ const OVERLAP_S = 3_600;
 const REPLAY_PAGE = 2_000;
 
 /**
- * The meters of all plugs. Their state is kept once an hour, in the transaction that writes the
- * hours; after a crash the raw samples since then are read again and lead to the same rows.
+ * The meters of all plugs. Their state is stored once an hour, in the transaction that writes the
+ * hours; after a crash the raw samples since then are replayed and produce the same rows.
  */
 export class MeterBook {
   readonly #time: LocalTime;
@@ -73,8 +73,8 @@ export class MeterBook {
   }
 
   /**
-   * Begins anew from the raw samples after a time; hours that the database has in full stay.
-   * @param keptUntilS meters that stopped by then go on from their kept state
+   * Restarts from the raw samples after a time; hours complete in the database stay.
+   * @param keptUntilS meters that stopped by then continue from their stored state
    */
   reload(
     rows: SampleRows,
@@ -118,7 +118,7 @@ export class MeterBook {
     return true;
   }
 
-  /** Meters that stopped more than a day ahead of now saw a clock that was wrong; they start anew. */
+  /** Meters that stopped over a day ahead of now saw a wrong clock; they start over. */
   forgetFuture(nowS: number): number[] {
     const forgotten: number[] = [];
     for (const [deviceNumber, { meter }] of this.#entries) {
@@ -267,7 +267,7 @@ function openOf(entry: Entry): MeteredHour[] {
   return open === null || open.hour.startS < entry.keepBeforeS ? [] : [open];
 }
 
-/** Null for a state of another version or one that is no JSON; raw samples then lead back to it. */
+/** Null for a state of another version or invalid JSON; the raw samples then rebuild it. */
 function parseState(text: string): MeterState | null {
   try {
     const state = JSON.parse(text) as MeterState;

@@ -56,9 +56,9 @@ interface MeteringDeps {
   readonly onWritten: () => void;
 }
 
-/** What is stored no further ahead is left alone. */
+/** Stored data ahead by no more than this is left alone. */
 const AHEAD_S = 3_600;
-/** What is metered anew begins so long before what was moved. */
+/** Metering again begins this long before what was moved. */
 const REPLAY_S = 7_200;
 
 /**
@@ -140,7 +140,7 @@ export class Metering {
     return clock.nowMs() + monotonicMs - clock.monotonicMs();
   }
 
-  /** How right a plug's own clock is now; null while nobody knows the time. */
+  /** How accurate a plug's own clock is; null while the time is unknown. */
   judgePlugClock(plugLocalTime: string): PlugClock | null {
     const placed = this.#anchor.place(this.#deps.clock.monotonicMs());
     if (placed.kind === 'untrusted') return null;
@@ -203,7 +203,7 @@ export class Metering {
   readonly #hasHour = (deviceNumber: number, startS: number): boolean =>
     this.#deps.buckets.hours(deviceNumber, startS, startS + 1).length > 0;
 
-  /** Hours stay what they are in another zone; the days are those of the new calendar. */
+  /** Hours stay the same in another zone; the days are those of the new calendar. */
   #settleZone(): void {
     const { calendar, store, rollUp, log, timeZone } = this.#deps;
     const before = calendar.zone();
@@ -220,9 +220,9 @@ export class Metering {
   }
 
   /**
-   * Once the time is proved, samples of this run that a clock placed ahead of it, or behind, are
-   * moved to where they belong. What an earlier run placed ahead belongs nobody knows where, and is
-   * dropped.
+   * Once the time is verified, samples of this run that a wrong clock placed ahead or behind are
+   * moved to where they belong. It is unknown where an earlier run's samples ahead belong, so they
+   * are dropped.
    */
   #putRight(): void {
     const { clock, isClockProved, store, samples, time, log } = this.#deps;
@@ -249,7 +249,7 @@ export class Metering {
 
   /**
    * Moves samples to where they belong, and drops what was made of them and the gap before them.
-   * @returns from where on to meter anew, and up to where the meters are right as they are
+   * @returns from where on to meter again, and up to where the meters are right as they are
    */
   #dropMisplaced(
     misplaced: Misplaced | null,
@@ -264,7 +264,7 @@ export class Metering {
       return { anewS: Math.floor(nowMs / 1_000), beforeS: Number.NEGATIVE_INFINITY };
     }
     const byS = Math.round(misplaced.byMs / 1_000);
-    // A clock that was behind began amid what an earlier run stored, which is where it belongs.
+    // A clock that was behind began amid what an earlier run stored, which is in the right place.
     const storedS = this.#storedUntilS ?? Number.NEGATIVE_INFINITY;
     const beganS = Math.floor(misplaced.fromMs / 1_000);
     const fromS = byS < 0 && storedS <= lastS ? Math.max(beganS, storedS + 1) : beganS;
@@ -294,7 +294,7 @@ export class Metering {
       if (this.#isFailing) log.info('Energy samples are written again.');
       this.#isFailing = false;
     } catch (error) {
-      // Said once per outage of the disk: a full one would fill the log as well.
+      // Logged once per disk outage: a full disk would otherwise fill the log as well.
       if (!this.#isFailing) {
         const reason = error instanceof Error ? error.message : 'no reason given';
         log.error(`Energy samples could not be written and stay in memory: ${reason}`);
@@ -313,7 +313,7 @@ export class Metering {
       // Also where a transaction before this one was rolled back.
       if (draft.hours.length > 0) this.counters.forget();
       const done = this.#recorder.write(samples);
-      // When each plug was seen last changes all the time; once an hour spares the card.
+      // Last-seen times change all the time; writing them once an hour spares the card.
       const seenDone = seen.flush(draft.hours.length > 0 || isFinal);
       rollUp.write(hours);
       for (const hour of this.#nasHoursOf(hours)) nasHours.put(hour);

@@ -3,9 +3,9 @@ import type { NasHour } from './nas-hour-rows.ts';
 
 export type NasPowerState = 'off' | 'standby' | 'idle' | 'active';
 
-/** Below this a plug feeds nothing but its own error. */
+/** Below this a plug only measures its own error. */
 const OFF_BELOW_MW = 2_000;
-/** A border must be crossed by this share of it. */
+/** A threshold must be crossed by this share of it. */
 const MARGIN = 0.1;
 /** A new state must hold this long: two samples at the usual 30 s, and no single spike. */
 const HOLD_MS = 20_000;
@@ -72,14 +72,14 @@ export class NasWatts {
     }
   }
 
-  /** Another plug is the NAS's now, or its values are too old to say anything. */
+  /** Another plug is the NAS's now, or its values are too old to mean anything. */
   forget(): void {
     this.#state = null;
     this.#next = null;
     this.#unpoweredSinceMs = null;
   }
 
-  /** Nothing but a machine that runs takes so much; waiting for a second reading would be wrong. */
+  /** Only a running machine draws that much; waiting for a second reading would be wrong. */
   #isWaking(powerMw: number): boolean {
     const [, idleMw] = this.#borders.borders;
     const wasAsleep = this.#state === 'off' || this.#state === 'standby';

@@ -7,7 +7,7 @@ export type Period = (typeof PERIODS)[number];
 export const RESOLUTIONS = ['raw', '5m', 'hour', 'day', 'week', 'month'] as const;
 export type Resolution = (typeof RESOLUTIONS)[number];
 
-export interface RangeWish {
+export interface RangeQuery {
   readonly period?: string | undefined;
   /** Epoch ms or a text as {@link parseMoment} takes it. They win over the period. */
   readonly from?: number | string | undefined;
@@ -38,20 +38,20 @@ export const MOST_POINTS = 1_000;
 
 /** The stretch of time a caller means. Periods run from their local beginning up to now. */
 export function rangeOf(
-  wish: RangeWish,
+  query: RangeQuery,
   standard: Period,
   nowS: number,
   time: LocalTime,
 ): RangeOutcome {
-  const period = PERIODS.find((candidate) => candidate === (wish.period ?? standard));
+  const period = PERIODS.find((candidate) => candidate === (query.period ?? standard));
   if (period === undefined) return { kind: 'unknown_period' };
-  if (wish.from === undefined && wish.to === undefined) {
+  if (query.from === undefined && query.to === undefined) {
     return { kind: 'range', period, fromS: periodStart(period, nowS, time), toS: nowS };
   }
-  const toS = wish.to === undefined ? nowS : momentS(wish.to, time);
+  const toS = query.to === undefined ? nowS : momentS(query.to, time);
   if (toS === null) return { kind: 'bad_range', field: 'to' };
   const fromS =
-    wish.from === undefined ? periodStart(period, toS - 1, time) : momentS(wish.from, time);
+    query.from === undefined ? periodStart(period, toS - 1, time) : momentS(query.from, time);
   if (fromS === null || fromS >= toS) return { kind: 'bad_range', field: 'from' };
   return { kind: 'range', period, fromS, toS };
 }
@@ -66,7 +66,7 @@ export function parseMoment(text: string, time: LocalTime): number | null {
   if (day !== null) return time.startOfDay(day) * 1_000;
   if (!/^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}/.test(text)) return null;
   const isZoned = /(?:[Zz]|[+-]\d{2}:?\d{2})$/.test(text);
-  // A plus sign in a query that nobody escaped arrives as a space.
+  // An unescaped plus sign in a query arrives as a space.
   const ms = Date.parse(isZoned ? text.replace(' ', 'T') : `${text.replace(' ', 'T')}Z`);
   if (Number.isNaN(ms)) return null;
   return isZoned ? ms : ms - time.offsetS(ms / 1_000 - time.offsetS(ms / 1_000)) * 1_000;
@@ -74,23 +74,23 @@ export function parseMoment(text: string, time: LocalTime): number | null {
 
 export interface ResolutionLimits {
   readonly sampleIntervalS: number;
-  /** How much of the range something can be known of: a day without anything makes no point. */
+  /** The part of the range with any data: a day without it makes no point. */
   readonly knownS: number;
   /** Whether buckets that fine still exist for the whole range. */
   readonly exists: (resolution: Resolution) => boolean;
-  /** Without a limit the wish is kept however many points that makes. */
+  /** Without a limit the query is kept however many points that makes. */
   readonly mostPoints: number;
 }
 
 /** The resolution that is asked for, or the next coarser one that can be given. */
 export function resolutionFor(
-  wish: Resolution | 'auto',
+  query: Resolution | 'auto',
   fromS: number,
   toS: number,
   limits: ResolutionLimits,
 ): Resolution {
   const spanS = toS - fromS;
-  const asked = wish === 'auto' ? automatic(spanS, limits.knownS) : wish;
+  const asked = query === 'auto' ? automatic(spanS, limits.knownS) : query;
   const candidates = RESOLUTIONS.slice(RESOLUTIONS.indexOf(asked));
   const fits = (resolution: Resolution): boolean => {
     const stepS = resolution === 'raw' ? limits.sampleIntervalS : STEP_S[resolution];
@@ -136,7 +136,7 @@ function bucketEnd(resolution: Resolution, atS: number, time: LocalTime): number
   }
 }
 
-/** The end of a range in whole buckets; one that is not over ends now, a later wish stays. */
+/** The end of a range in whole buckets; an unfinished one ends now, a later query stays. */
 export function endOfBuckets(
   resolution: Resolution,
   toS: number,

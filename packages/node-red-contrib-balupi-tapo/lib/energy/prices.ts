@@ -11,10 +11,10 @@ import {
   checkedPrice,
   checkedSlots,
   type PriceFault,
-  type PriceWish,
+  type PriceInput,
   type SlotFault,
-  type SlotWish,
-} from './price-wish.ts';
+  type SlotInput,
+} from './price-input.ts';
 import type { RollUp } from './roll-up.ts';
 import { momentS } from './periods.ts';
 import {
@@ -43,7 +43,7 @@ export type RemovalOutcome = { readonly kind: 'removed' } | { readonly kind: 'un
 
 export interface Recalculated {
   readonly kind: 'recalculated';
-  /** Hours of single plugs whose cost is another now. */
+  /** Hours of single plugs whose cost changed. */
   readonly changedHours: number;
 }
 
@@ -72,7 +72,7 @@ interface PricesDeps {
   readonly nowS: () => number;
 }
 
-/** The prices of the household, and what they make of stored hours when somebody asks for it. */
+/** The prices of the household, and their application to stored hours on request. */
 export class Prices {
   readonly #deps: PricesDeps;
   #defaultCents: number;
@@ -91,7 +91,7 @@ export class Prices {
   }
 
   /**
-   * What a kWh costs without a tariff, for what is booked from now on. Stored costs stay.
+   * The price of a kWh without a tariff, from now on. Stored costs stay.
    * @param cents fractions allowed
    */
   useDefault(cents: number): void {
@@ -103,19 +103,19 @@ export class Prices {
     return this.#deps.rows.all();
   }
 
-  create(wish: PriceWish): PriceOutcome {
-    const checked = checkedPrice(wish, null, this.#deps.time);
+  create(input: PriceInput): PriceOutcome {
+    const checked = checkedPrice(input, null, this.#deps.time);
     if (checked.kind === 'invalid') return checked;
     const id = this.#deps.rows.insert(checked.price, this.#deps.nowS());
     this.#tariffs = null;
     return { kind: 'price', price: { ...checked.price, id } };
   }
 
-  /** Changes what the wish names. Stored costs stay. */
-  update(id: number, wish: PriceWish): PriceOutcome {
+  /** Changes what the input names. Stored costs stay. */
+  update(id: number, input: PriceInput): PriceOutcome {
     const known = this.list().find((price) => price.id === id);
     if (known === undefined) return { kind: 'unknown_price' };
-    const checked = checkedPrice(wish, known, this.#deps.time);
+    const checked = checkedPrice(input, known, this.#deps.time);
     if (checked.kind === 'invalid') return checked;
     const price = { ...checked.price, id };
     this.#deps.rows.update(price);
@@ -124,12 +124,12 @@ export class Prices {
   }
 
   /**
-   * Takes prices by the slot, in the place of all that the tariff of that name has in their range.
-   * The same again changes nothing.
+   * Takes slot prices, replacing all slots of that tariff in their range. Repeating it changes
+   * nothing.
    */
-  putSlots(name: string, wishes: readonly SlotWish[]): SlotsOutcome {
+  putSlots(name: string, inputs: readonly SlotInput[]): SlotsOutcome {
     const { store, rows, time, nowS } = this.#deps;
-    const checked = checkedSlots(wishes, time);
+    const checked = checkedSlots(inputs, time);
     if (checked.kind === 'invalid') return checked;
     const named = checkedPrice({ name, pricePerKwhCents: 0 }, null, time);
     if (named.kind === 'invalid') {
@@ -150,8 +150,8 @@ export class Prices {
   }
 
   /**
-   * How many hours of the household have a cost already that a price is for, or was for before it
-   * was changed; they keep it until recalculated.
+   * How many priced hours of the household a price applies to, or did before it was changed; they
+   * keep their cost until recalculated.
    * @param before what it was, where it was changed
    */
   costed(price: Price, before?: Price): Costed {
@@ -192,8 +192,8 @@ export class Prices {
   }
 
   /**
-   * Prices every stored hour from there on anew, a day at a time with other work in between. Cut
-   * short, it leaves whole days; asked again, it finishes.
+   * Reprices every stored hour from there on, a day at a time, yielding in between. Interrupted, it
+   * leaves whole days; repeated, it finishes.
    * @param from epoch ms, or a time or date as text
    */
   async recalculate(from: number | string): Promise<Recalculated | { readonly kind: 'bad_range' }> {
@@ -250,7 +250,7 @@ export class Prices {
     }
   }
 
-  /** By the mean of its prices where what is finer is no longer kept, and then estimated. */
+  /** By the mean of its prices where finer data was pruned, and then estimated. */
   #priced(device: number, hour: HourBucket): HourBucket {
     const { buckets, time } = this.#deps;
     // An hour of a zone whose hours begin at another minute is an hour all the same.

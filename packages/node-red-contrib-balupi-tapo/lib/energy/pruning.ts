@@ -12,7 +12,7 @@ export interface Retention {
 /** Five-minute buckets are small, and a month of them makes every chart sharp. */
 const FINE_DAYS = 32;
 const DAY_S = 86_400;
-/** So much goes at a time: each cut writes the pages at its edge and above it anew. */
+/** Rows per step: each delete rewrites the pages at its edge and above it. */
 const RAW_STEP_S = 4 * 3_600;
 /** What one slice takes at most: some 10 ms on a Pi. */
 const SAMPLES_A_SLICE = 2_000;
@@ -29,9 +29,9 @@ interface PruningDeps {
 }
 
 /**
- * Forgets old samples and buckets in small slices. "Seven days" are the last seven days that hold
- * data, counted back from the newest stored one, never from the clock: a clock that jumps to 2038
- * makes one more day, and wipes nothing.
+ * Deletes old samples and buckets in small slices. "Seven days" are the last seven with data,
+ * counted back from the newest stored one, never from the clock: a clock that jumps to 2038 adds a
+ * day and deletes nothing.
  */
 export class Pruning {
   readonly #deps: PruningDeps;

@@ -23,16 +23,16 @@ interface RecorderDeps {
   readonly log: Log;
 }
 
-/** Readings kept while nobody knows the time; beyond, the oldest go and the counters cover them. */
+/** Readings kept while the time is unknown; beyond, the oldest go and the counters cover them. */
 const MOST_UNPLACED = 20_000;
-/** Samples kept while the disk refuses to write; the meters go on with what they saw. */
+/** Samples kept while the disk refuses writes; the meters continue with what they saw. */
 const MOST_UNWRITTEN = 100_000;
 /** A plug's own history is waited for this long, and its samples with it. */
 const HISTORY_MS = 60_000;
 const LONGEST_HOUR_S = 3_600;
 /** Readings come out of turn by less. */
 const BEHIND_S = 60;
-/** What lies further ahead was stored by a clock that was wrong itself. */
+/** Data further ahead was stored by a wrong clock. */
 const DAY_S = 86_400;
 
 /**
@@ -71,21 +71,21 @@ export class Recorder {
   }
 
   /**
-   * Readings of a time that is over by what is stored wait until the time is known.
+   * Readings older than stored data wait until the time is known.
    * @param storedUntilS what an earlier run stored last; null for nothing, or once it is known
    */
   waitBefore(storedUntilS: number | null): void {
     this.#storedUntilS = storedUntilS;
   }
 
-  /** Places what waits for a time that nobody doubts, once it is known. */
+  /** Places waiting readings once the time is verified. */
   placeWaiting(): void {
     const waiting = this.#unplaced;
     this.#unplaced = [];
     for (const reading of waiting) this.#place(reading);
   }
 
-  /** Looks at the clock without a reading, so that waiting ones are placed when no plug answers. */
+  /** Checks the clock without a reading, so that waiting ones are placed when no plug answers. */
   observe(): void {
     this.record([]);
   }
@@ -118,7 +118,7 @@ export class Recorder {
     this.placeWaiting();
   }
 
-  /** As far as its plug's clock can be judged, which nobody can who does not know the time. */
+  /** As far as the plug's clock can be judged, which needs a known time. */
   #honest(reading: Reading): Reading {
     const { plugLocalTime, monotonicMs } = reading;
     const placed = this.#deps.anchor.place(monotonicMs);
@@ -130,7 +130,7 @@ export class Recorder {
     return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#deps.time);
   }
 
-  /** By what an earlier run stored the clock is behind. It may be put right, and this with it. */
+  /** Judging by an earlier run's data the clock is behind; a correction moves this too. */
   #isOfBefore(atS: number): boolean {
     const storedS = this.#storedUntilS ?? atS;
     return atS < storedS - BEHIND_S && storedS - atS <= DAY_S;
@@ -152,7 +152,7 @@ export class Recorder {
     }
     const held = this.#held.get(sample.deviceNumber);
     if (held !== undefined) held.samples.push(sample);
-    // Its hours would be those of a clock that is wrong.
+    // Its hours would be those of a wrong clock.
     else if (clock === 'right' && this.#wantsHistory(sample)) this.#hold(sample);
     else this.#feed(sample, []);
   }
@@ -239,7 +239,7 @@ const INSISTS_MS = 24 * 3_600_000;
 /** Two proofs of the time differ by no more (contract 1, Time). */
 const PROOF_MS = 300_000;
 
-/** What was placed from here on lies ahead by so much, or behind where that is below 0. */
+/** Samples placed since then are ahead by this much, or behind where negative. */
 export interface Misplaced {
   readonly fromMs: number;
   readonly byMs: number;
@@ -249,10 +249,10 @@ type Placed = { readonly kind: 'placed'; readonly atMs: number } | { readonly ki
 
 /**
  * Ties the monotonic clock to the wall clock once, when the wall clock is first trusted, so that a
- * later step of the wall clock neither makes nor loses energy. Small differences are followed at
- * 500 ppm. A large one is a clock somebody broke or repaired: it is left alone, and only when it
- * stays for a day a forward one is taken over (the meter then sees a gap and covers it from the
- * plug's counter) and a backward one followed slowly, for time must not run twice.
+ * later step of the wall clock neither creates nor loses energy. Small differences are followed at
+ * 500 ppm. A large one is a clock somebody broke or repaired: it is ignored unless it lasts for a
+ * day. Then a forward step is adopted (the meter sees a gap and covers it from the plug's counter),
+ * and a backward one followed slowly, as time must not run twice.
  */
 export class WallAnchor {
   readonly #isTrusted: () => boolean;
@@ -292,8 +292,8 @@ export class WallAnchor {
   }
 
   /**
-   * By how much it differs from a time that is proved.
-   * @returns null when that is no more than a clock is ever put right by
+   * The difference to a verified time.
+   * @returns null when that is no more than a clock is ever corrected by
    */
   misplacedBy(provedMs: number, monotonicMs: number): Misplaced | null {
     if (this.#offsetMs === null || this.#firstTickMs === null) return null;
@@ -301,7 +301,7 @@ export class WallAnchor {
     return Math.abs(byMs) > PROOF_MS ? { fromMs: this.#firstTickMs + this.#offsetMs, byMs } : null;
   }
 
-  /** Goes by a time that is proved, at once. */
+  /** Adopts a verified time at once. */
   settleAnew(provedMs: number, monotonicMs: number): void {
     this.#settle(provedMs, monotonicMs);
     this.#largeSinceMs = null;
@@ -328,15 +328,15 @@ export class WallAnchor {
   }
 }
 
-/** From here on a plug's day, and so its counter of the day, begins at another time than ours. */
+/** Beyond this a plug's day, and its counter of the day, begins at another time than ours. */
 const WRONG_FROM_S = 300;
-/** No zone and no daylight saving explains more: the plug does not know the time at all. */
+/** No zone or daylight saving explains more: the plug does not know the time at all. */
 const LOST_FROM_S = 26 * 3_600;
 
 /**
- * How far a plug's own clock can be believed. `wrong`: its day is not ours, so neither its counter
- * of the day nor its history says when energy went through. `lost`: not even its month is. A recorded
- * plug stood in the year 2000 without NTP; the counters of such a plug misbehave.
+ * How far a plug's own clock can be trusted. `wrong`: its day is not ours, so neither its daily
+ * counter nor its history tells when energy went through. `lost`: not even its month is. One
+ * recorded plug was in the year 2000 without NTP; the counters of such a plug misbehave.
  */
 export type PlugClock = 'right' | 'wrong' | 'lost';
 
@@ -349,7 +349,7 @@ export function judgePlugClock(plugLocalTime: string, nowS: number, time: LocalT
   return offS >= WRONG_FROM_S ? 'wrong' : 'right';
 }
 
-/** The reading, without the counters that the plug's clock says cannot be believed. */
+/** The reading, without counters that the plug's clock makes unreliable. */
 export function withHonestCounters(reading: Reading, clock: PlugClock): Reading {
   if (clock === 'right') return reading;
   return { ...reading, todayWh: null, monthWh: clock === 'lost' ? null : reading.monthWh };

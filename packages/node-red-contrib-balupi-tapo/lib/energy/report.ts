@@ -9,7 +9,7 @@ import { momentS, type Period } from './periods.ts';
 import type { Prices } from './prices.ts';
 import type { EnergyDevice, EnergyDevices } from './sample.ts';
 
-export interface ReportWish extends SpanWish {
+export interface ReportQuery extends SpanQuery {
   /** Missing: the household. */
   readonly deviceId?: string | undefined;
   readonly compare?: Comparison | undefined;
@@ -62,7 +62,7 @@ interface ReportCurve {
 
 interface ComparedStretch extends Stretch {
   readonly total: Used;
-  /** As far as the span itself has come by now; null when it is over or to come. */
+  /** Compared only as far as the span itself has progressed; null when it is over or to come. */
   readonly soFar: Used | null;
   /** Seconds that are known of it, and that it has, as far as it is compared. */
   readonly coveredS: number;
@@ -144,7 +144,7 @@ const NOTHING: Used = { energyMwh: null, costUc: null };
 /** So many days of one plug are written at a time. */
 const PAGE_DAYS = 30;
 
-/** Any stretch of the past as a page shows it whole: bars, plugs, costs, and another one beside it. */
+/** Any stretch of the past for a page: bars, plugs, costs, and a stretch to compare with. */
 export class Reports {
   readonly #deps: Deps;
 
@@ -152,24 +152,24 @@ export class Reports {
     this.#deps = deps;
   }
 
-  report(wish: ReportWish): Report | ReportRefusal {
+  report(query: ReportQuery): Report | ReportRefusal {
     const { time, histories } = this.#deps;
-    const subject = histories.subject(wish.deviceId);
+    const subject = histories.subject(query.deviceId);
     if (subject.kind !== 'subject') return subject;
     const nowS = this.#deps.nowS();
-    const span = spanOf(wish, nowS, time);
+    const span = spanOf(query, nowS, time);
     if (span.kind !== 'span') return span;
-    const other = comparedWith(span, wish.compare ?? 'none', time);
+    const other = comparedWith(span, query.compare ?? 'none', time);
     const question = { number: subject.number, span, other, view: this.#deps.view(), nowS };
     return this.#answer(question, subject.device);
   }
 
   /** All plugs, or one, row by row for an export. */
-  lines(wish: ReportWish & { readonly byDay: boolean }): ReportLines | ReportRefusal {
+  lines(query: ReportQuery & { readonly byDay: boolean }): ReportLines | ReportRefusal {
     const { time, histories } = this.#deps;
-    const subject = histories.subject(wish.deviceId);
+    const subject = histories.subject(query.deviceId);
     if (subject.kind !== 'subject') return subject;
-    const span = spanOf(wish, this.#deps.nowS(), time);
+    const span = spanOf(query, this.#deps.nowS(), time);
     if (span.kind !== 'span') return span;
     const all = this.#everyDevice().map(({ device }) => device);
     const wanted = subject.device === null ? all : [subject.device];
@@ -177,7 +177,7 @@ export class Reports {
       kind: 'lines',
       firstDay: time.date(span.fromS),
       lastDay: time.date(span.toS - 1),
-      pages: this.#pages(wanted, span, wish.byDay),
+      pages: this.#pages(wanted, span, query.byDay),
     };
   }
 
@@ -315,7 +315,7 @@ export class Reports {
     ];
   }
 
-  /** What was measured, and no more: an estimate tells how much, but not when. */
+  /** Measured values only: an estimate tells how much, but not when. */
   #curves(question: Question, device: EnergyDevice | null): Pick<Report, 'curveStepS' | 'curves'> {
     const { span, view, nowS } = question;
     const days = Math.round((span.toS - span.fromS) / DAY_S);
@@ -429,7 +429,7 @@ type Comparison = 'none' | 'previous' | 'year';
 /** How wide the bars of a report are. */
 type BarUnit = 'hour' | 'day' | 'week' | 'month' | 'year';
 
-interface SpanWish {
+interface SpanQuery {
   /** Its calendar period holds `date`; missing: a day. */
   readonly period?: Period | undefined;
   /** Any moment of the period as text; missing: now. */
@@ -480,16 +480,16 @@ const UNIT_OF: Readonly<Record<Period, BarUnit>> = {
 };
 
 /** The stretch of time that a report is about: a whole calendar period, or whole local days. */
-function spanOf(wish: SpanWish, nowS: number, time: LocalTime): SpanOutcome {
-  if (wish.from !== undefined || wish.to !== undefined) return rangeOf(wish, nowS, time);
-  const atS = wish.date === undefined ? nowS : momentS(wish.date, time);
+function spanOf(query: SpanQuery, nowS: number, time: LocalTime): SpanOutcome {
+  if (query.from !== undefined || query.to !== undefined) return rangeOf(query, nowS, time);
+  const atS = query.date === undefined ? nowS : momentS(query.date, time);
   if (atS === null || !isShown(time.dayNumber(atS))) return { kind: 'bad_date' };
-  const period = wish.period ?? 'day';
+  const period = query.period ?? 'day';
   const [fromS, toS] = periodAt(period, atS, time);
   return { kind: 'span', period, unit: UNIT_OF[period], fromS, toS };
 }
 
-function rangeOf({ from, to }: SpanWish, nowS: number, time: LocalTime): SpanOutcome {
+function rangeOf({ from, to }: SpanQuery, nowS: number, time: LocalTime): SpanOutcome {
   const endS = to === undefined ? nowS : momentS(to, time);
   if (endS === null) return { kind: 'bad_range', field: 'to' };
   const beginS = from === undefined ? endS - 1 : momentS(from, time);
@@ -552,8 +552,7 @@ function aYearBefore(day: number, period: Span['period']): number {
 }
 
 /**
- * How far into the other stretch the span has come by now, on the hour; null when the span is over
- * or has not begun.
+ * How far the other stretch is compared, on the hour; null when the span is over or has not begun.
  */
 function asFarAs(span: Span, other: Stretch, nowS: number, time: LocalTime): number | null {
   if (nowS <= span.fromS || nowS >= span.toS) return null;

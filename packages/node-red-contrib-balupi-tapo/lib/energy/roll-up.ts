@@ -39,9 +39,8 @@ export function deviceHour(
 }
 
 /**
- * Writes whole hours and what follows from them: the household's hours, and the days and tariff
- * shares they lie in. Writing the same hours again changes nothing. Runs inside a transaction of
- * the caller.
+ * Writes whole hours and what is derived from them: the household's hours, and their days and
+ * tariff shares. Idempotent. Runs inside the caller's transaction.
  */
 export class RollUp {
   readonly #rows: BucketRows;
@@ -67,7 +66,7 @@ export class RollUp {
     this.#follow(new Set(hours.map(({ hour }) => hour.startS)), written);
   }
 
-  /** Writes hours of one plug anew as they are given, and what follows from them. */
+  /** Rewrites hours of one plug as given, and what is derived from them. */
   rewrite(
     deviceNumber: number,
     hours: readonly { readonly startS: number; readonly known: KnownHour }[],
@@ -79,7 +78,7 @@ export class RollUp {
       if (hour !== null) this.#put(deviceNumber, { hour, fine });
     }
     const touched = new Set(hours.map(({ startS }) => startS));
-    // A day that has no hour left would stay as it was.
+    // A day without hours left would otherwise stay as it was.
     for (const day of new Set([...touched].map((hourS) => this.#time.date(hourS)))) {
       for (const one of [deviceNumber, HOUSEHOLD]) this.#rows.dropDay(one, day);
     }
@@ -104,15 +103,15 @@ export class RollUp {
     }
   }
 
-  /** Writes a day anew from its hours; none: there is no such day. */
+  /** Rebuilds a day from its hours; none: the day does not exist. */
   rewriteDay(deviceNumber: number, startS: number): void {
     this.#rows.dropDay(deviceNumber, this.#time.date(startS));
     this.writeDay(deviceNumber, startS);
   }
 
   /**
-   * Puts all days together anew from the hours, as the local calendar is another one. A day whose
-   * hours are no longer kept stays, and gets the hours that lie in it now and in none that is kept.
+   * Rebuilds all days from the hours, as the local calendar changed. A day whose hours were pruned
+   * stays, and gets the remaining hours that lie in it now.
    * @returns how many days of the household were written
    */
   rebuildDays(): number {
@@ -147,7 +146,7 @@ export class RollUp {
     this.#rows.putDay(device, { ...both, day: day.day, costUc }, [...shares.values()]);
   }
 
-  /** Writes the day that begins at `startS` anew from its hours; none: leaves it alone. */
+  /** Rebuilds the day that begins at `startS` from its hours; none: leaves it alone. */
   writeDay(deviceNumber: number, startS: number): void {
     const endS = this.#time.nextDayStart(startS);
     const hours = this.#rows.hours(deviceNumber, startS, endS);

@@ -28,7 +28,7 @@ export class SampleRows {
       `INSERT OR IGNORE INTO energy_samples (place, ${measures}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#after = store.prepare(
-      // What was handed over is metered already, under another number.
+      // Transferred samples are metered already, under another number.
       `SELECT place, ${measures} FROM energy_samples WHERE place > ?
          AND (place & 65535) NOT IN (SELECT device_number FROM energy_successors)
        ORDER BY place LIMIT ?`,
@@ -168,7 +168,7 @@ const BUCKETS = [
   'energy_nas_hours',
 ] as const;
 
-/** SQL on what the energy tables hold of a wrong time: one that has not come, or is long over. */
+/** SQL on energy data with a wrong time: in the future, or long past. */
 export class MisplacedRows {
   readonly #newest: StatementSync;
   readonly #newestBefore: StatementSync;
@@ -191,7 +191,7 @@ export class MisplacedRows {
     this.#newestBefore = store.prepare(
       `SELECT max(place) / ${PLACES} AS at_s FROM energy_samples WHERE place < ?`,
     );
-    // Places below 0 are nobody's, so no row meets one that has not been moved yet.
+    // Negative places are unused, so moved rows cannot collide with unmoved ones.
     this.#lift = store.prepare(
       'UPDATE energy_samples SET place = -(place - ?) WHERE place >= ? AND place > 0',
     );
@@ -219,7 +219,7 @@ export class MisplacedRows {
     return slotSecond(this.#newestBefore.get(atS * PLACES));
   }
 
-  /** Moves the samples from a time on back by so many seconds; below 0 forward. */
+  /** Moves samples from a time on back by that many seconds; negative: forward. */
   moveBack(fromS: number, byS: number): void {
     this.#lift.run(byS * PLACES, fromS * PLACES);
     this.#lay.run();
@@ -233,8 +233,8 @@ export class MisplacedRows {
   }
 
   /**
-   * Drops what was made of samples after this, but not the samples.
-   * @param meterAfterS meters that went on after this
+   * Drops what was derived from samples after this, but not the samples.
+   * @param meterAfterS meters that continued after this
    */
   dropBuckets(afterS: number, meterAfterS = afterS): void {
     this.#dropMeters.run(meterAfterS);

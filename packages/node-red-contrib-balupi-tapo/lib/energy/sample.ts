@@ -5,7 +5,7 @@ export interface EnergyDevices {
   forgotten(): readonly EnergyDevice[];
 }
 
-/** How the plugs stand, which is written along with their samples: one commit spares the card. */
+/** The plugs' states, written along with their samples: one commit spares the card. */
 export interface SeenPlugs {
   /**
    * Writes within the caller's transaction.
@@ -85,8 +85,8 @@ const MAX_CURRENT_MA = 20_000;
 const MAX_COUNTER_WH = 10_000_000;
 
 /**
- * A reading as whole numbers; null when nobody knows when it was taken. A value that makes no sense
- * becomes unknown; what stands beside it still counts.
+ * A reading as whole numbers; null when its time is unknown. An implausible value becomes unknown;
+ * the others still count.
  */
 export function checkedReading(reading: Reading): Reading | null {
   const { plugLocalTime } = reading;
@@ -109,7 +109,7 @@ export function sampleAt(reading: Reading, atMs: number): Sample | null {
   const { deviceNumber, powerMw, voltageMv, currentMa, todayWh, monthWh } = reading;
   if (powerMw === null) return null;
   const atS = Math.round(atMs / 1_000);
-  // A relay nobody told of lets through what flows.
+  // An unknown relay state counts as closed if power flows.
   const relay = reading.relay ?? (powerMw === 0 ? 'off' : 'on');
   return { deviceNumber, atS, powerMw, voltageMv, currentMa, todayWh, monthWh, relay };
 }

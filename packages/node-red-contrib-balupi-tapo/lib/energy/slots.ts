@@ -68,7 +68,7 @@ export function straightCourse(from: PowerAt, to: PowerAt, energyMj: number): Co
   };
 }
 
-/** Energy spread evenly: the best there is where only the plug's counter saw it. */
+/** Energy spread evenly: the best estimate where only the plug's counter saw it. */
 export function evenCourse(fromS: number, toS: number, energyMj: number): Course {
   const spanS = toS - fromS;
   return {
@@ -136,9 +136,9 @@ export function slotOf(hour: Hour, startS: number, widthS: number): Slot {
 }
 
 /**
- * Adds energy that was held back to the slots from `fromS` on, by the time each covers.
- * @param mostMw what a wire carries
- * @returns what no wire could have carried in that time
+ * Adds withheld energy to the slots from `fromS` on, by the time each covers.
+ * @param mostMw what a circuit carries
+ * @returns what no circuit could have carried in that time
  */
 export function restoreEnergy(hour: Hour, fromS: number, energyMj: number, mostMw: number): number {
   const slots = hour.slots.filter((slot) => slot.startS + slot.widthS > fromS);

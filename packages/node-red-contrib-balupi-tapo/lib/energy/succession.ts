@@ -10,7 +10,7 @@ import { SLOT_S } from './slots.ts';
 export type HandOverOutcome = {
   readonly kind:
     | 'handed_over'
-    /** Both were metered at the same time for over an hour: neither came after the other. */
+    /** Both were metered at the same time for over an hour, so neither replaced the other. */
     | 'side_by_side'
     /** The successor was not read since the other one was. */
     | 'successor_not_read';
@@ -25,11 +25,11 @@ interface Deps {
   readonly time: LocalTime;
 }
 
-/** A plug that is exchanged may have run beside its successor for so long. */
+/** A plug may overlap with its successor for this long. */
 const MOST_TOGETHER_S = 3_600;
 const HOUR_S = 3_600;
 
-/** Hands the history of one plug to the one that took its place. The household stays what it was. */
+/** Transfers the history of a plug to its replacement. The household stays as it was. */
 export class Succession {
   readonly #deps: Deps;
 
@@ -37,7 +37,7 @@ export class Succession {
     this.#deps = deps;
   }
 
-  /** Why it cannot be; null when it can. What is complete in memory is in the database by then. */
+  /** Why it is not possible; null when it is. Complete hours are in the database by then. */
   refusal(fromNumber: number, toNumber: number, book: MeterBook): HandOverOutcome | null {
     const { rows, buckets, time } = this.#deps;
     const openS = book.openHourS(toNumber);
@@ -46,7 +46,7 @@ export class Succession {
       buckets.newestHourS(fromNumber) ?? Number.NEGATIVE_INFINITY,
       book.openHourS(fromNumber) ?? Number.NEGATIVE_INFINITY,
     );
-    // Later hours of the successor would be written over what it takes over here.
+    // Later hours of the successor would overwrite what it takes over here.
     const isBefore = lastS === null || (book.lastS(fromNumber) ?? lastS) > lastS;
     if (isBefore || newestS > (openS ?? time.hourStart(lastS) - 1)) {
       return { kind: 'successor_not_read' };
@@ -91,7 +91,7 @@ export class Succession {
     if (state !== null) samples.saveMeter(toNumber, state.atS, state.state);
   }
 
-  /** The hour the successor is in is in memory, and what the other had of it goes there. */
+  /** The successor's open hour is in memory, and the other plug's part of it goes there. */
   #joinOpen(fromNumber: number, toNumber: number, openS: number, book: MeterBook): void {
     const { buckets, corrections, time } = this.#deps;
     const original = corrections.original(fromNumber, openS);
@@ -141,7 +141,7 @@ export class Succession {
   }
 }
 
-/** One after the other where that fits into the stretch, else side by side. */
+/** One after the other where that fits into the stretch, else in parallel. */
 function joinBuckets(startS: number, parts: readonly Bucket[], lengthS: number): Bucket {
   const coveredS = parts.reduce((sum, part) => sum + part.coveredS, 0);
   if (coveredS <= lengthS) return inTime(startS, parts);

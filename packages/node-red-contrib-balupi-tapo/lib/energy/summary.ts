@@ -11,7 +11,7 @@ import {
 } from './buckets.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf, type NasPowerState, nasSavings } from './nas-watts.ts';
-import { rangeOf, type RangeOutcome, type RangeWish } from './periods.ts';
+import { rangeOf, type RangeOutcome, type RangeQuery } from './periods.ts';
 import type { Prices } from './prices.ts';
 import type { EnergyDevice } from './sample.ts';
 import type { Tariffs } from './tariff.ts';
@@ -125,7 +125,7 @@ export function standbyOfDevices(
 ): DeviceStandby[] {
   const { tariffs } = prices;
   const todayS = time.dayStart(nowS);
-  // Prices by the slot are known for the past only; others tell the days to come.
+  // Slot prices are only known for the past; other prices predict the days to come.
   const isPast = tariffs.hasSlotAt(todayS - DAY_S);
   const weekS = isPast ? todayS - STANDBY_BASIS_S : todayS;
   const priceUcPerKwh = tariffs.meanUcPerKwh(weekS, weekS + STANDBY_BASIS_S);
@@ -144,8 +144,8 @@ function standbyOf(buckets: readonly Bucket[]): number | null {
 }
 
 /**
- * The hours as corrections leave them. What is stored of them is what was metered, and counts again
- * once a correction is undone.
+ * The hours as corrections leave them. The stored ones are as metered, and count again once a
+ * correction is undone.
  */
 function putRight(
   stored: readonly NasHour[],
@@ -175,7 +175,7 @@ function mergedHours(stored: readonly NasHour[], live: readonly NasHour[]): NasH
   return [...hours.values()];
 }
 
-/** Days of which less is known say too little about a whole day. */
+/** Days covered by less say too little about a whole day. */
 const LEAST_COVERED_S = 3_600;
 /** Energy and cost of a usual day. */
 interface UsualDay {
@@ -265,7 +265,7 @@ export function dashboardOf(
     const [hour] = view.hours(deviceNumber, first.startS, nowS + 1);
     const knownS = hour?.startS ?? first.startS;
     const bucket = inTime(fromS, days);
-    // The hour a plug was added in began before it; what is covered has surely passed.
+    // The hour in which a plug was added began before it; the covered part has surely passed.
     const elapsedS = Math.max(bucket.coveredS, nowS - knownS);
     return { fromS, toS: nowS, bucket, samples: samplesIn(bucket), elapsedS };
   };
@@ -291,12 +291,12 @@ export interface HoursOf {
  */
 export function hoursOf(
   deviceNumber: number | null,
-  wish: RangeWish,
+  query: RangeQuery,
   view: BucketView,
   nowS: number,
   time: LocalTime,
 ): HoursOf | Exclude<RangeOutcome, { kind: 'range' }> {
-  const range = rangeOf(wish, 'day', nowS, time);
+  const range = rangeOf(query, 'day', nowS, time);
   if (range.kind !== 'range') return range;
   const [fromS, toS] = [time.hourStart(range.fromS), Math.min(range.toS, nowS + 1)];
   const hours = view.hours(deviceNumber ?? HOUSEHOLD, fromS, toS).map((hour) => {

@@ -3,7 +3,7 @@ import type { BucketView } from './bucket-view.ts';
 import { type Bucket, HOUSEHOLD, usedMw } from './buckets.ts';
 import type { EnergyDevice } from './sample.ts';
 
-/** How an hour stands to what is usual at this hour of this weekday. */
+/** How an hour compares with the usual at this hour of this weekday. */
 export interface HourVerdict {
   readonly level: 'high' | 'low' | 'usual';
   readonly powerMw: number;
@@ -34,12 +34,12 @@ const LEAST_COVERED_S = 2_700;
 /** So many standard deviations, taken robustly from the median absolute deviation. */
 const DEVIATIONS = 5;
 const DEVIATION_PER_MAD = 1.4826;
-/** Below these a difference is of no interest to anybody. */
+/** Smaller differences are of no interest. */
 const LEAST_MARGIN_MW = 10_000;
 const LEAST_MARGIN_SHARE = 0.25;
 /**
- * A load that comes and goes at any hour: what 98 of 100 hours kept to is usual too. A fault of a
- * day is fewer hours than the rest of eight weeks, and so does not become usual.
+ * An intermittent load at any hour: what 98 of 100 hours kept to is usual too. A fault of a day is
+ * fewer hours than the rest of eight weeks, and so does not become usual.
  */
 const USUAL_SHARE = 0.98;
 
@@ -90,7 +90,7 @@ interface WatchDeps {
   readonly nowS: () => number;
 }
 
-/** Looks at each plug's last complete hour once, and tells when its level changes. */
+/** Judges each plug's last complete hour once, and reports changes of its level. */
 export class UnusualWatch {
   readonly #deps: WatchDeps;
   readonly #listeners = new Set<OnUnusual>();

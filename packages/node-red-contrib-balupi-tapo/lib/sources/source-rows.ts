@@ -9,7 +9,7 @@ export interface SourceRow {
   readonly addedAtS: number;
 }
 
-/** Beside BaluPi's own tables, in the same file: who has which number in them. */
+/** In the same file as BaluPi's own tables: who has which number in them. */
 const TABLE = `
 CREATE TABLE IF NOT EXISTS energy_sources (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS energy_sources (
 ) STRICT;
 `;
 
-/** What was ever told of: a number is never given twice, as a history stands under it. */
+/** Every source ever reported: a number is never reused, as a history belongs to it. */
 export class SourceRows {
   readonly #all;
   readonly #add;

@@ -3,13 +3,13 @@ import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { EnergyDevice, Reading } from '../energy/sample.ts';
 import { type SourceRow, SourceRows } from './source-rows.ts';
 
-/** What any meter can say of itself. What it does not tell is left out or null. */
+/** What any meter can report. Values it does not report are left out or null. */
 export interface Told {
   readonly id: string;
   readonly name?: string;
   /** Below 0 where it feeds in. */
   readonly watts: number | null;
-  /** A counter that grows, since whenever; it may begin anew. */
+  /** A growing counter with any start; it may restart. */
   readonly wh?: number | null;
   readonly volts?: number | null;
   readonly amperes?: number | null;
@@ -20,12 +20,12 @@ export type ToldOutcome =
   /** An English sentence: what was got and wanted. */
   | { readonly kind: 'wrong'; readonly problem: string };
 
-/** More make a list nobody reads, and a flow that gives each message an id of its own. */
+/** More make an unreadable list: a flow is probably giving each message its own id. */
 const MOST_SOURCES = 64;
 const LONGEST_ID = 100;
 /** Below what counts as nonsense of a counter; a rest of it grows as the whole does. */
 const COUNTER_WH = 5_000_000;
-/** After so many readings that did not come, nothing is heard of it. */
+/** After this many missed readings it counts as silent. */
 const MISSED = 3;
 
 /** Reads `{id, watts, wh}`, or a list of them. */
@@ -57,7 +57,7 @@ function problemOf(one: unknown): string | null {
     : `${unlike[0]} is ${JSON.stringify(unlike[1])}, wanted a number or null.`;
 }
 
-/** Everything that was ever told of, as the energy module takes it. */
+/** Every source ever reported, as the energy module takes it. */
 export class Sources {
   readonly #rows: SourceRows;
   readonly #clock: Clock;
@@ -82,7 +82,7 @@ export class Sources {
   }
 
   /**
-   * What was told, as readings of this moment; a new id becomes a source.
+   * Reported values as readings of this moment; a new id becomes a source.
    * @returns null where there are too many already, and nothing was taken
    */
   readings(told: readonly Told[]): Reading[] | null {

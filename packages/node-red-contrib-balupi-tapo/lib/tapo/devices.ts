@@ -4,10 +4,10 @@ import { cleanText } from './plug-protocol.ts';
 import type { OpenPlug, Plug, PlugInfo } from './plug.ts';
 import type { DeviceRole, DeviceRow, ForgottenRow, HintTopic, TapoRows } from './tapo-rows.ts';
 
-/** What makes a plug the one that stood there. */
+/** What identifies a plug at its address. */
 const KEYS_OF_PLACE = ['ip', 'port', 'mac'] as const;
 
-/** Nobody has more plugs; a forger may announce as many as he likes. */
+/** Nobody has more plugs, but a forger may announce any number. */
 const MOST_DEVICES = 64;
 
 /** A plug and what is known of it right now. */
@@ -43,8 +43,8 @@ export type PlaceOutcome =
   | { readonly kind: 'new' };
 
 /**
- * The plugs by what identifies them: our id, then their device id, their MAC and the id they use
- * by UDP. An address identifies nothing; a plug with a new one is the same plug.
+ * The plugs by what identifies them: our id, then their device id, their MAC and the id they use by
+ * UDP. An address identifies nothing; a plug with a new one is the same plug.
  */
 export class Devices {
   readonly #rows: TapoRows;
@@ -84,7 +84,7 @@ export class Devices {
     return this.#rows.forgotten();
   }
 
-  /** Ids that were given and are nobody's any more: of forgotten plugs, and of those gone for good. */
+  /** Ids that are no longer in use: of forgotten plugs, and of those gone for good. */
   goneIds(): readonly string[] {
     return [...this.forgotten().map(({ row }) => row.id), ...this.#rows.gone()];
   }
@@ -94,17 +94,17 @@ export class Devices {
   }
 
   /** A new plug, or one that was forgotten and is back, by its MAC. */
-  insert(wish: NewDevice): Device {
-    const { found } = wish;
+  insert(input: NewDevice): Device {
+    const { found } = input;
     const known = found === null ? undefined : this.#forgottenAs(found.mac);
-    if (known !== undefined) return this.#recall(known, wish, null);
+    if (known !== undefined) return this.#recall(known, input, null);
     const row = this.#rows.insert({
       id: randomUUID(),
-      name: wish.name ?? defaultName(found, wish),
-      isNamed: wish.name !== null,
-      role: wish.role ?? 'generic',
-      ip: wish.ip,
-      port: wish.port,
+      name: input.name ?? defaultName(found, input),
+      isNamed: input.name !== null,
+      role: input.role ?? 'generic',
+      ip: input.ip,
+      port: input.port,
       deviceId: null,
       discoveryId: found === null || this.#isTaken(found.discoveryId) ? null : found.discoveryId,
       mac: found?.mac ?? null,
@@ -121,8 +121,8 @@ export class Devices {
   }
 
   /**
-   * Writes changes; a new address or MAC gets a new driver, which asks again who is there. A plug
-   * that is somewhere or somebody else is not the one that was confirmed for the old protocol.
+   * Writes changes; a new address or MAC gets a new driver, which identifies the plug again. The
+   * old protocol's confirmation does not carry over to another address or device.
    */
   change(device: Device, changes: Partial<DeviceRow>): void {
     const before = device.row;
@@ -138,7 +138,7 @@ export class Devices {
     if (isElsewhere || (isReallowed && !isUpgraded)) this.#reopen(device);
   }
 
-  /** Opens every plug anew, as the account is another one; what was wrong before is not known now. */
+  /** Reopens every plug, as the account changed; earlier faults are unknown now. */
   reopenAll(): void {
     for (const device of this.#byId.values()) {
       device.topic = 'not_read_yet';
@@ -148,8 +148,8 @@ export class Devices {
   }
 
   /**
-   * Lets the old protocol be spoken with the plug that answers at this address now, which has asked
-   * for it; anything that changes there ends it.
+   * Allows the old protocol with the plug at its present address, which has asked for it; any
+   * change there ends it.
    * @returns false when it has not asked, or has spoken a better protocol
    */
   confirmOldProtocol(device: Device): boolean {
@@ -162,12 +162,12 @@ export class Devices {
     return true;
   }
 
-  /** Whoever answers there now, or an admin, says that it is not the plug that was confirmed. */
+  /** The device there, or an admin, says that it is not the confirmed plug. */
   withdrawOldProtocol(device: Device): void {
     if (device.row.oldProtocolMac !== null) this.change(device, { oldProtocolMac: null });
   }
 
-  /** Removes a plug, kept or forgotten, whose history is another's now. */
+  /** Removes a plug, kept or forgotten, whose history was transferred. */
   erase(id: string): void {
     const device = this.#byId.get(id);
     device?.plug.close();
@@ -185,9 +185,9 @@ export class Devices {
   }
 
   /**
-   * Finds whose announcement this is, and moves a plug that has a new address.
-   * @param isTrusted whether a plug's present address is beyond doubt; an announcement that
-   *   contradicts it is then ignored, as it may be forged to draw the plug's traffic
+   * Finds the plug of an announcement, and moves it to a new address.
+   * @param isTrusted whether a plug's present address is beyond doubt; a contradicting announcement
+   *   is then ignored, as it may be forged to divert the plug's traffic
    */
   place(found: FoundPlug, isTrusted: (device: Device) => boolean): PlaceOutcome {
     const device = this.#announcedAs(found);
@@ -218,8 +218,8 @@ export class Devices {
     if (past !== undefined) {
       const { ip, port, isNamed } = row;
       const [name, role] = [isNamed ? row.name : null, row.role === 'generic' ? null : row.role];
-      const wish = { ip, port, name, role, found: null };
-      return this.bind(this.#recall(past, wish, device), info);
+      const input = { ip, port, name, role, found: null };
+      return this.bind(this.#recall(past, input, device), info);
     }
     const wanted = {
       deviceId: info.deviceId,
@@ -259,16 +259,16 @@ export class Devices {
    * Takes a forgotten plug up again: id, number and name as they were, the role where it is free.
    * @param byHand the entry that turned out to be it
    */
-  #recall(forgotten: ForgottenRow, wish: NewDevice, byHand: Device | null): Device {
-    const { ip, port, found } = wish;
+  #recall(forgotten: ForgottenRow, input: NewDevice, byHand: Device | null): Device {
+    const { ip, port, found } = input;
     const { row: past, roleBeforeNas } = forgotten;
     const isNasTaken = this.all().some(({ row }) => row.role === 'nas' && row !== byHand?.row);
     const role = past.role === 'nas' && isNasTaken ? (roleBeforeNas ?? 'generic') : past.role;
     const row: DeviceRow = {
       ...past,
       ...{ ip, port, state: 'unreachable' },
-      ...(wish.name === null ? {} : { name: wish.name, isNamed: true }),
-      role: wish.role ?? role,
+      ...(input.name === null ? {} : { name: input.name, isNamed: true }),
+      role: input.role ?? role,
       discoveryId: found === null || this.#isTaken(found.discoveryId) ? null : found.discoveryId,
     };
     this.#rows.recall(row, byHand?.row.id ?? null, this.#nowMs());
@@ -282,7 +282,7 @@ export class Devices {
 
   #merge(byHand: Device, twin: Device): Device {
     const { ip, port, protocol } = byHand.row;
-    // What was spoken at either address counts: a plug that spoke better is not spoken to in AES.
+    // The best protocol at either address counts: a plug that spoke better never gets AES.
     const spoken = protocol === 'aes' ? twin.row.protocol : protocol;
     const row = {
       ...twin.row,
@@ -323,14 +323,14 @@ export class Devices {
   }
 
   #hold(row: DeviceRow): Device {
-    // What was fine before a restart is not known to be fine now.
+    // The state before a restart is not known to hold.
     const state = row.state === 'ok' ? 'unreachable' : row.state;
     const topic = state === 'unreachable' ? 'not_read_yet' : state;
-    const standing = { isOnline: false, isOn: null, topic, isBusy: false, misses: 0 } as const;
+    const offline = { isOnline: false, isOn: null, topic, isBusy: false, misses: 0 } as const;
     const held = { row: { ...row, state }, plug: this.#open(row) };
     const device: Device = {
       ...held,
-      ...standing,
+      ...offline,
       lockedUntilMs: null,
       seenTickMs: null,
       isStateDirty: false,

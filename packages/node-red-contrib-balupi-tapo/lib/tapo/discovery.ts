@@ -33,13 +33,13 @@ interface DiscoveryDeps {
   readonly makePublicPem?: () => Promise<string>;
 }
 
-/** Finds plugs, and asks one who it is, by UDP and without credentials. */
+/** Finds plugs, and identifies one, by UDP and without credentials. */
 export class Discovery {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #openUdp: OpenUdp;
   readonly #addresses: readonly UdpAddress[] | null;
-  /** Where plugs at an IP were heard from last: it need not be port 20002. */
+  /** Where plugs at an IP last answered from: it need not be port 20002. */
   readonly #heardFrom = new Map<string, UdpAddress>();
   #serial = 0;
   readonly #makePublicPem: () => Promise<string>;
@@ -146,7 +146,7 @@ export class Discovery {
   }
 }
 
-/** Plugs want a key in the query; ours is thrown away, as what they encrypt by it is of no use. */
+/** Plugs want a key in the query; ours is discarded, as the encrypted part is of no use. */
 async function makePublicPem(): Promise<string> {
   const { publicKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2_048 });
   return publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -167,7 +167,7 @@ const CRC_PRESET = 0x5a6b7c8d;
 /** Recorded answers are about 1 KB with `encrypt_info`. */
 const LARGEST_ANSWER_BYTES = 8_192;
 
-/** What a plug tells everybody on its network, without a login. All of it may be a lie. */
+/** What a plug tells anybody on its network, without a login. All of it may be forged. */
 interface PlugAnnouncement {
   /** `device_id` of the announcement: 32 digits, another one than `get_device_info` gives. */
   readonly discoveryId: string;
@@ -206,8 +206,8 @@ export function discoveryQuery(publicPem: string, serial: number): Buffer {
 }
 
 /**
- * Reads an answer; null when it is none of a plug's. The checksum is not looked at: it protects
- * from accidents, which UDP's own does, and a forger would get it right.
+ * Parses an answer; null when it is not a plug's. The checksum is ignored: UDP's own protects from
+ * accidents, and a forger would get it right.
  */
 export function parseAnnouncement(packet: Uint8Array): PlugAnnouncement | null {
   if (packet.length <= HEADER_BYTES || packet.length > LARGEST_ANSWER_BYTES) return null;

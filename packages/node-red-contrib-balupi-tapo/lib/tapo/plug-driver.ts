@@ -145,9 +145,9 @@ interface Session {
 }
 
 /**
- * Our own driver, whatever the protocol: one request at a time, a session kept until shortly
- * before it ends, at most one login per call. A session that turns out to be gone is replaced
- * within the same call, so it costs no sample.
+ * Our own driver, whatever the protocol: one request at a time, a session kept until shortly before
+ * it ends, at most one login per call. A lost session is replaced within the same call, so it costs
+ * no sample.
  */
 class OwnPlug implements Plug {
   readonly #clock: Clock;
@@ -160,7 +160,7 @@ class OwnPlug implements Plug {
   /** The firmware that was asked for volts and amperes last, and did not tell them. */
   #emeterRefused: { readonly firmware: string; readonly atMs: number } | null = null;
   #firmware = '';
-  /** Who answered in this session, where it was asked. */
+  /** Who answered in this session, where known. */
   #info: PlugInfo | null = null;
 
   constructor(deps: OwnPlugDeps) {
@@ -177,7 +177,7 @@ class OwnPlug implements Plug {
       if (asked.kind !== 'told') return asked;
       const results = await this.#withPower(asked.results, limited);
       if ([...results.values()].every((result) => result === null)) return REFUSED_ALL;
-      // A plug that does not say who it is is the one that logged in.
+      // A plug that does not identify itself is the one that logged in.
       const info = parseInfo(results.get(INFO)) ?? this.#info;
       if (info === null) return NOBODY;
       if (!this.#isTarget(info)) return this.#otherDevice();
@@ -193,21 +193,21 @@ class OwnPlug implements Plug {
     });
   }
 
-  /** Asks for the power in another way where it was not told; what is known already stands. */
+  /** Asks for the power in another way where it was missing; known values stay. */
   async #withPower(results: PlugResults, signal: AbortSignal): Promise<PlugResults> {
     if (powerOf(results) !== null) return results;
     const more = await this.#askAll([POWER], signal);
     return more.kind === 'told' ? new Map([...results, ...more.results]) : results;
   }
 
-  /** What a firmware refused may be refused for a while only: some ask for the internet first. */
+  /** Firmware may refuse a method only for a while: some need the internet first. */
   #hasEmeter(): boolean {
     const refused = this.#emeterRefused;
     if (refused?.firmware !== this.#firmware) return true;
     return this.#clock.monotonicMs() - refused.atMs >= ASK_AGAIN_MS;
   }
 
-  /** Asks until each method was answered or refused: what one refuses costs no other. */
+  /** Asks until each method was answered or refused: a refused method costs no other. */
   async #askAll(methods: readonly string[], signal: AbortSignal): Promise<Told | PlugFailure> {
     const results = new Map<string, WireRecord | null>();
     let left = methods;
@@ -295,7 +295,7 @@ class OwnPlug implements Plug {
     if (session !== null) {
       const outcome = await this.#send(session.channel, request, signal);
       if (outcome.kind === 'answer') return outcome;
-      // A plug that was without power may open its port only when it is asked by UDP who it is.
+      // A plug that lost power may open its port only after a UDP query.
       if (outcome.kind === 'unreachable') this.#session = null;
       // A tampered or garbled answer may also mean that the session is out of step.
       const isDoubtful = outcome.kind === 'bad_answer' && outcome.cause !== 'rate_limited';
@@ -317,8 +317,8 @@ class OwnPlug implements Plug {
     const login = await this.#login.login(signal);
     if (login.kind !== 'channel') return login;
     const { channel } = login;
-    // All plugs of an owner share the account, so a login does not say which of them this is;
-    // switching the wrong one must not be possible.
+    // All plugs of an owner share the account, so a login does not identify the plug; switching the
+    // wrong one must not be possible.
     if (this.#target.deviceId !== null || this.#target.mac !== null) {
       const answer = await this.#send(channel, INFO_REQUEST, signal);
       if (answer.kind === 'session_gone') return TAKEN;
@@ -388,13 +388,13 @@ const NO_CREDENTIALS: PlugFailure = {
  */
 const WRONG_PASSWORD_PAUSES_MS = [1_800_000, 1_800_000];
 const LATER_PASSWORD_PAUSE_MS = 86_400_000;
-/** From here on the last attempts are left to the people of the household. */
+/** From here on the last attempts are left to the household. */
 const FEW_ATTEMPTS = 5;
 /** First wait after a session stolen right after the login, or a 429; doubled each time. */
 const TAKEN_PAUSE_MS = 5_000;
 const LIMITED_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 300_000;
-/** This many sessions lost in this time mean another client, not a restart of the plug. */
+/** This many lost sessions in this time mean another client, not a restart of the plug. */
 const CONTEST_LOSSES = 2;
 const CONTEST_WINDOW_MS = 300_000;
 

@@ -37,7 +37,7 @@ const LARGEST_ANSWER_BYTES = 65_536;
 
 /**
  * {@link PlugHttp} on `node:http`. Every call has its own connection: plugs drop idle ones without
- * notice, which a kept one would show as a lost sample. Redirects are not followed.
+ * notice, which would cost a sample. Redirects are not followed.
  */
 export const nodePlugHttp: PlugHttp = async (request) => {
   const { promise, resolve } = Promise.withResolvers<PlugHttpOutcome>();
@@ -105,7 +105,7 @@ function failure(error: NodeJS.ErrnoException): PlugHttpOutcome {
 
 /**
  * Runs `work` with a signal that aborts after `limitMs` of the clock or with the first of `outer`,
- * and takes every listener and timer away again when it is done.
+ * and removes every listener and timer when it is done.
  */
 export async function withTimeLimit<T>(
   clock: Clock,

@@ -54,25 +54,25 @@ type Spoken =
   { readonly protocol: 'klap' } | { readonly protocol: 'tpap'; readonly offer: TpapOffer };
 
 /**
- * Chooses the protocol, and sees to it that credentials go to the plug they are meant for.
+ * Chooses the protocol, and makes sure that credentials only go to the plug they are meant for.
  *
- * What can be checked before anything secret leaves:
- * - The plug says by UDP who it is. Another MAC address than the bound one: nothing is sent. Such
- *   an answer is not signed, so it stops mix-ups (an address given to another device), not a
- *   forger on the same network who knows the plug's MAC.
- * - KLAP: the plug proves to know the account before we do. A stranger gets 16 random bytes; a
- *   device that does not answer by UDP may therefore be tried.
- *   What is neither named KLAP nor AES is tried by KLAP too, for the same reason.
- * - TPAP: a stranger learns whether one guess at the password was right, and nothing to guess at
+ * Checks before anything secret is sent:
+ * - The plug identifies itself by UDP. With another MAC address than the bound one nothing is sent.
+ *   The answer is not signed, so it prevents mix-ups (an address reassigned to another device), not
+ *   a forger on the same network who knows the plug's MAC.
+ * - KLAP: the plug proves that it knows the account before we do. A stranger gets 16 random bytes;
+ *   so a device that does not answer by UDP may be tried, and so may one that names neither KLAP
+ *   nor AES.
+ * - TPAP: a stranger learns whether one guess at the password was right, and nothing to attack
  *   offline. It is spoken where UDP or the plug's own HTTP names it, and asked for where KLAP is
  *   refused: firmware from 1.4.0 on takes KLAP only while its owner allows it.
- * - AES: nothing. The password, or its plain hash, goes to whoever answers. So it is spoken only
- *   where an admin confirmed it for the MAC address that answers by UDP at this very address, only
- *   after KLAP was tried in vain, and never with a plug that has spoken KLAP or TPAP before, because
- *   firmware only moves away from AES and going back would be how a forger gets the password.
+ * - AES: none. The password, or its plain hash, goes to whoever answers. So it is only spoken where
+ *   an admin confirmed it for the MAC address that answers by UDP at this very address, only after
+ *   KLAP failed, and never with a plug that has spoken KLAP or TPAP before: firmware only moves
+ *   away from AES, and a way back would let a forger get the password.
  *
- * Which of the owner's own plugs it is, is checked by `get_device_info` right after the login
- * (see `plug-driver.ts`).
+ * `get_device_info` right after the login tells which of the owner's own plugs it is (see
+ * `plug-driver.ts`).
  */
 export class PlugLogin {
   readonly #deps: PlugLoginDeps;
@@ -100,7 +100,7 @@ export class PlugLogin {
     const again = this.#last === null ? null : await this.#again(this.#last, signal);
     if (again !== null && again.kind !== 'unreachable') return again;
     const { target, identify } = this.#deps;
-    // The question wakes a plug that opened no port after a power cut.
+    // The query wakes a plug that opened no port after a power cut.
     const found = await identify(target.ip, target.port, signal);
     if (again !== null && (found === null || signal.aborted)) return again;
     if (found !== null && this.#isOther(found.mac)) return OTHER_DEVICE;
@@ -222,8 +222,8 @@ function isRefused(outcome: LoginOutcome): boolean {
 }
 
 /**
- * Whether an answer says that the plug does not know KLAP. Nobody recorded what AES firmware answers
- * to its handshake, so nonsense counts as well; a proof that is wrong, a 403 and a 429 do not.
+ * Whether an answer means that the plug does not know KLAP. AES firmware's answer to its handshake
+ * was never recorded, so nonsense counts as well; a wrong proof, a 403 and a 429 do not.
  */
 function isNoKlap(outcome: LoginOutcome): boolean {
   if (outcome.kind === 'not_spoken') return true;
@@ -243,14 +243,14 @@ function unsupported(detail: string, cause?: PlugFailure['cause']): PlugFailure 
 }
 
 const DAY_MS = 86_400_000;
-/** A right password is never this unlucky in a day, and a wrong one is paused long before. */
+/** A right password never fails this often in a day, and a wrong one is paused long before. */
 const MOST_GUESSES = 12;
 
 /**
- * How often a login that came to nothing may have tested a guess, by plug. Whoever plays a plug
- * learns by each login whether one guess at the password was right; it may drop the line then and be
+ * Counts failed logins that may have tested a guess, by plug. Somebody posing as a plug learns by
+ * each login whether one guess at the password was right, and may then drop the connection and be
  * asked again at the next poll. So failed logins are counted by plug, whatever became of them and
- * wherever it moved, and beyond the limit none is begun for a day.
+ * wherever it moved, and beyond the limit none is tried for a day.
  */
 export function guessLimit(clock: Pick<Clock, 'monotonicMs'>): RateLimiter {
   return new RateLimiter(clock, { most: MOST_GUESSES, windowMs: DAY_MS });

@@ -29,7 +29,7 @@ export type SendOutcome =
 
 /** A logged-in session. Not to be used by two calls at once. */
 export interface PlugChannel {
-  /** How long to use it before logging in anew. */
+  /** How long to use it before logging in again. */
   readonly lifetimeMs: number;
   send(request: PlugRequest, signal: AbortSignal): Promise<SendOutcome>;
 }
@@ -302,10 +302,10 @@ export function asRecord(value: unknown): WireRecord | null {
     : null;
 }
 
-/** `value` fit for a list on a screen: control characters out, cut to 64 characters or `most`. */
+/** `value` made safe for display: control characters out, cut to 64 characters or `most`. */
 export function cleanText(value: unknown, most = LONGEST_TEXT): string {
   if (typeof value !== 'string') return '';
-  // Cut before the clean-up too, so that a text of megabytes costs nothing.
+  // Cut before the clean-up too, so that megabytes of text cost nothing.
   const shown = value.slice(0, 1_024).replace(UNSHOWABLE, '').trim();
   return [...shown].slice(0, most).join('').trim();
 }

@@ -57,8 +57,8 @@ export class Poller {
   }
 
   /**
-   * Reads one plug. Null when its outcome is void: the plug was removed or has moved meanwhile,
-   * or the caller gave up.
+   * Reads one plug. Null when its outcome is void: the plug was removed or has moved meanwhile, or
+   * the caller aborted.
    */
   async poll(device: Device, signal?: AbortSignal): Promise<PlugReadOutcome | null> {
     const { plug } = device;
@@ -165,11 +165,11 @@ interface Known {
   seenTickMs: number;
   isLost: boolean;
   isOn: boolean | null;
-  /** Who is about to switch it: a round may read it before that is answered. */
+  /** Who is about to switch it: a round may read it before the call is answered. */
   by: SwitchedBy | null;
 }
 
-/** Finds out, from what plugs answer, what somebody might want to be told. */
+/** Derives events worth reporting from plugs' answers. */
 export class PlugWatch {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #nameOf: (id: string) => string;
@@ -224,7 +224,7 @@ export class PlugWatch {
   #stands(id: string, plug: Known, isOn: boolean): void {
     const before = plug.isOn;
     plug.isOn = isOn;
-    // How it stood before the first look nobody knows.
+    // The state before the first reading is unknown.
     if (before === null || before === isOn) return;
     const by = plug.by ?? { how: 'elsewhere' };
     this.#news.tell({ kind: 'plug_switched', id, name: this.#nameOf(id), isOn, by });

@@ -40,7 +40,7 @@ export interface ForgottenRow {
   readonly roleBeforeNas: DeviceRole | null;
 }
 
-/** On the right side of a SET stands what the row was before. */
+/** On the right side of a SET the row still has its old values. */
 const COLUMNS = `name = :name, is_named = :isNamed, role = :role,
   role_before_nas = CASE WHEN :role <> 'nas' THEN NULL WHEN role = 'nas' THEN role_before_nas
     ELSE role END,
@@ -49,7 +49,7 @@ const COLUMNS = `name = :name, is_named = :isNamed, role = :role,
   firmware = :firmware, protocol = :protocol, old_protocol_mac = :oldProtocolMac, state = :state,
   last_seen_at = :lastSeenMs`;
 
-/** Others are told so many of the last ones that are gone. */
+/** How many recently gone plugs others learn of. */
 const MOST_GONE = 100;
 
 /** All SQL of the tables `tapo_devices` and `tapo_gone` (energy database). */
@@ -94,7 +94,7 @@ export class TapoRows {
     this.#forgotten = store.prepare(
       'SELECT * FROM tapo_devices WHERE forgotten_at IS NOT NULL ORDER BY device_number',
     );
-    // Its ids may belong to another entry by the time it comes back; only the MAC stays its own.
+    // Its ids may belong to another entry by its return; only the MAC stays its own.
     this.#forget = store.prepare(`UPDATE tapo_devices SET device_id = NULL, discovery_id = NULL,
       old_protocol_mac = NULL, forgotten_at = :forgottenMs WHERE id = :id`);
     this.#recall = store.prepare('UPDATE tapo_devices SET forgotten_at = NULL WHERE id = :id');
@@ -111,8 +111,8 @@ export class TapoRows {
   }
 
   /**
-   * Adds a plug and gives it its number. The role `nas` is taken from whoever has it, who is again
-   * what it was before.
+   * Adds a plug and gives it its number. A previous holder loses the role `nas` and becomes what it
+   * was before.
    */
   insert(row: Omit<DeviceRow, 'deviceNumber'>): DeviceRow {
     return this.#store.transaction(() => {

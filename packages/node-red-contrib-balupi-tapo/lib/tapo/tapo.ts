@@ -75,7 +75,7 @@ class Finder {
     this.#discovery = discovery;
   }
 
-  /** One round of discovery; a call that comes during a round shares it. */
+  /** One round of discovery; concurrent calls share it. */
   async find(signal: AbortSignal): Promise<FindOutcome> {
     const found = await this.#search(signal);
     const added: Device[] = [];
@@ -90,7 +90,7 @@ class Finder {
     return { discovered: found.length, added, devices: [...devices] };
   }
 
-  /** Looks for known plugs that do not answer where they were; adds none. */
+  /** Searches known plugs that do not answer at their address; adds none. */
   async lookForLost(signal: AbortSignal): Promise<void> {
     const isLost = this.#devices.all().some(({ misses }) => misses >= LOST_AFTER_MISSES);
     const nowMs = this.#clock.monotonicMs();
@@ -175,7 +175,7 @@ export interface DiscoverOutcome {
   readonly devices: readonly TapoDevice[];
 }
 
-export interface DeviceWish {
+export interface DeviceInput {
   /** `192.168.178.60`, a port may follow. IPv4 of a local network only. */
   readonly address?: string;
   /** Cleaned and cut to 64 characters; an empty one changes nothing. */
@@ -184,10 +184,10 @@ export interface DeviceWish {
   readonly role?: DeviceRole;
 }
 
-export interface DeviceChange extends DeviceWish {
+export interface DeviceChange extends DeviceInput {
   /**
-   * True: this plug may get the password by the old protocol. It ends by itself when another device
-   * answers there or the plug moves. False ends it.
+   * True: this plug may get the password by the old protocol. Ends when another device answers
+   * there or the plug moves. False ends it.
    */
   readonly confirmOldProtocol?: boolean;
 }
@@ -209,7 +209,7 @@ export type UpdateOutcome =
 export type AccountOutcome =
   /** A plug took it, and it is used from now on. */
   | { readonly kind: 'taken'; readonly plug: string }
-  /** No plug answered, so it is used and nobody knows yet whether it is right. */
+  /** No plug answered, so it is used untested. */
   | { readonly kind: 'untried' }
   /** A plug took it not; the account before stays. */
   | { readonly kind: 'refused'; readonly state: DeviceState; readonly stateHint: string };
@@ -241,7 +241,7 @@ interface SwitchboardDeps {
   readonly hints: Hints;
 }
 
-/** Switches plugs, and sees to it that the NAS is not cut by mistake. */
+/** Switches plugs, and makes sure that the NAS is not cut off by mistake. */
 class Switchboard {
   readonly #devices: Devices;
   readonly #poller: Poller;
@@ -276,16 +276,16 @@ class Switchboard {
     const device = this.#devices.get(id);
     if (device === undefined) return { kind: 'unknown_device' };
     const fresh = await this.#poller.poll(device);
-    // Void, or the reading has shown it to be a second entry of a plug we have.
+    // Void, or the reading has shown it to be a duplicate of a known plug.
     if (fresh === null || this.#devices.get(id) !== device) return { kind: 'unknown_device' };
     const language = options.language ?? 'en';
     if (fresh.kind !== 'reading') return this.#failed(fresh, language);
-    // The last that was known, where this reading does not say how the relay stands.
+    // The last known state, where this reading has none.
     const { isOn } = device;
     if (isOn === null) return this.#failed(RELAY_UNKNOWN, language);
     const wanted = wantedOf(options, isOn);
     if (wanted === isOn) return { kind: 'switched', id, isOn };
-    // Asked at the last moment: the NAS may have come up while the plug was read.
+    // Checked at the last moment: the NAS may have come up while the plug was read.
     if (!wanted && options.force !== true && this.#feedsNas(device)) return { kind: 'guarded' };
     const outcome = await this.#setRelay(device, wanted, options.by);
     return outcome.kind === 'switched' ? { ...outcome, id } : this.#failed(outcome, language);
@@ -431,7 +431,7 @@ export interface TapoDeps {
   readonly judgeClock: JudgePlugClock;
   /** No HTTP answer and under 2 W for 60 s; unknown, standby and suspend are not off. */
   readonly isNasOff: () => boolean;
-  /** Whether that is where the NAS answers: asked as a plug each round, it would never fall asleep. */
+  /** Whether that is the NAS's own address: probed as a plug each round, it would never sleep. */
   readonly isNas?: (address: PlugAddress) => boolean;
   /** What a plug's state is told in; nothing where it is left out. */
   readonly hints?: Hints;
@@ -445,7 +445,7 @@ export interface TapoDeps {
   readonly openPlug?: OpenPlug;
 }
 
-/** A wrong password goes to no more of them at a time: each counts it. */
+/** A wrong password goes to at most this many at a time: each counts it. */
 const MOST_TRIED = 3;
 
 /** The plugs: which there are, how they stand, reading and switching them. */
@@ -457,7 +457,7 @@ export class Tapo {
   #account: PlugCredentials | null;
   readonly #isNas: (address: PlugAddress) => boolean;
   readonly #discovery: Discovery;
-  /** What the history of the plugs and their states hang on. */
+  /** What plugs' histories and states depend on. */
   readonly devices: Pick<Devices, 'erase' | 'goneIds' | 'flush'>;
   readonly #devices: Devices;
   readonly #poller: Poller;
@@ -579,25 +579,25 @@ export class Tapo {
    * and its state says why. A plug that is known already is updated, also with a new address.
    */
   async add(
-    wish: DeviceWish & { readonly address: string },
+    input: DeviceInput & { readonly address: string },
     language: HintLanguage = 'en',
   ): Promise<AddOutcome> {
-    const address = this.#plugAddress(wish.address);
+    const address = this.#plugAddress(input.address);
     if (address === null) return { kind: 'bad_address' };
-    return await this.#track(this.#addAt(address, wish, language));
+    return await this.#track(this.#addAt(address, input, language));
   }
 
   /**
    * Changes name, role, address, or whether the old protocol is confirmed. A new address is asked
    * again who it is before it is read, so it cannot be confirmed in the same change.
    */
-  update(id: string, wish: DeviceChange, language: HintLanguage = 'en'): UpdateOutcome {
+  update(id: string, input: DeviceChange, language: HintLanguage = 'en'): UpdateOutcome {
     const device = this.#devices.get(id);
     if (device === undefined) return { kind: 'unknown_device' };
-    const address = wish.address === undefined ? undefined : this.#plugAddress(wish.address);
+    const address = input.address === undefined ? undefined : this.#plugAddress(input.address);
     if (address === null) return { kind: 'bad_address' };
-    if (!this.#settleOldProtocol(device, wish)) return { kind: 'old_protocol_not_asked' };
-    this.#devices.change(device, { ...changesOf(wish), ...address });
+    if (!this.#settleOldProtocol(device, input)) return { kind: 'old_protocol_not_asked' };
+    this.#devices.change(device, { ...changesOf(input), ...address });
     return { kind: 'updated', device: this.#view(device, language) };
   }
 
@@ -651,8 +651,8 @@ export class Tapo {
   }
 
   /**
-   * Switches a plug to the other side of what it says at this moment, unless that would cut the
-   * NAS. Calls for one plug follow one another.
+   * Switches a plug to the opposite of its present state, unless that would cut off the NAS. Calls
+   * for one plug are serialised.
    */
   async toggle(id: string, options: ToggleOptions = {}): Promise<ToggleOutcome> {
     return await this.#track(this.#switchboard.toggle(id, options));
@@ -686,7 +686,7 @@ export class Tapo {
 
   async #addAt(
     address: PlugAddress,
-    wish: DeviceWish,
+    input: DeviceInput,
     language: HintLanguage,
   ): Promise<AddOutcome> {
     const { ip, port } = address;
@@ -694,16 +694,16 @@ export class Tapo {
     // Looked up after the wait, so that two calls for one plug do not add it twice.
     const known = (found === null ? null : this.#finder.place(found)) ?? this.#devices.at(address);
     if (known !== undefined) {
-      this.#devices.change(known, changesOf(wish));
+      this.#devices.change(known, changesOf(input));
       return { kind: 'known', device: this.#view(known, language) };
     }
     if (this.#devices.isFull) return { kind: 'full' };
-    const name = changesOf(wish).name ?? null;
+    const name = changesOf(input).name ?? null;
     const isBack = found !== null && this.#devices.isForgotten(found.mac);
-    const role = wish.role ?? null;
+    const role = input.role ?? null;
     const added = this.#devices.insert({ ip, port, name, role, found });
     await this.#poller.poll(added);
-    // The reading may have shown that it is a plug we had at another address.
+    // The reading may have identified it as a known plug at another address.
     const owner = this.#devices.get(added.row.id) ?? this.#devices.at(address) ?? added;
     const kind = owner === added && !isBack ? 'added' : 'known';
     return { kind, device: this.#view(owner, language) };
@@ -741,10 +741,10 @@ export class Tapo {
 /** What the API takes. */
 const LONGEST_NAME = 100;
 
-function changesOf(wish: DeviceWish): { name?: string; isNamed?: true; role?: DeviceRole } {
-  const name = cleanText(wish.name, LONGEST_NAME);
+function changesOf(input: DeviceInput): { name?: string; isNamed?: true; role?: DeviceRole } {
+  const name = cleanText(input.name, LONGEST_NAME);
   return {
     ...(name === '' ? {} : { name, isNamed: true }),
-    ...(wish.role === undefined ? {} : { role: wish.role }),
+    ...(input.role === undefined ? {} : { role: input.role }),
   };
 }

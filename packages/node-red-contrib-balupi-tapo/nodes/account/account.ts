@@ -89,7 +89,7 @@ class RunningAccount {
   }
 }
 
-/** Lists an account's plugs for the dialog of a node, after a search where that is asked for. */
+/** Lists an account's plugs for a node's dialog, after a search if requested. */
 function offerPlugs(RED: NodeAPI): void {
   const plugsOf = (id: string): AccountNode | undefined =>
     (RED.nodes.getNode(id) as AccountNode | null) ?? undefined;

@@ -40,7 +40,7 @@ function number(value: string | number, usual: number, least: number): number {
   return value === '' || !Number.isFinite(given) || given < least ? usual : given;
 }
 
-/** What is no time zone here is told once, and this machine's taken. */
+/** An unknown time zone is logged once and replaced by this machine's. */
 function timeZoneOf({ timeZone }: EnergyStoreConfig, log: Log): string {
   const wanted = timeZone.trim();
   const own = new Intl.DateTimeFormat().resolvedOptions().timeZone;

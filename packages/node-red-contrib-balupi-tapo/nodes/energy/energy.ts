@@ -4,7 +4,7 @@ import {
   currentJson,
   type Energy,
   historyJson,
-  type WishRefusal,
+  type QueryRefusal,
 } from '../../lib/energy/energy.ts';
 import { CodedError } from '../../lib/node-store.ts';
 import type { EnergyStoreNode } from '../energy-store/energy-store.ts';
@@ -24,7 +24,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function wishOf(message: EnergyMessage, config: EnergyConfig) {
+function inputOf(message: EnergyMessage, config: EnergyConfig) {
   const { from, to } = message;
   return {
     deviceId: textOf(message['id']) ?? textOf(config.source),
@@ -37,21 +37,21 @@ function wishOf(message: EnergyMessage, config: EnergyConfig) {
 
 /** @returns what goes out as `msg.payload`. @throws CodedError for a Catch node */
 function asked(energy: Energy, message: EnergyMessage, config: EnergyConfig): unknown {
-  const wish = wishOf(message, config);
+  const input = inputOf(message, config);
   if (config.op === 'costs') {
-    const costs = energy.costs(wish);
+    const costs = energy.costs(input);
     if (costs.kind !== 'costs') throw refused(costs);
     return costsJson(costs);
   }
   if (config.op === 'history') {
-    const history = energy.histories.history(wish);
+    const history = energy.histories.history(input);
     if (history.kind !== 'history') throw refused(history);
     return historyJson(history);
   }
   return currentJson(energy.current());
 }
 
-function refused({ kind }: WishRefusal): CodedError {
+function refused({ kind }: QueryRefusal): CodedError {
   return new CodedError(kind, `The energy store cannot answer that: ${kind.replaceAll('_', ' ')}.`);
 }
 

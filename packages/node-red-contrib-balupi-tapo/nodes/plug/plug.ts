@@ -52,7 +52,7 @@ function thousandth(value: number | null): number | null {
 }
 
 /** What a node does with the plugs of its account. */
-class PlugActs {
+class PlugOperations {
   readonly #tapo: Tapo;
   readonly #account: AccountNode;
   readonly #say: (key: string) => string;
@@ -96,7 +96,7 @@ class PlugActs {
     return payloadOf(plug, outcome.reading);
   }
 
-  /** By id first: somebody may call a plug like another one's id. */
+  /** By id first: a plug may be named like another one's id. */
   #called(wanted: string): TapoDevice {
     const plugs = this.#tapo.list();
     const plug = plugs.find(({ id }) => id === wanted) ?? plugs.find(({ name }) => name === wanted);
@@ -126,7 +126,7 @@ function teller(node: Node, tapo: Tapo, config: PlugConfig): (sample: PlugSample
   };
 }
 
-/** Shows how the plug is, whenever that is another than was shown. */
+/** Shows the plug's state, whenever it changes. */
 function shower(node: Node, tapo: Tapo, config: PlugConfig): () => void {
   let shown = '';
   return () => {
@@ -154,7 +154,7 @@ export default function register(RED: NodeAPI): void {
       return;
     }
     const { op } = config;
-    const acts = new PlugActs(account, (key) => RED._(key));
+    const acts = new PlugOperations(account, (key) => RED._(key));
     const show = shower(this, account.plugs, config);
     show();
     const stops = [account.plugs.onSample(teller(this, account.plugs, config))];

@@ -30,8 +30,8 @@ import type { PlugCredentials, PlugFailure } from '../plug.ts';
 /**
  * Logs in by the legacy protocol (`encrypt_type` AES, firmware up to 1.2.3).
  *
- * Unlike KLAP it hands the password, or its hash, to whoever answers. So the caller must have
- * asked over UDP first which plug is there (see `plug-login.ts`).
+ * Unlike KLAP it hands the password, or its hash, to whoever answers. So the caller must first have
+ * identified the plug over UDP (see `plug-login.ts`).
  *
  * @param level `lv` of the discovery answer; from 2 on the plug takes a hash of the password
  */
@@ -233,9 +233,9 @@ function rawDecrypt(sealed: Buffer, key: KeyObject): Buffer {
 }
 
 /**
- * Takes PKCS#1 v1.5 encryption padding off (RFC 8017, 7.2.2): 0, 2, at least 8 bytes other than 0,
- * then 0. Node refuses to do it (CVE-2023-46809: its timing could tell an attacker about the
- * padding); here the key is used for one message and then forgotten, so there is nothing to tell.
+ * Removes PKCS#1 v1.5 encryption padding (RFC 8017, 7.2.2): 0, 2, at least 8 bytes other than 0,
+ * then 0. Node refuses to do it (CVE-2023-46809: its timing could reveal the padding); here the key
+ * is used for one message and then forgotten, so there is nothing to reveal.
  */
 function stripPkcs1(padded: Buffer): Buffer | null {
   const end = padded.indexOf(0, 2);

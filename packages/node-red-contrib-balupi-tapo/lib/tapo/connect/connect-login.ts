@@ -32,7 +32,7 @@ const REFUSED = -1;
 /** Used where a session names no end of its own: an hour is well within every plug's day. */
 const LIFETIME_MS = 3_600_000;
 
-/** Logs in through the library. The session's end and every failure are told by what was answered. */
+/** Logs in through the library. The end of a session and failures are inferred from its answers. */
 export const libraryLogins: OtherLogins = (http) => {
   const library = new ConnectLibrary(http);
   return {
@@ -137,7 +137,7 @@ class ConnectChannel implements PlugChannel {
         return answered(withWireName(await this.#device.getDeviceInfo()));
       case USAGE:
         return answered(await this.#device.getEnergyUsage());
-      // The library has no way to ask for these, whatever the plug knows.
+      // The library cannot ask for these, whatever the plug supports.
       case EMETER:
       case HISTORY:
       default:
@@ -166,7 +166,7 @@ function refusalOf({ exchanges, error, isRefusal }: LibraryFailure): SendOutcome
   if (outcome.status !== 200) return requestRefusal(outcome);
   const code = readAnswer(outcome.body)?.errorCode;
   if (code === ERROR_CODE.sessionTimeout) return { kind: 'session_gone' };
-  // The library keeps the plug's own code to itself.
+  // The library does not expose the plug's own code.
   return isRefusal ? { kind: 'answer', errorCode: REFUSED, result: {} } : unread;
 }
 
@@ -196,7 +196,7 @@ interface LibraryExchange {
   readonly outcome: PlugHttpOutcome;
 }
 
-/** The library threw; what was asked and answered tells more than its words. */
+/** The library threw; the exchange tells more than its message. */
 interface LibraryFailure {
   readonly kind: 'failed';
   readonly exchanges: readonly LibraryExchange[];
@@ -233,10 +233,10 @@ interface Axios {
 const PACKAGE = 'tp-link-tapo-connect';
 
 /**
- * `tp-link-tapo-connect` 2.0.15, loaded when first used. The library has no time limit, no limit on
- * the size of an answer, and follows redirects; so its requests go out through our own
- * {@link PlugHttp}, which has all three, and end with the signal of the call they belong to. Which
- * call that is, is told by the asynchronous context: other users of the same axios are left alone.
+ * `tp-link-tapo-connect` 2.0.15, loaded when first used. The library has no time limit and no limit
+ * on the size of an answer, and follows redirects; so its requests go through our own {@link
+ * PlugHttp}, which has all three, and end with the signal of the call they belong to. The
+ * asynchronous context identifies that call: other users of the same axios are left alone.
  */
 class ConnectLibrary {
   readonly #http: PlugHttp;

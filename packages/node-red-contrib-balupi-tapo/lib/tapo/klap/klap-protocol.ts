@@ -31,8 +31,8 @@ type FirstStep =
 /**
  * Logs in by KLAP version 2.
  *
- * The plug proves first that it knows the account, so a stranger at this address learns nothing:
- * it gets 16 random bytes, and our own proof is sent only after its proof was right.
+ * The plug first proves that it knows the account, so a stranger at this address learns nothing: it
+ * gets 16 random bytes, and our own proof is only sent after its proof was right.
  */
 export async function loginByKlap(
   endpoint: PlugEndpoint,

@@ -27,7 +27,7 @@ import { readTpapOffer, type TpapOffer } from './tpap-offer.ts';
 
 const RANDOM_BYTES = 32;
 const SALT_BYTES = { least: 8, most: 64 } as const;
-/** Plugs ask for 3,000; more than this would only be there to hold the Pi up. */
+/** Plugs ask for 3,000; a higher count would only serve to slow the Pi down. */
 const MOST_ITERATIONS = 100_000;
 /** 40 bytes give a secret number that is even over the whole order. */
 const SECRET_BYTES = 40;
@@ -67,8 +67,8 @@ export async function discoverTpap(
 
 /**
  * Logs in by TPAP: SPAKE2+ over two requests, then sealed ones. A stranger who answers learns
- * whether one guess at the password was right, and nothing to guess at offline; so it needs to be
- * known beforehand who answers no more than for KLAP.
+ * whether one guess at the password was right, and nothing to attack offline; so, as with KLAP, the
+ * plug need not be identified beforehand.
  *
  * @param endpoint where the offer says the login lives
  */
@@ -113,7 +113,7 @@ function sharing({ userShare, userConfirm }: PakeResult): WireRecord {
   };
 }
 
-/** Our half of the login, out of what the plug registered; nothing is taken that it should not ask. */
+/** Our half of the login, from what the plug registered; implausible parameters are refused. */
 async function shareOf(
   registered: WireRecord,
   userRandom: Buffer,
@@ -140,7 +140,7 @@ async function shareOf(
 
 function sessionOf(endpoint: PlugEndpoint, shared: WireRecord, result: PakeResult): LoginOutcome {
   const confirm = readBytes(shared['dev_confirm'], RANDOM_BYTES, RANDOM_BYTES);
-  // A wrong password would have been refused; this one does not know it and says it does.
+  // A wrong password would have been refused; this device claims to know it and does not.
   if (confirm === null || !timingSafeEqual(confirm, result.devConfirm)) {
     return { ...IMPOSTOR, detail: 'Whoever answers does not know the password it accepted.' };
   }
@@ -176,7 +176,7 @@ class TpapChannel implements PlugChannel {
     if (answer.kind === 'answer' && answer.status === 429) {
       return { kind: 'bad_answer', cause: 'rate_limited', detail: 'The plug is asked too often.' };
     }
-    // Whatever the session did not seal says that there is none, whatever else it says.
+    // Anything the session did not seal means that there is none, whatever it says.
     if (answer.kind !== 'answer' || answer.status !== 200) return { kind: 'session_gone' };
     const plain = this.#cipher.open(seq, answer.body);
     if (plain === null) return { kind: 'session_gone' };
@@ -184,7 +184,7 @@ class TpapChannel implements PlugChannel {
   }
 }
 
-/** Not the plug, whatever it says: the password proves it. */
+/** Not the plug, whatever it claims: the password proves it. */
 const IMPOSTOR = { kind: 'unreachable', cause: 'impostor' } as const;
 
 type Step = { readonly kind: 'stepped'; readonly result: WireRecord } | LoginRefusal;
@@ -293,8 +293,8 @@ const SEQ_BYTES = 4;
 const NONCE_BYTES = 12;
 
 /**
- * Seals the requests of one TPAP session and opens their answers. Each request has a number of its
- * own, which goes into the nonce: none is ever used again, answered or not.
+ * Seals the requests of one TPAP session and opens their answers. Each request has its own number,
+ * which goes into the nonce: none is ever reused, answered or not.
  */
 export class SessionCipher {
   readonly #key: Buffer;

@@ -194,7 +194,7 @@ export function endDesktop({ accounts }: Services, message: ApiMessage): ApiMess
   );
 }
 
-/** The NAS says what it wants in there; that it is JSON is all that is looked at here. */
+/** The NAS decides what it accepts; only valid JSON is checked here. */
 async function asked(
   { nas }: Services,
   message: ApiMessage,
@@ -228,7 +228,7 @@ export async function goodbye(services: Services, message: ApiMessage): Promise<
 
 /**
  * `POST /api/handshake/nas-coming-online`. The NAS serves only after this answer, so nothing is
- * waited for; the delivery begins by itself when the NAS answers.
+ * awaited; the delivery begins by itself when the NAS answers.
  */
 export function hello({ handshake, nas, upload }: Services, message: ApiMessage): ApiMessage {
   const no = refusalOf(handshake.hello(claimed(message, 'handshake-hello')));
@@ -257,7 +257,7 @@ export function handshakeStatus(services: Services, message: ApiMessage): ApiMes
   return withAnswer(message, answerTo('handshake-status', payload));
 }
 
-/** `GET /api/handshake/snapshot`: in the letters it came in, as large numbers would not survive. */
+/** `GET /api/handshake/snapshot`: byte for byte, as large numbers would not survive parsing. */
 export function handshakeSnapshot({ handshake }: Services, message: ApiMessage): ApiMessage {
   const snapshot = handshake.snapshot();
   if (snapshot === null) {
@@ -375,7 +375,7 @@ function statusNow({ nas, files }: Services): NasStatus {
   };
 }
 
-/** Looks whether the NAS is awake, when it is time to, and says so at one of three outputs. */
+/** Probes the NAS when due, and reports at one of three outputs whether it is awake. */
 export async function probe(services: Services, message: ApiMessage): Promise<unknown> {
   const { nas, schedule } = services;
   if (!schedule.probe.due()) return null;

@@ -8,7 +8,7 @@ import {
   listingHeaders,
   type ListOutcome,
   type LocateOutcome,
-  type PageWish,
+  type PageQuery,
   readCursor,
   wireListing,
 } from '../lib/files/files.ts';
@@ -73,9 +73,9 @@ async function wantedFile({ files }: Services, message: FileMessage): Promise<Wa
   return found.kind === 'queued' ? { kind: 'not_found' } : found;
 }
 
-/** A folder of more entries goes out in pieces, past Node-RED, which would hold all of it. */
+/** A larger folder is sent in chunks, bypassing Node-RED, which would hold all of it. */
 const MOST_AT_ONCE = 1_000;
-/** Entries of one piece. */
+/** Entries per chunk. */
 const PIECE_ITEMS = 125;
 
 /** `GET /api/files/list`. */
@@ -86,7 +86,7 @@ export async function listFolder(
   const { files, nas, prefetch } = services;
   const { query, auto, literalPath } = callOf(message);
   const { path, ...asked } = query as FileListQuery;
-  const page = pageWish(asked);
+  const page = pageQuery(asked);
   if (page === 'bad_cursor')
     return withAnswer(message, refuse('invalid', { errors: [BAD_CURSOR] }));
   const first = page ?? { limit: MOST_AT_ONCE, after: null };
@@ -98,7 +98,7 @@ export async function listFolder(
   const fromHere = listing.source === 'stored';
   prefetch.listed({ caller: callerOf(message), path: listing.path, auto, fromHere });
   if (page === undefined && listing.page !== undefined && listing.page.end !== null) {
-    await sendInPieces(services, message, listing);
+    await sendInChunks(services, message, listing);
     return null;
   }
   return atOnce(services, message, page === undefined ? unpaged(listing) : listing);
@@ -109,7 +109,7 @@ const BAD_CURSOR = {
   msg: 'wanted the next_cursor of the page before, together with limit',
 };
 
-function pageWish({ limit, cursor }: Omit<FileListQuery, 'path'>) {
+function pageQuery({ limit, cursor }: Omit<FileListQuery, 'path'>) {
   if (limit === undefined) return cursor === undefined ? undefined : 'bad_cursor';
   const after = cursor === undefined ? null : readCursor(cursor);
   return cursor !== undefined && after === null ? 'bad_cursor' : { limit, after };
@@ -145,10 +145,10 @@ function packedHeaders(message: ApiMessage, coding: string): Record<string, stri
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
 /**
- * The same answer as a small folder's, a piece at a time, so that nobody waits for it. What cannot
- * be finished is cut: half a listing would read as deletions.
+ * The same answer as for a small folder, in chunks, so that nobody waits for it. What cannot be
+ * finished is cut: half a listing would read as deletions.
  */
-async function sendInPieces(
+async function sendInChunks(
   services: Services,
   message: ApiMessage,
   begin: Listing,
@@ -163,7 +163,7 @@ async function sendInPieces(
   }
   let isGoingOn = await out.write(`{"path":${JSON.stringify(begin.path)},"files":[`);
   try {
-    for await (const text of pieces(services, message, begin)) {
+    for await (const text of chunks(services, message, begin)) {
       isGoingOn &&= await out.write(text);
       if (!isGoingOn) return;
     }
@@ -174,7 +174,7 @@ async function sendInPieces(
   if (await out.write(']}')) out.end();
 }
 
-async function* pieces(
+async function* chunks(
   services: Services,
   message: ApiMessage,
   begin: Listing,
@@ -193,7 +193,7 @@ async function* pieces(
     const end = listing.page?.end ?? null;
     if (end === null) return;
     await setImmediate();
-    const page: PageWish = { limit: PIECE_ITEMS, after: end };
+    const page: PageQuery = { limit: PIECE_ITEMS, after: end };
     const next = await files.list(caller, begin.path, { auto, page });
     listing = goesOn(next, begin);
   }
@@ -210,7 +210,7 @@ function goesOn(next: ListOutcome, begin: Listing): Listing {
 const USUAL_COUNT = 10;
 const MOST_COUNT = 1_000;
 
-/** From what is kept of its user's folders: it asks the NAS nothing and wakes nobody. */
+/** From the user's kept listings: it asks the NAS nothing and wakes nobody. */
 export async function largestFiles(
   { files }: Services,
   message: ApiMessage,
@@ -240,20 +240,20 @@ type Response = Extract<NasExchange, { readonly kind: 'response' }>;
 
 /** A desktop's first list holds every file it knows; the NAS compares them all before it answers. */
 const COMPARING_MS = 120_000;
-/** As much of a question is held against the one before; with its length it tells them apart. */
+/** How much of a question is compared with the previous one; its length is compared too. */
 const BEGIN_BYTES = 1024 * 1024;
 /** When a desktop is told to ask again where nothing could be kept for it. */
 const TURN_SECONDS = 60;
 
 /**
- * `POST /api/sync/changes`, passed on in both directions as it streams. The NAS answers with the
- * paths a desktop should delete because it does not know them, and compares its own storage paths
- * with folder-relative ones (measured), so these are the family's files: `to_delete` is always
- * emptied. Nobody may ask while an upload of theirs is on its way; looked at before the question and
- * again before the answer goes out.
+ * `POST /api/sync/changes`, streamed in both directions. The NAS answers with paths a desktop
+ * should delete because it does not know them, but compares its own storage paths with
+ * folder-relative ones (measured), so these are the family's files: `to_delete` is always emptied.
+ * Nobody may ask while an upload of theirs is on its way; checked before the question and again
+ * before the answer is sent.
  *
  * A desktop asks every 30 s for each of its folders, and the NAS counts each question against its
- * sleep: one that was answered before waits for its turn, and meanwhile gets that answer with its age.
+ * sleep: a repeated question waits for its turn, and meanwhile gets the last answer with its age.
  */
 export async function syncChanges(
   services: Services,
@@ -263,7 +263,7 @@ export async function syncChanges(
   const caller = callerOf(message);
   const say = (given: Answer): ApiMessage | null => {
     if (request.complete) return withAnswer(message, given);
-    // The rest of the refused body still comes, which the reply node knows nothing of.
+    // The rest of the refused body is still arriving, which the reply node does not know.
     answerNow(request, response, given);
     return null;
   };
@@ -325,24 +325,24 @@ interface Question {
 async function readQuestion(request: IncomingMessage): Promise<Question | null> {
   const { 'content-length': length } = request.headers;
   const lengthBytes = length === undefined ? null : Number(length);
-  const pieces: Buffer[] = [];
+  const chunks: Buffer[] = [];
   let sizeBytes = 0;
   try {
-    for await (const piece of request.iterator({ destroyOnReturn: false })) {
-      pieces.push(piece as Buffer);
-      sizeBytes += (piece as Buffer).length;
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      chunks.push(chunk as Buffer);
+      sizeBytes += (chunk as Buffer).length;
       if (sizeBytes >= BEGIN_BYTES) break;
     }
   } catch (error) {
     if (request.destroyed || request.errored !== null) return null;
     throw error;
   }
-  const begin = Buffer.concat(pieces);
+  const begin = Buffer.concat(chunks);
   if (sizeBytes < BEGIN_BYTES) return { begin, lengthBytes: sizeBytes, body: begin };
   const rest = async function* (): AsyncGenerator<Buffer> {
     yield begin;
     // An answer may come before all of it was read; the connection stays for it.
-    for await (const piece of request.iterator({ destroyOnReturn: false })) yield piece as Buffer;
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
   };
   return { begin, lengthBytes, body: { stream: Readable.from(rest()), sizeBytes: lengthBytes } };
 }
@@ -375,7 +375,7 @@ async function refusalOf(services: Services, exchange: Response): Promise<Answer
   return nasRefusal(status, told.body, 'bad_token');
 }
 
-/** @param told hears what was answered right before its end goes out; null where it was too long */
+/** @param told gets the answer right before its end is sent; null where it was too long */
 async function passOn(
   exchange: Response,
   response: ServerResponse,
@@ -387,25 +387,25 @@ async function passOn(
   try {
     await pipeline(body, upload.withoutDeletes(), tap(told), response);
   } catch (error) {
-    // Cut on either side: the caller sees a broken answer, never a short one that looks whole.
+    // Cut on both sides: the caller sees a broken answer, never a short one that looks whole.
     if (!response.destroyed) response.destroy();
     if (!(error instanceof Error)) throw error;
   }
 }
 
-/** Hands everything on, and tells at its end what it was. */
+/** Passes everything on, and reports at its end what it was. */
 function tap(told: (text: string | null) => void): Transform {
-  let pieces: Buffer[] = [];
+  let chunks: Buffer[] = [];
   let sizeBytes = 0;
   return new Transform({
-    transform(piece: Buffer, _encoding, next) {
-      sizeBytes += piece.length;
-      if (sizeBytes <= MOST_TEXT_BYTES) pieces.push(piece);
-      else pieces = [];
-      next(null, piece);
+    transform(chunk: Buffer, _encoding, next) {
+      sizeBytes += chunk.length;
+      if (sizeBytes <= MOST_TEXT_BYTES) chunks.push(chunk);
+      else chunks = [];
+      next(null, chunk);
     },
     flush(next) {
-      told(sizeBytes <= MOST_TEXT_BYTES ? Buffer.concat(pieces).toString() : null);
+      told(sizeBytes <= MOST_TEXT_BYTES ? Buffer.concat(chunks).toString() : null);
       next();
     },
   });

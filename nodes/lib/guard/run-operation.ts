@@ -19,24 +19,24 @@ import type { ApiMessage, Call } from './call.ts';
 
 /**
  * One thing a node can do with a message. What it returns goes out.
- * @param given what its declaration takes beside what an endpoint describes
+ * @param given values its declaration takes besides those an endpoint describes
  */
-export type Act<Context> = (context: Context, message: ApiMessage, given: Given) => unknown;
+export type Run<Context> = (context: Context, message: ApiMessage, given: Given) => unknown;
 
-/** An act that answers requests, with the endpoints whose description lets one in. */
+/** An operation that answers requests, with the endpoints whose description lets one in. */
 interface Served<Context> extends Runs<Context> {
   readonly endpoints: readonly Endpoint[];
 }
 
-/** What a node can be set to. A bare act answers no endpoint: a tick, or a page's own. */
-export type Acts<Context> = Readonly<Record<string, Act<Context> | Served<Context>>>;
+/** What a node can be set to. A bare function answers no endpoint: a tick, or a page's own. */
+export type Operations<Context> = Readonly<Record<string, Run<Context> | Served<Context>>>;
 
 /** What an operation runs. */
 interface Runs<Context> {
-  readonly run: Act<Context>;
-  /** Does it for a message that carries no request, where {@link run} wants one for its stream. */
+  readonly run: Run<Context>;
+  /** Replaces {@link run} for a message without a request, which would need its stream. */
   readonly forFlows?: ForFlows<Context>;
-  /** Instead of those it serves, for what no description is published of. */
+  /** Overrides the endpoints it serves, where no description is published. */
   readonly endpoints?: readonly Endpoint[];
 }
 
@@ -45,13 +45,13 @@ export interface Declared<Context> extends NodeDeclaration {
   readonly operations: Readonly<Record<string, Operation & Runs<Context>>>;
 }
 
-/** What a node does. An act lets in what its declaration says it serves. */
-export function actsOf<Context>({ operations }: Declared<Context>): Acts<Context> {
-  const acts = Object.entries(operations).map(([op, { serves = [], ...runs }]) => {
+/** What a node does. An operation lets in what its declaration says it serves. */
+export function operationsOf<Context>({ operations }: Declared<Context>): Operations<Context> {
+  const runnable = Object.entries(operations).map(([op, { serves = [], ...runs }]) => {
     const { run, forFlows, endpoints = serves.map((id) => endpointById(id)) } = runs;
     return [op, { run, endpoints, ...(forFlows === undefined ? {} : { forFlows }) }];
   });
-  return Object.fromEntries(acts) as Acts<Context>;
+  return Object.fromEntries(runnable) as Operations<Context>;
 }
 
 const NOT_ADMITTED = refuse('not_allowed', {
@@ -62,33 +62,34 @@ const NOT_ADMITTED = refuse('not_allowed', {
  * What a node is set to, by its name.
  * @throws Error naming what there is, for a node whose flow file was written by hand
  */
-export function named<T>(acts: Readonly<Record<string, T>>, op: string | undefined): T {
-  const act = op === undefined || !Object.hasOwn(acts, op) ? undefined : acts[op];
-  if (act === undefined) {
-    const known = Object.keys(acts).join(', ');
+export function named<T>(operations: Readonly<Record<string, T>>, op: string | undefined): T {
+  const operation = op === undefined || !Object.hasOwn(operations, op) ? undefined : operations[op];
+  if (operation === undefined) {
+    const known = Object.keys(operations).join(', ');
     throw new Error(`This node is set to '${op ?? ''}'; it can: ${known}.`);
   }
-  return act;
+  return operation;
 }
 
 /**
- * The act a node is set to. It runs for what carries no request, as the Pi itself or as whom the node
- * names ({@link runFromFlow}), and for a request
- * that the description of one of its endpoints let in. Any other request, such as one of a
- * tinkerer's own route, gets here without that description's check of role and form: it may read
- * what everybody who is signed in may read, and nothing more. This holds whatever stands in front.
- * @param as whom the node names; empty for the Pi itself
+ * The operation a node is set to. It runs for messages without a request, as the Pi itself or as
+ * the user the node names ({@link runFromFlow}), and for requests admitted by one of its endpoints.
+ * Any other request, such as one of a custom route, arrives without that endpoint's check of role
+ * and form: it may read what every signed-in user may read, and nothing more, whatever runs in
+ * front.
+ * @param as user the node names; empty for the Pi itself
  * @param fields what its dialog sets; a request brings by itself what its endpoint describes
  * @throws Error as {@link named} does
  */
-export function actOf<Context extends FlowActors>(
-  acts: Acts<Context>,
+export function operationOf<Context extends FlowActors>(
+  operations: Operations<Context>,
   op: string | undefined,
   as = '',
   fields: FieldReader | null = null,
 ): (context: Context, message: ApiMessage) => unknown {
-  const act = named(acts, op);
-  const served: Served<Context> = typeof act === 'function' ? { run: act, endpoints: [] } : act;
+  const operation = named(operations, op);
+  const served: Served<Context> =
+    typeof operation === 'function' ? { run: operation, endpoints: [] } : operation;
   const { run, endpoints, forFlows } = fields?.hasOneOutput === true ? joined(served) : served;
   return (context, message) => {
     const [endpoint] = endpoints;
@@ -102,10 +103,10 @@ export function actOf<Context extends FlowActors>(
   };
 }
 
-/** The same with whatever leaves it at its first output. */
+/** The same operation with every outcome at its first output. */
 function joined<Context>({ run, endpoints, forFlows }: Served<Context>): Served<Context> {
   const join =
-    (parted: Act<Context>): Act<Context> =>
+    (parted: Run<Context>): Run<Context> =>
     async (context, message, given) => {
       const out: unknown = await parted(context, message, given);
       return Array.isArray(out) ? (out.find((one) => one !== null) as unknown) : out;
@@ -144,7 +145,7 @@ function isOpenToRead({ method, access }: Endpoint): boolean {
   return method === 'GET' && access !== 'admin' && access !== 'wake';
 }
 
-/** Past the flow, as its next node may take the message for one that went well. */
+/** Bypasses the flow, as its next node may take the message for a success. */
 function turnAway(message: ApiMessage, op: string): null {
   const response = message.res?._res;
   if (message.req === undefined || response === undefined) {
@@ -163,13 +164,11 @@ interface FlowActors {
   };
 }
 
-/** What a flow gets in the place of a stream, and whose operation that is. */
+/** What a flow uses instead of a stream, and on whose behalf. */
 interface ForFlows<Context> {
   readonly run: Run<Context>;
   readonly owner: 'pi' | 'user';
 }
-
-type Run<Context> = (context: Context, message: ApiMessage, given: Given) => unknown;
 
 /** A message of a flow, with whatever the flow laid into it. */
 type FlowMessage = ApiMessage & Readonly<Record<string, unknown>>;
@@ -183,36 +182,36 @@ const THE_PI: Caller = {
 };
 
 /**
- * Does for a message of a flow what the endpoint does for a request: the same fields by the same
- * description, from what the node's dialog sets or else from the message's properties (parameters and
- * query by their names, the body in `payload`), as the Pi itself or as a user whose credential is
- * stored. What comes of it is in `payload`.
- * @param as username of whom to act as; empty for the Pi
+ * Does for a flow's message what the endpoint does for a request: the same fields by the same
+ * description, from the node's dialog or else from the message (parameters and query by name, the
+ * body in `payload`), as the Pi itself or as a user with a stored credential. The outcome is in
+ * `payload`.
+ * @param as username to act as; empty for the Pi
  * @param given what the dialog sets, and what no description names
- * @throws Error with the refusal's sentence; its code and status are in the message then
+ * @throws Error with the refusal's sentence; its code and status are then in the message
  */
 async function runFromFlow<Context extends FlowActors>(
-  acts: { readonly run: Run<Context>; readonly forFlows?: ForFlows<Context> | undefined },
+  operations: { readonly run: Run<Context>; readonly forFlows?: ForFlows<Context> | undefined },
   endpoint: Endpoint,
   context: Context,
   message: ApiMessage,
   as: string,
   given: Given = NOTHING_GIVEN,
 ): Promise<unknown> {
-  const { run, forFlows } = acts;
+  const { run, forFlows } = operations;
   const caller = await actorOf(forFlows?.owner ?? ownerOf(endpoint), endpoint, context, as);
   const call = callFrom(endpoint, message as FlowMessage, caller, given);
-  // What looks like a request to the operation never leaves it.
-  const shadow: ApiMessage = {
+  // The fake request never leaves the operation.
+  const asRequest: ApiMessage = {
     ...message,
     req: { call, headers: {}, method: endpoint.method } as never,
   };
-  const out = await (forFlows?.run ?? run)(context, shadow, given);
-  if (!Array.isArray(out)) return out === shadow ? settled(shadow, message) : out;
+  const out = await (forFlows?.run ?? run)(context, asRequest, given);
+  if (!Array.isArray(out)) return out === asRequest ? settled(asRequest, message) : out;
   // A refusal that has an output of its own leaves there.
   return out.map((one, output) => {
-    if (one !== shadow) return one as unknown;
-    return output === 0 ? settled(shadow, message) : told(shadow, message);
+    if (one !== asRequest) return one as unknown;
+    return output === 0 ? settled(asRequest, message) : told(asRequest, message);
   });
 }
 
@@ -299,9 +298,9 @@ function placeOf([where, ...rest]: readonly unknown[]): string {
 }
 
 /** @returns the message with the outcome. @throws Error for a refusal */
-function settled(shadow: ApiMessage, message: ApiMessage): ApiMessage {
-  const { statusCode = 200, payload } = shadow;
-  if (statusCode < 400) return told(shadow, message);
+function settled(asRequest: ApiMessage, message: ApiMessage): ApiMessage {
+  const { statusCode = 200, payload } = asRequest;
+  if (statusCode < 400) return told(asRequest, message);
   const { code = 'failed', detail } = payload as { code?: string; detail?: unknown };
   const words = typeof detail === 'string' ? detail : (detail as { message?: string }).message;
   throw refused(message, code, statusCode, words ?? code);
@@ -315,7 +314,7 @@ function told({ statusCode = 200, payload }: ApiMessage, message: ApiMessage): A
 }
 
 function refused(message: object, code: string, statusCode: number, words: string): Error {
-  // A Catch node gets the message, and of the error its words alone.
+  // A Catch node gets the message, and only the text of the error.
   Object.assign(message, { code, statusCode });
   return new Error(words);
 }

@@ -2,8 +2,8 @@ import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import { parseMoment } from './periods.ts';
 import { type Price, type PriceSlot, UC_PER_CENT } from './tariff.ts';
 
-/** A price as somebody wants it. What is missing keeps its value, or gets none in a new price. */
-export interface PriceWish {
+/** A price from a caller. Missing fields keep their value, or stay unset in a new price. */
+export interface PriceInput {
   readonly name?: unknown;
   /** Cents per kWh; below zero where the household is paid for it. */
   readonly pricePerKwhCents?: unknown;
@@ -23,7 +23,7 @@ export interface PriceWish {
 }
 
 export interface PriceFault {
-  readonly field: keyof PriceWish;
+  readonly field: keyof PriceInput;
   readonly message: string;
 }
 
@@ -52,18 +52,22 @@ const BLANK: Omit<Price, 'id'> = {
   slots: 0,
 };
 
-/** Checks a wish on top of the price it changes, or on nothing. */
-export function checkedPrice(wish: PriceWish, known: Price | null, time: LocalTime): CheckedPrice {
+/** Validates an input on top of the price it changes, or on nothing. */
+export function checkedPrice(
+  input: PriceInput,
+  known: Price | null,
+  time: LocalTime,
+): CheckedPrice {
   const faults: PriceFault[] = [];
-  const take = <T>(field: keyof PriceWish, standard: T, read: (value: unknown) => Read<T>): T => {
-    const given = wish[field];
+  const take = <T>(field: keyof PriceInput, standard: T, read: (value: unknown) => Read<T>): T => {
+    const given = input[field];
     if (given === undefined) return standard;
     const result = read(given);
     if ('value' in result) return result.value;
     faults.push({ field, message: result.fault });
     return standard;
   };
-  if (known === null && wish.pricePerKwhCents === undefined) {
+  if (known === null && input.pricePerKwhCents === undefined) {
     faults.push({ field: 'pricePerKwhCents', message: 'a price in cents per kWh is needed' });
   }
   const base: Omit<Price, 'id'> = known ?? BLANK;
@@ -80,19 +84,19 @@ export function checkedPrice(wish: PriceWish, known: Price | null, time: LocalTi
     baseFeeUc: take('baseFeeCentsPerMonth', base.baseFeeUc, orNull(readCents(0))),
     slots: base.slots,
   };
-  if (base.slots > 0) faults.push(...faultsOfSlotted(wish));
+  if (base.slots > 0) faults.push(...faultsOfSlotted(input));
   faults.push(...faultsBetween(price));
   return faults.length > 0 ? { kind: 'invalid', faults } : { kind: 'checked', price };
 }
 
-/** What its slots tell is not told twice. */
-function faultsOfSlotted(wish: PriceWish): PriceFault[] {
+/** Values of its slots are not repeated. */
+function faultsOfSlotted(input: PriceInput): PriceFault[] {
   const told = [
     ...(['pricePerKwhCents', 'validFrom', 'validTo'] as const),
     ...(['weekdays', 'timeFrom', 'timeTo'] as const),
   ];
   return told
-    .filter((field) => wish[field] !== undefined && wish[field] !== null)
+    .filter((field) => input[field] !== undefined && input[field] !== null)
     .map((field) => ({ field, message: 'comes from the slots of this price' }));
 }
 
@@ -178,7 +182,7 @@ function readFlag(value: unknown): Read<boolean> {
 }
 
 /** What a kWh costs in a stretch, as somebody sends it. */
-export interface SlotWish {
+export interface SlotInput {
   readonly from: string;
   readonly to: string;
   readonly pricePerKwhCents: number;
@@ -197,17 +201,17 @@ type CheckedSlots =
 
 const QUARTER_S = 900;
 const HOUR_S = 3_600;
-/** So many are named; who sends a list of nonsense needs no more. */
+/** Faults listed at most; a list of nonsense needs no more. */
 const MOST_FAULTS = 20;
 
 /** Slots in order of time: on quarter hours, of 15 or 60 minutes, none over another. */
-export function checkedSlots(wishes: readonly SlotWish[], time: LocalTime): CheckedSlots {
-  if (wishes.length === 0) {
+export function checkedSlots(inputs: readonly SlotInput[], time: LocalTime): CheckedSlots {
+  if (inputs.length === 0) {
     return { kind: 'invalid', faults: [{ index: 0, field: 'from', message: 'is missing' }] };
   }
   const faults: SlotFault[] = [];
-  const read = wishes.map((wish, index) => {
-    const slot = readSlot(wish, time);
+  const read = inputs.map((input, index) => {
+    const slot = readSlot(input, time);
     const fault = faultOf(slot);
     if (fault !== null && faults.length < MOST_FAULTS) faults.push({ index, ...fault });
     return { index, slot };
@@ -224,10 +228,10 @@ export function checkedSlots(wishes: readonly SlotWish[], time: LocalTime): Chec
   return { kind: 'checked', slots: read.map(({ slot }) => slot) };
 }
 
-function readSlot(wish: SlotWish, time: LocalTime): Omit<PriceSlot, 'priceId'> {
+function readSlot(input: SlotInput, time: LocalTime): Omit<PriceSlot, 'priceId'> {
   const seconds = (text: string): number => (parseMoment(text, time) ?? Number.NaN) / 1_000;
-  const priceUcPerKwh = Math.round(wish.pricePerKwhCents * UC_PER_CENT);
-  return { startS: seconds(wish.from), endS: seconds(wish.to), priceUcPerKwh };
+  const priceUcPerKwh = Math.round(input.pricePerKwhCents * UC_PER_CENT);
+  return { startS: seconds(input.from), endS: seconds(input.to), priceUcPerKwh };
 }
 
 function faultOf(slot: Omit<PriceSlot, 'priceId'>): Omit<SlotFault, 'index'> | null {

@@ -47,7 +47,7 @@ export function smartDevices({ tapo, energy }: Services, message: ApiMessage): A
   return withAnswer(message, answerTo('smart-devices', payload));
 }
 
-/** `GET /api/smart-devices/power/summary`; a plug whose power nobody knows is not in it. */
+/** `GET /api/smart-devices/power/summary`; leaves out plugs whose power is unknown. */
 export function powerSummary({ energy }: Services, message: ApiMessage): ApiMessage {
   const { devices, totalPowerW } = energy.current();
   const known = devices.flatMap(({ deviceNumber, deviceName, powerW, isStale }) =>
@@ -100,7 +100,7 @@ export function oneSmartDevice({ tapo, energy }: Services, message: ApiMessage):
   return withAnswer(message, answerTo('smart-device', payload));
 }
 
-/** `GET /api/energy/stats/{device_number}/{period}`; of a plug that is none too, nothing was metered. */
+/** `GET /api/energy/stats/{device_number}/{period}`; also for plugs that never metered anything. */
 export function periodStats(services: Services, message: ApiMessage): ApiMessage {
   const number = numberIn(message);
   const told = services.energy.dashboard(number);
@@ -236,12 +236,12 @@ export function plugCost({ energy }: Services, message: ApiMessage): ApiMessage 
 }
 
 /** `GET /api/energy/cumulative/{device_number}`. */
-export function plugGrowth({ energy }: Services, message: ApiMessage): ApiMessage {
+export function plugCumulative({ energy }: Services, message: ApiMessage): ApiMessage {
   return ofPlug(energy, message, (plug) => growth(energy, message, plug));
 }
 
 /** `GET /api/energy/cumulative/total`; BaluHost gives all plugs the number 0. */
-export function growthOfAll({ energy }: Services, message: ApiMessage): ApiMessage {
+export function cumulativeOfAll({ energy }: Services, message: ApiMessage): ApiMessage {
   return withAnswer(message, growth(energy, message, null));
 }
 
@@ -272,7 +272,7 @@ function samples(
   return found.points.map(({ startS, avgMw }) => ({
     timestamp: isoSeconds(startS * 1_000),
     watts: avgMw / 1_000,
-    // Of the past watts alone are kept.
+    // Only watts are kept of the past.
     ...{ voltage: null, current: null, energy_today_kwh: null },
   }));
 }

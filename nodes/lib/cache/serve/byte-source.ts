@@ -5,19 +5,19 @@ import { BLOCK_BYTES, type ReadAt, readLater } from '../entries/open-blobs.ts';
 /** How far a file may be read now. */
 export type Availability =
   | { readonly kind: 'upto'; readonly bytes: number }
-  /** The bytes will never be whole: whoever reads must be cut off. */
+  /** The bytes will never be complete: the reader must be cut off. */
   | { readonly kind: 'cut' }
-  /** The disk took no more of it; the rest has to come from the NAS. */
+  /** The disk took no more; the rest has to come from the NAS. */
   | { readonly kind: 'unstored' };
 
-/** A file that is there, or is becoming there. */
-export interface Extent {
+/** A file that is complete or still being written. */
+export interface ByteSource {
   readonly fd: number;
-  /** How a file that is all there is read. Missing for one that still grows. */
+  /** How a complete file is read. Missing for a partial one. */
   readonly read?: ReadAt;
-  /** Answers once more than `position` bytes may be read, or never will. */
+  /** Resolves once more than `position` bytes may be read, or never will be. */
   available(position: number): Availability | Promise<Availability>;
-  /** Wakes a call of `available` that waits: its reader is gone. */
+  /** Cancels a pending `available`: its reader is gone. */
   cancel(): void;
 }
 
@@ -29,27 +29,27 @@ export type SendOutcome =
 
 const CUT: SendOutcome = { kind: 'cut' };
 
-/** Sends part of a file: one that is all there, or one that still grows. */
-export async function sendExtent(
+/** Sends part of a file, complete or partial. */
+export async function sendSource(
   writer: ResponseWriter,
-  extent: Extent,
+  source: ByteSource,
   range: ByteRange,
   pool: BufferPool,
 ): Promise<SendOutcome> {
   writer.whenClosed(() => {
-    extent.cancel();
+    source.cancel();
   });
-  if (extent.read === undefined) return sendGrowing(writer, extent, range, pool);
-  return (await sendWhole(writer, extent.read, range, pool)) ? { kind: 'sent' } : CUT;
+  if (source.read === undefined) return sendPartial(writer, source, range, pool);
+  return (await sendWhole(writer, source.read, range, pool)) ? { kind: 'sent' } : CUT;
 }
 
 /**
- * With two buffers in turn: one is read into while the other is on its way (measured: seven times
- * the work per CPU second of a pipe for small files, half more for large).
+ * Alternates two buffers: one is filled while the other is being sent (measured: seven times the
+ * work per CPU second of a pipe for small files, half more for large).
  */
-async function sendGrowing(
+async function sendPartial(
   writer: ResponseWriter,
-  extent: Extent,
+  source: ByteSource,
   range: ByteRange,
   pool: BufferPool,
 ): Promise<SendOutcome> {
@@ -60,13 +60,13 @@ async function sendGrowing(
     for (let turn = 0; position <= range.last; turn += 1) {
       // A caller who left while a block was read has been reported already: nobody would end a wait.
       if (!writer.isOpen) return CUT;
-      const upto = await extent.available(position);
+      const upto = await source.available(position);
       if (upto.kind === 'unstored') return (await writing) ? { ...upto, position } : CUT;
       if (upto.kind === 'cut' || !writer.isOpen) return CUT;
       const buffer = turn % 2 === 0 ? front : back;
       const wanted = Math.min(buffer.length, range.last + 1 - position, upto.bytes - position);
-      const count = await readLater(extent.fd, buffer, wanted, position);
-      // A file shorter than its row: what is missing must not look like the end.
+      const count = await readLater(source.fd, buffer, wanted, position);
+      // A file shorter than its row: missing bytes must not look like the end.
       if (count === 0 || !(await writing)) return CUT;
       writing = writer.write(count === buffer.length ? buffer : buffer.subarray(0, count));
       position += count;
@@ -97,16 +97,15 @@ export async function readExactly(
 }
 
 /**
- * So many buffers go out in one system call where they were filled on the spot: a megabyte in four
- * calls cost half as much again (measured). It is also what may be read before others get their
- * turn, about 4 ms of a Pi.
+ * The buffers sent per system call when filled synchronously: a megabyte in four calls cost half as
+ * much again (measured). Also the limit before others get their turn, about 4 ms on a Pi.
  */
 const MOST_AT_ONCE = 4;
 
 /**
- * Sends part of a file that is all there. What is in memory goes out a megabyte at a time; what has
- * to come from the disk is read into one buffer while the other is on its way.
- * @returns false where the caller is gone, or the file is shorter than it should be
+ * Sends part of a complete file. Bytes in memory go out a megabyte at a time; bytes from disk are
+ * read into one buffer while the other is being sent.
+ * @returns false where the caller is gone, or the file is too short
  */
 export async function sendWhole(
   writer: Pick<ResponseWriter, 'writeAll'>,
@@ -120,7 +119,7 @@ export async function sendWhole(
     while (!sending.isDone) {
       if (!sending.overlaps && !(await writing)) return false;
       const batch = await sending.next();
-      // A file shorter than its row: what is missing must not look like the end.
+      // A file shorter than its row: missing bytes must not look like the end.
       if (batch === null || !(await writing)) return false;
       writing = writer.writeAll(batch);
       if (!sending.overlaps && !sending.isDone) await nextTurn();
@@ -154,7 +153,7 @@ class Sending {
     return this.#position >= this.#end;
   }
 
-  /** The last batch came from the disk: the next one may be read while it is on its way. */
+  /** The last batch came from disk: the next one may be read while it is being sent. */
   get overlaps(): boolean {
     return this.#overlaps;
   }
@@ -174,7 +173,7 @@ class Sending {
       if (count === 0) return null;
       batch.push(count === buffer.length ? buffer : buffer.subarray(0, count));
       this.#position += count;
-      // Only the first of a batch leaves the other buffer free for what is read meanwhile.
+      // Only the first of a batch leaves the other buffer free for the next read.
       this.#overlaps = isFromDisk && batch.length === 1;
       if (isFromDisk || wasOverlapping || this.isDone) return batch;
     }
@@ -193,7 +192,7 @@ class Sending {
     return more;
   }
 
-  /** Up to the next block, as what is known to be in memory is known by blocks. */
+  /** Up to the next block, as the page-cache guess works by blocks. */
   #download(buffer: Buffer): number | Promise<number> {
     const toBlock = BLOCK_BYTES - (this.#position % BLOCK_BYTES);
     const length = Math.min(buffer.length, toBlock, this.#end - this.#position);
@@ -230,7 +229,7 @@ export class ResponseWriter {
     return this.#isOpen;
   }
 
-  /** Whom to tell when the caller is gone. The last one set is told. */
+  /** Called when the caller is gone. Only the last one set is called. */
   whenClosed(listener: () => void): void {
     this.#onClose = listener;
     if (!this.#isOpen) listener();
@@ -250,11 +249,11 @@ export class ResponseWriter {
     return promise;
   }
 
-  /** As {@link write} for several segments, which go out together. */
+  /** As {@link write} for several chunks, which go out together. */
   writeAll(chunks: readonly Buffer[]): Promise<boolean> {
     const last = chunks.at(-1);
     if (!this.#isOpen || last === undefined) return Promise.resolve(this.#isOpen);
-    // Node holds what is written in one turn back until its end, and sends it in one call.
+    // Node buffers what is written in one turn until its end, and sends it in one call.
     for (const chunk of chunks) if (chunk !== last) this.#response.write(chunk);
     return this.write(last);
   }
@@ -267,9 +266,9 @@ export class ResponseWriter {
 }
 
 /**
- * Buffers used again and again, so that serving makes no garbage. Bounded: a stream that finds the
- * pool empty gets along with a small buffer of its own, because waiting for one would let a few
- * readers that stand still stop everyone.
+ * Reused buffers, so that serving makes no garbage. Bounded: a stream that finds the pool empty
+ * uses a small buffer of its own, because waiting for one would let a few stalled readers stop
+ * everyone.
  */
 export class BufferPool {
   readonly #sizeBytes: number;
@@ -292,7 +291,7 @@ export class BufferPool {
     return Buffer.allocUnsafeSlow(this.#sizeBytes);
   }
 
-  /** One more for who has some; null where others may need it. */
+  /** One more buffer for a stream that has some; null where others may need it. */
   takeSpare(): Buffer | null {
     if (this.#free.length === 0 && this.#made >= this.#most / 2) return null;
     return this.take();
