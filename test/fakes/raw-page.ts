@@ -45,7 +45,10 @@ export class RawPage {
   async open(): Promise<boolean> {
     if ((await this.handshake()) !== 200) return false;
     await this.#post('40');
-    await this.listen((told) => told.some(([event]) => event === 'ui-config' || event === '44'));
+    await this.listen(
+      (told) => told.some(([event]) => event === 'ui-config' || event === '44'),
+      10_000,
+    );
     return this.told.some(([event]) => event === 'ui-config');
   }
 

@@ -186,10 +186,10 @@ export type NasExchange =
  * - `aborted`: the caller gave up
  * - `body`: what was to be sent could not be read, or had another length than announced
  */
-type NasFailure =
+type CallFault =
   'refused' | 'timeout' | 'cut' | 'tls' | 'mismatch' | 'protocol' | 'aborted' | 'body';
 
-const SENTENCES: Readonly<Record<NasFailure, string>> = {
+const SENTENCES: Readonly<Record<CallFault, string>> = {
   refused: 'The NAS takes no connection.',
   timeout: 'The NAS was silent for too long.',
   cut: 'The NAS ended the connection before its answer was complete.',
@@ -202,9 +202,9 @@ const SENTENCES: Readonly<Record<NasFailure, string>> = {
 
 /** A failed call, as a value in an outcome or as the error of a body that broke off. */
 export class NasCallError extends Error {
-  readonly code: NasFailure;
+  readonly code: CallFault;
 
-  constructor(code: NasFailure, cause?: unknown) {
+  constructor(code: CallFault, cause?: unknown) {
     super(SENTENCES[code], cause === undefined ? {} : { cause });
     this.name = 'NasCallError';
     this.code = code;
