@@ -7,8 +7,8 @@ import {
   Sources,
   type Told,
 } from '../../packages/node-red-contrib-balupi-tapo/lib/sources/sources.ts';
+import { KeptLog } from '../fakes/kept-log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
-import { LogSpy } from '../lib/nas/log-spy.ts';
 
 const INTERVAL_S = 30;
 
@@ -23,7 +23,7 @@ class Bench {
   });
   sources = new Sources(this.store, this.clock, INTERVAL_S);
   readonly energy = new Energy({
-    ...{ store: this.store, clock: this.clock, log: new LogSpy(), history: null },
+    ...{ store: this.store, clock: this.clock, log: new KeptLog(), history: null },
     settings: {
       timeZone: 'Europe/Berlin',
       sampleIntervalSeconds: INTERVAL_S,

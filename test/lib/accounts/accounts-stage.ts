@@ -10,7 +10,6 @@ import {
   type SignInOutcome,
 } from '../../../nodes/lib/accounts/accounts.ts';
 import type { AuthResult } from '../../../nodes/lib/accounts/caller.ts';
-import type { Log } from '../../../nodes/lib/log/log.ts';
 import type { NasApiCall, NasCallOptions } from '../../../nodes/lib/nas/nas-client.ts';
 import type {
   NasApi,
@@ -22,6 +21,7 @@ import type {
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { type NewestTimeStore, TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { verdictOf } from '../../fakes/verdict.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
@@ -358,23 +358,6 @@ export class SetPresence implements NasPresence {
   awoke(): void {
     this.state = { ...this.state, awake: true, reachable: true, sleepState: 'awake' };
     for (const listener of this.#listeners) listener(this.state);
-  }
-}
-
-/** Keeps what was logged, so that a test can look for secrets in it. */
-export class KeptLog implements Log {
-  readonly lines: string[] = [];
-  debug(message: string): void {
-    this.lines.push(message);
-  }
-  info(message: string): void {
-    this.lines.push(message);
-  }
-  warn(message: string): void {
-    this.lines.push(message);
-  }
-  error(message: string): void {
-    this.lines.push(message);
   }
 }
 

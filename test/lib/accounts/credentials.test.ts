@@ -8,10 +8,10 @@ import { HttpNasClient } from '../../../nodes/lib/nas/http-nas-client.ts';
 import { NasCalls } from '../../../nodes/lib/nas/nas-calls.ts';
 import { NasTransport } from '../../../nodes/lib/nas/nas-transport.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { PracticeNas } from '../../practice/nas/practice-nas.ts';
 import { FakePresence } from '../upload/memory-nas.ts';
-import { KeptLog } from './accounts-stage.ts';
 
 const ALICE = { id: 4, username: 'alice', role: 'user' };
 const ADMIN = { id: 1, username: 'admin', role: 'admin' };

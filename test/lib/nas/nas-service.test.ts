@@ -4,8 +4,8 @@ import type { NasServiceDeps } from '../../../nodes/lib/nas/nas-service.ts';
 import { NasService } from '../../../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { LogSpy } from './log-spy.ts';
 import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
 
 describe('The nas module', () => {
@@ -22,7 +22,7 @@ describe('The nas module', () => {
     clock = new ManualClock();
     room = new NasService({
       clock,
-      log: new LogSpy(),
+      log: new KeptLog(),
       store,
       url: nas.url,
       directUrl: nas.url,

@@ -6,8 +6,8 @@ import { ServerProfileBook } from '../../../nodes/lib/nas/server-profile.ts';
 import { type ServerProfile, ServerRows } from '../../../nodes/lib/nas/server-rows.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { LogSpy } from './log-spy.ts';
 
 class MemoryRows {
   kept: ServerProfile | null = null;
@@ -27,13 +27,13 @@ interface Rig {
   readonly clock: ManualClock;
   readonly presence: Presence;
   readonly rows: MemoryRows;
-  readonly log: LogSpy;
+  readonly log: KeptLog;
   watts: number | null;
 }
 
 function rigged(): Rig {
   const clock = new ManualClock();
-  const log = new LogSpy();
+  const log = new KeptLog();
   const rows = new MemoryRows();
   const book = new ServerProfileBook(rows, 'http://nas/', clock, log);
   const nasPlugWatts = (): number | null => rig.watts;
@@ -192,7 +192,7 @@ describe('The profile of the NAS', () => {
     const clock = new ManualClock();
     const rows = new ServerRows(store);
     assert.equal(rows.load(), null);
-    const before = new ServerProfileBook(rows, 'http://old/', clock, new LogSpy());
+    const before = new ServerProfileBook(rows, 'http://old/', clock, new KeptLog());
     before.seen({
       version: '1.38.0',
       nextWakeAt: '2026-02-23T06:00:00Z',
@@ -200,7 +200,7 @@ describe('The profile of the NAS', () => {
     });
     before.learnMac('aa:bb:cc:dd:ee:ff');
     before.flush();
-    const after = new ServerProfileBook(new ServerRows(store), 'http://new/', clock, new LogSpy());
+    const after = new ServerProfileBook(new ServerRows(store), 'http://new/', clock, new KeptLog());
     after.load();
     assert.deepEqual(after.profile, {
       url: 'http://new/',

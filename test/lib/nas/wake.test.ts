@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { NasState, WakeCause } from '../../../nodes/lib/nas/presence.ts';
 import type { ProbeOutcome } from '../../../nodes/lib/nas/probe.ts';
 import { NasWakes } from '../../../nodes/lib/nas/wake.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { LogSpy } from './log-spy.ts';
 
 const A_TEST: WakeCause = { kind: 'call', by: null };
 const MAC = 'aa:bb:cc:dd:ee:ff';
@@ -12,7 +12,7 @@ const TARGET = { address: '192.168.178.255', port: 9 };
 /** A NAS as the wake sees it, moved by the test. */
 class FakeNas {
   readonly clock = new ManualClock();
-  readonly log = new LogSpy();
+  readonly log = new KeptLog();
   /** `+<seconds since the start> <what was done>`. */
   readonly done: string[] = [];
   /** What the next probe finds. */

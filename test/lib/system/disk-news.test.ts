@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { DiskState, type SystemNews } from '../../../nodes/lib/system/system.ts';
-import { LogSpy } from '../nas/log-spy.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 
 describe('what is told of the disk', () => {
   it('is that it gets nearly full and that it has room again, each once', () => {
     let state = 'ok';
-    const disk = new DiskState(new LogSpy(), () => ({ state, freeBytes: 5 }));
+    const disk = new DiskState(new KeptLog(), () => ({ state, freeBytes: 5 }));
     const told: SystemNews[] = [];
     disk.listen((news) => told.push(news));
     disk.look();

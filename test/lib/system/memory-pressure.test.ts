@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryPressure, memoryReader } from '../../../nodes/lib/system/system.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { LogSpy } from '../nas/log-spy.ts';
 
 const MB = 1_000_000;
 
@@ -58,7 +58,7 @@ describe('how much memory the process holds', () => {
 describe('whether memory is short', () => {
   it('begins close to the limit, ends well below it, and is said once each', async () => {
     const clock = new ManualClock();
-    const log = new LogSpy();
+    const log = new KeptLog();
     let heldBytes = 0;
     const memory = new MemoryPressure(clock, log, () => ({ heldBytes, highBytes: 500 * MB }));
     const seen: boolean[] = [];
@@ -78,7 +78,7 @@ describe('whether memory is short', () => {
   it('is looked at twice a second at most, however many ask', async () => {
     const clock = new ManualClock();
     let looks = 0;
-    const memory = new MemoryPressure(clock, new LogSpy(), () => {
+    const memory = new MemoryPressure(clock, new KeptLog(), () => {
       looks += 1;
       return { heldBytes: 0, highBytes: 500 * MB };
     });

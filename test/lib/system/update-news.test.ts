@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { UpdateWatch } from '../../../nodes/lib/system/system.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { LogSpy } from '../nas/log-spy.ts';
 
 describe('what is told of updates', () => {
   it('is each version that lies ready, once a run, and seldom looked for', async () => {
     const clock = new ManualClock();
     const [told, looks]: [string[], (string | null)[]] = [[], []];
     let ready: string | null = null;
-    const watch = new UpdateWatch(clock, new LogSpy(), () => {
+    const watch = new UpdateWatch(clock, new KeptLog(), () => {
       looks.push(ready);
       return ready;
     });

@@ -2,7 +2,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Log } from '../../../nodes/lib/log/log.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { libraryLogins, plugHint, Tapo, type TapoDeps } from '../../../nodes/lib/tapo/tapo.ts';
@@ -21,6 +20,7 @@ import type {
   PlugCredentials,
   PlugTarget,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { steady } from '../../practice/plug/load-curve.ts';
 import { PracticePlug, type PracticePlugOptions } from '../../practice/plug/practice-plug.ts';
@@ -35,31 +35,10 @@ const QUERY_KEY = generateKeyPairSync('rsa', { modulusLength: 1_024 })
   .publicKey.export({ type: 'spki', format: 'pem' })
   .toString();
 
-/** Keeps what was logged. */
-export class MemoryLog implements Log {
-  readonly lines: string[] = [];
-
-  debug(message: string): void {
-    this.lines.push(message);
-  }
-
-  info(message: string): void {
-    this.lines.push(message);
-  }
-
-  warn(message: string): void {
-    this.lines.push(message);
-  }
-
-  error(message: string): void {
-    this.lines.push(message);
-  }
-}
-
 /** A clock, practice plugs and a database that go away together. */
 export class Bench {
   readonly clock = new ManualClock();
-  readonly log = new MemoryLog();
+  readonly log = new KeptLog();
   readonly #plugs: PracticePlug[] = [];
   readonly #tapos: Tapo[] = [];
   readonly #folder = mkdtempSync(join(tmpdir(), 'balupi-tapo-'));

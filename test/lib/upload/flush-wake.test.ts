@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import { FlushWake, type FlushWakeRule } from '../../../nodes/lib/upload/delivery/flush-wake.ts';
 import type { FlushWakeRows } from '../../../nodes/lib/upload/rows/queue-view-rows.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { CountingLog } from './upload-bench.ts';
 import { FakePresence } from './memory-nas.ts';
 
 const AT_THREE: FlushWakeRule = { kind: 'daily', hour: 3, minute: 0 };
@@ -48,7 +48,7 @@ describe('waking the NAS for the queue', () => {
       sinceGoodbyeMs: () => sinceGoodbyeMs,
       isClockTrusted: () => trusted,
       clock,
-      log: new CountingLog(),
+      log: new KeptLog(),
     });
   }
 

@@ -6,7 +6,6 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
-import type { Log } from '../../../nodes/lib/log/log.ts';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
 import type { AcceptOutcome } from '../../../nodes/lib/upload/receive/intake.ts';
 import { NodeDisk } from '../../../nodes/lib/upload/spool/disk.ts';
@@ -19,6 +18,7 @@ import {
   Upload,
   type UploadDeps,
 } from '../../../nodes/lib/upload/upload.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { FakePresence, MemoryNas } from './memory-nas.ts';
 
@@ -61,27 +61,6 @@ export function multipart(parts: readonly Part[]): Buffer {
   return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 }
 
-/** Counts warnings and errors; a test may want to see some. */
-export class CountingLog implements Log {
-  readonly lines: string[] = [];
-
-  debug(): void {
-    return;
-  }
-
-  info(message: string): void {
-    this.lines.push(message);
-  }
-
-  warn(message: string): void {
-    this.lines.push(message);
-  }
-
-  error(message: string): void {
-    this.lines.push(message);
-  }
-}
-
 /** An upload room over a real folder and database, a small NAS and a bare HTTP server. */
 export class UploadBench {
   /** Time synchronisation and the NAS both tell the time of the clock. */
@@ -90,7 +69,7 @@ export class UploadBench {
   readonly clock = new ManualClock();
   readonly nas = new MemoryNas();
   presence = new FakePresence();
-  readonly log = new CountingLog();
+  readonly log = new KeptLog();
   readonly listed = new Map<string, ShownEntry>();
   /** When the NAS says a user was made. */
   readonly born = new Map<number, string>();

@@ -1,7 +1,7 @@
-import type { Log } from '../../../nodes/lib/log/log.ts';
+import type { Log } from '../../nodes/lib/log/log.ts';
 
-/** Keeps what a room told its operator. */
-export class LogSpy implements Log {
+/** Keeps what was logged, so that a test can look for what it says and for secrets in it. */
+export class KeptLog implements Log {
   readonly lines: string[] = [];
 
   debug(message: string): void {
