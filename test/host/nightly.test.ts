@@ -11,7 +11,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nightName, outlived } from '../../host/backup/last-backup.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
@@ -19,9 +18,11 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 const DAY_MS = 86_400_000;
 /** A file system of its own on every Linux, as a disk that is mounted. */
 const OTHER_DISK = '/dev/shm';
+/** What the tests write goes to memory as a rule (test/run.ts), which is that other disk here. */
+const OWN_DISK = '/var/tmp';
 const hasOtherDisk =
   existsSync(OTHER_DISK) &&
-  ![statSync('/').dev, statSync(tmpdir()).dev].includes(statSync(OTHER_DISK).dev);
+  ![statSync('/').dev, statSync(OWN_DISK).dev].includes(statSync(OTHER_DISK).dev);
 
 describe('Nightly backups', () => {
   it('stay for seven days and four weeks, the newest of each', () => {
@@ -67,8 +68,16 @@ describe('A nightly backup of a running BaluPi', function () {
   let passphraseFile: string;
   const tokens: Record<string, string> = {};
 
+  const { TMPDIR } = process.env;
+
   before(function () {
     if (!hasOtherDisk) this.skip();
+    process.env['TMPDIR'] = OWN_DISK;
+  });
+
+  after(() => {
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
   });
 
   async function boot(more: Readonly<Record<string, string>>): Promise<void> {

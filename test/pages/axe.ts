@@ -9,10 +9,7 @@ export interface AxeFault {
   readonly nodes: readonly { readonly target: readonly string[] }[];
 }
 
-const AXE = readFileSync(
-  createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
-  'utf8',
-);
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**
  * What keeps people who cannot see or point from using a page as it is now.

@@ -7,9 +7,9 @@ export const DRAWN = '.nrdb-ui-group';
 /** Nothing changed for a moment, or what changes does so for ever, as a clock. */
 const UNCHANGED = `new Promise((unchanged) => {
   const end = () => { seen.disconnect(); clearTimeout(last); unchanged(); };
-  let quiet = setTimeout(end, 250);
+  let quiet = setTimeout(end, 600);
   const last = setTimeout(end, 3000);
-  const seen = new MutationObserver(() => { clearTimeout(quiet); quiet = setTimeout(end, 250); });
+  const seen = new MutationObserver(() => { clearTimeout(quiet); quiet = setTimeout(end, 600); });
   seen.observe(document, { subtree: true, childList: true, characterData: true });
 })`;
 

@@ -364,6 +364,7 @@ describe('The page Files in a browser', function () {
     const { page, context, complaints } = await open('alice', 'alice/Names', { width: 390 });
     let dialogs = 0;
     page.on('dialog', () => (dialogs += 1));
+    await page.locator('.rows .title').nth(names.length).waitFor();
     const shown = await page.evaluate<string[]>(
       `[...document.querySelectorAll('.rows .title')].map((title) => title.textContent)`,
     );
