@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { DashboardWorld } from './dashboard-world.ts';
 
@@ -83,4 +84,15 @@ export async function signedIn(
 
 export async function textOf(page: Page, selector: string): Promise<string> {
   return (await page.textContent(selector)) ?? '';
+}
+
+/** Waits until that part of a page says so: what it asked for may still be on its way. */
+export async function says(page: Page, selector: string, pattern: RegExp): Promise<void> {
+  const endMs = performance.now() + 10_000;
+  let text = await textOf(page, selector);
+  while (!pattern.test(text) && performance.now() < endMs) {
+    await page.waitForTimeout(50);
+    text = await textOf(page, selector);
+  }
+  assert.match(text, pattern);
 }

@@ -8,6 +8,7 @@ import {
   type Reader,
   readerIn,
   type ReaderOptions,
+  says,
   settled,
   signedIn,
   textOf,
@@ -53,12 +54,12 @@ describe('The Dashboard in a browser', function () {
     const { page } = await readerIn(context, balupi.url);
     await page.goto(`${balupi.url}/dashboard/plugs`);
     assert.match(page.url(), /\/dashboard\/sign-in\?next=/);
-    assert.match(await textOf(page, 'main'), /Anmelden/);
+    await says(page, 'main', /Anmelden/);
     await picture(page, 'dashboard-sign-in');
     await page.fill('input[name=username]', 'alice');
     await page.fill('input[name=password]', 'wrong');
     await page.click('button');
-    assert.match(await textOf(page, '[role=alert]'), /Das stimmt nicht/);
+    await says(page, '[role=alert]', /Das stimmt nicht/);
     await page.fill('input[name=password]', 'Practice-alice-1');
     await page.click('button');
     await page.waitForSelector(DRAWN);
@@ -91,9 +92,8 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector('.bp-gauge:has-text("Fridge")');
     await page.waitForSelector('.bp-gauge:has-text(" ago")');
     await page.waitForSelector('tr:has-text("Fridge")');
-    await page.waitForSelector('.bp-tile:has-text("this month")');
-    assert.match(await textOf(page, '.bp-tile:has-text("this month")'), /\d+\.\d kWh.*€\d/);
-    assert.match(await textOf(page, '[data-price]:has-text("Night")'), /26\.40 ct\/kWh/);
+    await says(page, '.bp-tile:has-text("this month")', /\d+\.\d kWh.*€\d/);
+    await says(page, '[data-price]:has-text("Night")', /26\.40 ct\/kWh/);
   });
 
   it('renames a plug and gives it another role', async () => {
@@ -452,7 +452,7 @@ describe('The Dashboard in a browser', function () {
     const { page } = admin;
     await show(page, 'system');
     await page.waitForSelector('tr:has-text("Queue database")');
-    assert.match(await textOf(page, 'tr:has-text("Clock")'), /all right/);
+    await says(page, 'tr:has-text("Clock")', /all right/);
     await picture(page, 'dashboard-system');
   });
 
@@ -471,8 +471,8 @@ describe('The Dashboard in a browser', function () {
     await show(page, 'energy');
     await page.waitForSelector('.bp-gauge:has-text("vor ")');
     await page.waitForSelector('tr:has-text("Fridge")');
-    assert.match(await textOf(page, '.bp-tile:has-text("dieser Monat")'), /\d+,\d kWh.*€/);
-    assert.match(await textOf(page, 'tr:has-text("Fridge")'), /\d,\d W.*\d,\d\d\s€/);
+    await says(page, '.bp-tile:has-text("dieser Monat")', /\d+,\d kWh.*€/);
+    await says(page, 'tr:has-text("Fridge")', /\d,\d W.*\d,\d\d\s€/);
     assert.doesNotMatch(await textOf(page, 'body'), /\[\[|This month|estimated/);
     assert.ok((await brightness(page)) < 80);
     await picture(page, 'dashboard-phone');

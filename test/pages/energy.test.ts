@@ -7,6 +7,7 @@ import {
   DRAWN,
   type Reader,
   type ReaderOptions,
+  says,
   settled,
   signedIn,
   textOf,
@@ -175,7 +176,7 @@ describe('The past on the page Energy, in a browser', function () {
     await page.waitForSelector('.bp-lost:empty', { state: 'attached' });
     const anew = await answered(again);
     assert.match(anew, /"payload":\{"device_id"/);
-    assert.match(await textOf(page, '[data-tile=energy] b'), /Wh$/);
+    await says(page, '[data-tile=energy] b', /Wh$/);
     await page.context().close();
     await line.close();
   });
@@ -203,9 +204,9 @@ describe('The past on the page Energy, in a browser', function () {
     await page.waitForSelector('rect[data-bar^=energy].bp-measured');
     await page.waitForSelector('rect[data-bar^=cost].bp-measured');
     assert.ok((await page.locator('rect[data-bar^=energy].bp-before').count()) >= 6);
-    assert.match(await textOf(page, '[data-tile=compared]'), /[-+]?\d+\.\d %.*kWh.*€/s);
-    assert.match(await textOf(page, '[data-tile=co2]'), /\d.*CO₂/s);
-    assert.match(await textOf(page, '[data-tile=covered]'), /100\.0 %/);
+    await says(page, '[data-tile=compared]', /[-+]?\d+\.\d %.*kWh.*€/s);
+    await says(page, '[data-tile=co2]', /\d.*CO₂/s);
+    await says(page, '[data-tile=covered]', /100\.0 %/);
     await page.locator('rect.bp-hit').nth(2).click();
     const detail = page.locator('.bp-detail');
     await detail.waitFor();
@@ -226,7 +227,7 @@ describe('The past on the page Energy, in a browser', function () {
     await show(page, `?period=day&date=${dayWithGap()}`);
     await page.waitForSelector('rect.bp-estimated');
     await page.waitForSelector('.bp-legend:has-text("estimated")');
-    assert.match(await textOf(page, '[data-tile=energy]'), /% estimated/);
+    await says(page, '[data-tile=energy]', /% estimated/);
     const line = await page.locator('path[data-line]').first().getAttribute('d');
     assert.ok((line?.match(/M/g) ?? []).length >= 2, 'the line is broken');
   });

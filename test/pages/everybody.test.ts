@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, settled, signedIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, says, settled, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 const PHONE = { width: 390, height: 844 };
@@ -252,10 +252,10 @@ describe('The pages for everybody, in a browser', function () {
       const bars = await page.locator('.bp-charts svg').first().locator('.bp-hit').count();
       await page.waitForSelector('[data-table=energy] tbody tr');
       assert.equal(await page.locator('[data-table=energy] tbody tr').count(), bars);
-      assert.match(await textOf(page, '[data-table=energy] tbody'), /\d,\d\d\s€/);
+      await says(page, '[data-table=energy] tbody', /\d,\d\d\s€/);
       await page.click('[data-table=power] summary');
       await page.waitForSelector('[data-table=power] tbody tr');
-      assert.match(await textOf(page, '[data-table=power] thead'), /Fridge \(W\)/);
+      await says(page, '[data-table=power] thead', /Fridge \(W\)/);
       assert.ok((await page.locator('[data-table=power] tbody tr').count()) > 2);
     });
 

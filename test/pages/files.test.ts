@@ -8,7 +8,7 @@ import { noiseBytes, pngPhoto } from '../practice/nas/seed-demo.ts';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
 import { BrokenLine } from './broken-line.ts';
-import { textOf } from './dashboard-reader.ts';
+import { says, textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 import {
   address,
@@ -159,7 +159,7 @@ describe('The page Files in a browser', function () {
     const { page, context, complaints } = await open('alice', 'alice');
     await page.click('button:has-text("New folder")');
     await page.fill('dialog input', 'Photos');
-    assert.match(await textOf(page, 'dialog [role=alert]'), /something of this name already/);
+    await says(page, 'dialog [role=alert]', /something of this name already/);
     await page.fill('dialog input', 'Garden');
     await page.keyboard.press('Enter');
     await row(page, 'Garden').waitFor();
@@ -573,13 +573,13 @@ describe('The page Files in a browser', function () {
     it('tells what is on the Pi from what would wake the NAS, and wakes nothing by itself', async () => {
       const { page, context } = await open('alice', 'alice/Trip');
       await page.waitForSelector('.note:has-text("The NAS sleeps")');
-      assert.match(await textOf(page, '[data-name="Beach.png"] .where'), /On the Pi/);
-      assert.match(await textOf(page, '[data-name="Camp.png"] .where'), /Wakes the NAS/);
+      await says(page, '[data-name="Beach.png"] .where', /On the Pi/);
+      await says(page, '[data-name="Camp.png"] .where', /Wakes the NAS/);
       await page.setInputFiles('#pick-files', {
         ...{ name: 'Note.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') },
       });
       await row(page, 'Note.txt').waitFor();
-      assert.match(await textOf(page, '[data-name="Note.txt"] .where'), /Waits for the NAS/);
+      await says(page, '[data-name="Note.txt"] .where', /Waits for the NAS/);
       await page.click('.uploads button:has-text("Clear")');
       await picture(page, 'files-asleep');
       await row(page, 'Camp.png').click();

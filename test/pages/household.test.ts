@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { CUT_OFF, type Reader, type ReaderOptions, signedIn, textOf } from './dashboard-reader.ts';
+import {
+  CUT_OFF,
+  type Reader,
+  type ReaderOptions,
+  says,
+  signedIn,
+  textOf,
+} from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 const USERS = ['alice', 'bob', 'admin'];
@@ -83,7 +90,7 @@ describe('The pages of a household, in a browser', function () {
       await page.waitForSelector('[data-activity=nas_asleep]:has-text("it stopped answering")');
       await page.waitForSelector('[data-activity=upload_delivered]:has-text("Photos · 2 files")');
       await page.waitForSelector('[data-activity=upload_delivered]:has-text("bob/tax.pdf")');
-      assert.match(await textOf(page, '[data-activity=nas_awake]'), /is awake, for \d+.*\sWh/s);
+      await says(page, '[data-activity=nas_awake]', /is awake, for \d+.*\sWh/s);
       await wellMade(reader);
       await picture(page, 'dashboard-activity');
       await page.context().close();

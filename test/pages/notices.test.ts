@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { BrowserContext, Page } from 'playwright-core';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, signedIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, says, signedIn } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 /**
@@ -94,7 +94,7 @@ describe('The page Notifications in a browser', function () {
 
   it('adds the browser one sits at, knows it again, and lets it go', async () => {
     const page = await open('alice');
-    assert.match(await textOf(page, '[data-section=here]'), /Nothing is told here yet/);
+    await says(page, '[data-section=here]', /Nothing is told here yet/);
     await add(page);
     await page.waitForSelector('.bp-chip:has-text("this device")');
     await here(page).getByText('Messages arrive here.').waitFor();
@@ -221,7 +221,7 @@ describe('The page Notifications in a browser', function () {
       it(`is for everybody, ${locale}, ${state}`, async () => {
         const page = await open('alice', { locale, script, width: 390, look: 'dark' });
         if (state === 'without') {
-          assert.match(await textOf(page, '[data-section=here]'), hint);
+          await says(page, '[data-section=here]', hint);
           await picture(page, `notices-http-${locale}`, true);
         } else await picture(page, `notices-${locale}`, true);
         assert.deepEqual(

@@ -8,7 +8,7 @@ import {
 } from '../../host/dashboard-pages.ts';
 import { type AxeFault, seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, readerIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, readerIn, says } from './dashboard-reader.ts';
 import { pageStates } from './setup-states.ts';
 
 /** Fields, buttons and links without a name that a screen reader could say, and doubled ids. */
@@ -91,7 +91,7 @@ describe('The first start in a browser', function () {
     await picture(page, 'setup-code');
     await page.getByLabel('Einrichtungscode').fill('12345-67890');
     await press('Weiter');
-    assert.match(await textOf(page, '[role=alert]'), /nicht der Einrichtungscode/);
+    await says(page, '[role=alert]', /nicht der Einrichtungscode/);
     await page.getByLabel('Einrichtungscode').fill(fresh.code.toLowerCase());
     // By the keyboard alone: the field is where the cursor is.
     await page.keyboard.press('Enter');
@@ -130,7 +130,7 @@ describe('The first start in a browser', function () {
     await page.getByLabel('E-Mail-Adresse').fill(TAPO.username);
     await page.getByLabel('Passwort des Kontos').fill('Not-The-Password-1');
     await press('Probieren und speichern');
-    assert.match(await textOf(page, '[role=alert]'), /abgelehnt/);
+    await says(page, '[role=alert]', /abgelehnt/);
     await page.getByLabel('E-Mail-Adresse').fill(TAPO.username);
     await page.getByLabel('Passwort des Kontos').fill(TAPO.password);
     await press('Probieren und speichern');
@@ -174,7 +174,7 @@ describe('The first start in a browser', function () {
     await page.setViewportSize({ width: 1000, height: 900 });
     await page.getByRole('link', { name: 'Einstellungen' }).click();
     await page.waitForURL('**/dashboard/settings');
-    assert.match(await textOf(page, 'main'), /Europe\/Berlin.*wach.*NAS-Regal.*31,5 ct/s);
+    await says(page, 'main', /Europe\/Berlin.*wach.*NAS-Regal.*31,5 ct/s);
     await wellMade();
     await picture(page, 'settings');
     await page.getByRole('link', { name: 'Ändern: Das NAS' }).click();
@@ -250,7 +250,7 @@ describe('A second factor at the pages, where the NAS was found', function () {
   it('is asked for in the guided start, which goes on behind it', async () => {
     await password(ERNA.password);
     await code('000000');
-    assert.match(await textOf(page, '[role=alert]'), /stimmt nicht/);
+    await says(page, '[role=alert]', /stimmt nicht/);
     assert.equal(await page.evaluate(TOO_WIDE), false);
     assert.deepEqual(await seriousFaults(page), []);
     await picture(page, 'second-factor');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { browserOf } from './browser.ts';
-import { signedIn, textOf } from './dashboard-reader.ts';
+import { says, signedIn } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 describe('Uploads that wait for their owner, in a browser', function () {
@@ -52,7 +52,7 @@ describe('Uploads that wait for their owner, in a browser', function () {
       '/dashboard/uploads',
     );
     await page.waitForSelector('[data-tile=owner]:has-text("2")');
-    assert.match(await textOf(page, '.bp-note'), /Try now delivers, Drop removes from the Pi/);
+    await says(page, '.bp-note', /Try now delivers, Drop removes from the Pi/);
     const row = (name: string) => page.locator(`.bp-row:has-text("${name}")`);
     await row('found two.txt').locator('button:has-text("Drop")').click();
     await row('found two.txt').locator('button:has-text("Really drop?")').click();

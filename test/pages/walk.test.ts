@@ -4,7 +4,7 @@ import { FreshPi, TAPO } from '../fakes/fresh-pi.ts';
 import { pngPhoto } from '../practice/nas/seed-demo.ts';
 import { type AxeFault, seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { CUT_OFF, DRAWN, type Reader, readerIn, textOf } from './dashboard-reader.ts';
+import { CUT_OFF, DRAWN, type Reader, readerIn, says } from './dashboard-reader.ts';
 import { SHOWN } from './files-world.ts';
 
 const TRIP = 'alice/Trip to the sea';
@@ -173,7 +173,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
     await page.locator('.menu').getByRole('link', { name: 'NAS' }).click();
     await page.waitForSelector('.bp-tile:has-text("asleep or off")');
     await page.locator(`[data-pin="${TRIP}"]`).waitFor();
-    assert.match(await textOf(page, `[data-pin="${TRIP}"]`), /kept/);
+    await says(page, `[data-pin="${TRIP}"]`, /kept/);
     await lookedAt('nas-asleep');
   });
 
