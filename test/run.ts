@@ -12,7 +12,7 @@ import Mocha from 'mocha';
 const JOBS_OF_A_WHOLE_RUN = 3;
 /** Linux keeps what is written there in memory (tmpfs). */
 const MEMORY = '/dev/shm';
-/** Three files at a time take some 1.5 GB of it at most (measured). */
+/** Far more than three files write at once: the largest keeps a cache of 400 MB. */
 const MEMORY_BYTES = 6 * 1024 ** 3;
 const here = fileURLToPath(new URL('.', import.meta.url));
 useMemory();

@@ -268,4 +268,15 @@ describe('settling a conflict', () => {
     }
     assert.deepEqual(texts(), { 'alice/a.txt': 'theirs', [COPY]: 'mine' });
   });
+
+  it('is refused where another version came while it waited', async () => {
+    const letGo = bench.upload.locks.take(['alice/a.txt']);
+    const settled = bench.upload.resolveConflict(ALICE, idOf(), 'local');
+    bench.presence.set(false);
+    await bench.send('alice', 'a.txt', 'another');
+    bench.presence.awake = true;
+    letGo?.();
+    assert.partialDeepStrictEqual(await settled, { kind: 'refused', code: 'conflict' });
+    assert.deepEqual(texts(), { 'alice/a.txt': 'theirs', [COPY]: 'mine' });
+  });
 });

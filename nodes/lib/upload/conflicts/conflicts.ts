@@ -41,6 +41,11 @@ interface ConflictsDeps {
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
 }
 
+const ON_ITS_WAY = refused(
+  'conflict',
+  'An upload to one of these places is on its way. Wait for it.',
+);
+
 /** How long a call waits for other work on the same paths. */
 const LOCK_MS = 10_000;
 
@@ -74,14 +79,13 @@ export class Conflicts {
     if (seen?.userId !== caller.user.id) return refused('not_found');
     if (seen.resolution !== null) return this.#settledBefore(seen, resolution);
     if (!presence.state.awake) return { kind: 'asleep' };
-    if (rows.isBusy(seen)) {
-      return refused('conflict', 'An upload to one of these places is on its way. Wait for it.');
-    }
+    if (rows.isBusy(seen)) return ON_ITS_WAY;
     // The delivery that met the conflict may not have let go yet; another call may settle it first.
     const unlock = await locks.takeSoon([seen.path, seen.conflictPath], LOCK_MS);
     if (unlock === null) return refused('conflict', 'This conflict is being settled right now.');
     try {
       const conflict = rows.byId(id) ?? seen;
+      if (rows.isBusy(conflict)) return ON_ITS_WAY;
       return conflict.resolution === null
         ? await this.#settle(caller, conflict, resolution)
         : this.#settledBefore(conflict, resolution);

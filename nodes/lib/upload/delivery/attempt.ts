@@ -179,7 +179,7 @@ export class DeliveryAttempt {
     signal: AbortSignal,
   ): Promise<UploadRow | Interruption> {
     if (row.secondPath === null) return row;
-    const listed = await this.#deps.folders.listLately(token, row.folder, signal);
+    const listed = await this.#deps.folders.listRecent(token, row.folder, signal);
     if (listed.kind !== 'items') return listed;
     const named = listed.items.find(({ name }) => name === nameOf(row.path));
     // Two readings of a path that does not exist: it can only be meant as a folder.

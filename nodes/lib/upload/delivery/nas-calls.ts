@@ -97,13 +97,13 @@ export class NasFolder {
   ): Promise<NamesSeen> {
     const key = `${token}\n${folder}`;
     const folders = this.#known.get(key);
-    const listedLately = recently && this.#isFresh(key);
-    if (folders !== undefined && !listedLately && names.every(isAskable)) {
+    const isListed = recently && this.#isFresh(key);
+    if (folders !== undefined && !isListed && names.every(isAskable)) {
       const seen = await this.#exist(token, folder, names, folders, signal);
       if (seen !== null) return seen;
     }
     const listed = await (recently
-      ? this.listLately(token, folder, signal)
+      ? this.listRecent(token, folder, signal)
       : this.list(token, folder, signal));
     if (listed.kind === 'busy' && listed.isUnread === true && folders === undefined) {
       // An answer too long to read is a folder full of files.
@@ -132,7 +132,7 @@ export class NasFolder {
   }
 
   /** As {@link list}, but an answer a few seconds old will do. */
-  async listLately(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
+  async listRecent(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
     const last = this.#last;
     return last !== null && this.#isFresh(`${token}\n${folder}`)
       ? { kind: 'items', items: last.items }
@@ -182,7 +182,7 @@ export class NasFolder {
     const names = folder.split('/');
     for (let depth = 2; depth <= names.length; depth += 1) {
       const level = names.slice(0, depth).join('/');
-      const listed = await this.listLately(token, names.slice(0, depth - 1).join('/'), signal);
+      const listed = await this.listRecent(token, names.slice(0, depth - 1).join('/'), signal);
       if (listed.kind !== 'items') return null;
       const item = listed.items.find(({ name }) => name === names[depth - 1]);
       if (item === undefined) return null;
