@@ -13,7 +13,7 @@ export default [
       globals: { process: 'readonly', console: 'readonly', setTimeout: 'readonly' },
     },
   },
-  // The Vue parts of the pages; their form is prettier's, their types are vue-tsc's.
+  // The Vue parts of the pages; their form is oxfmt's, their types are vue-tsc's.
   ...vue.configs['flat/recommended'].map((rules) => ({ ...rules, files: ['flows/parts/*.vue'] })),
   {
     files: ['flows/parts/*.vue'],
@@ -36,7 +36,7 @@ export default [
       // A part is a node of its own: it has no name, and the Dashboard gives it its message.
       'vue/multi-word-component-names': 'off',
       'vue/require-prop-types': 'off',
-      // What prettier decides.
+      // What oxfmt decides.
       'vue/html-indent': 'off',
       'vue/html-self-closing': 'off',
       'vue/max-attributes-per-line': 'off',

@@ -152,13 +152,13 @@ const tool = (...place) => join(bin, '..', ...place);
 
 /** The checks of the lint, slow ones first, so that none of them runs alone at the end. */
 const CHECKS = [
-  [tool('prettier', 'bin', 'prettier.cjs'), '--check', '.'],
   [join(root, 'dist', 'deploy', 'lint-rules.js')],
   [tool('oxlint', 'bin', 'oxlint'), '.'],
   [tool('typescript-native', 'bin', 'tsc'), '-p', 'tsconfig.json'],
   [tool('vue-tsc', 'bin', 'vue-tsc.js'), '-p', 'tsconfig.parts.json'],
   [tool('typescript-native', 'bin', 'tsc'), '-p', join('pages', 'tsconfig.json')],
   [tool('eslint', 'bin', 'eslint.js'), '--max-warnings', '0', '.'],
+  [tool('oxfmt', 'bin', 'oxfmt'), '--check'],
 ];
 
 /** Runs one check and prints its output at once, so that two do not mix their lines. */

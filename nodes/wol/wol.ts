@@ -219,7 +219,8 @@ export default function register(RED: NodeAPI): void {
 }
 
 type Held =
-  { readonly kind: 'awake' } | { readonly kind: 'asleep'; readonly retryAfterSeconds: number };
+  | { readonly kind: 'awake' }
+  | { readonly kind: 'asleep'; readonly retryAfterSeconds: number };
 
 /** `Retry-After` for a refused reader while a wake runs: it may be done by then. */
 const WAKING_RETRY_SECONDS = 15;

@@ -12,7 +12,8 @@ export interface Route {
 }
 
 export type Wanted =
-  string | { readonly path?: string; readonly query?: Readonly<Record<string, string>> };
+  | string
+  | { readonly path?: string; readonly query?: Readonly<Record<string, string>> };
 
 /** The page's address and the page it belongs to. */
 export class Place {

@@ -16,7 +16,8 @@ type Places = Pick<QueuedChange, 'kind' | 'path' | 'toPath'>;
 
 /** Where a path was before a change. `made`: that change made it, empty. */
 type PathBefore =
-  { readonly kind: 'path'; readonly path: string } | { readonly kind: 'gone' | 'made' };
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'gone' | 'made' };
 
 export function pathBefore({ kind, path, toPath }: Places, at: string): PathBefore {
   if (toPath !== null && isWithin(at, toPath)) {

@@ -115,7 +115,8 @@ export class SlidingLog<T> {
 
 /** Whether one more may be done now. */
 export type Leave =
-  { readonly kind: 'go' } | { readonly kind: 'wait'; readonly retryAfterSeconds: number };
+  | { readonly kind: 'go' }
+  | { readonly kind: 'wait'; readonly retryAfterSeconds: number };
 
 /** A caller's `Retry-After`: whole seconds, at least one. */
 export function leaveIn(waitMs: number): Leave {

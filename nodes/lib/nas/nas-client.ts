@@ -187,7 +187,14 @@ export type NasExchange =
  * - `body`: what was to be sent could not be read, or had another length than announced
  */
 type CallFault =
-  'refused' | 'timeout' | 'cut' | 'tls' | 'mismatch' | 'protocol' | 'aborted' | 'body';
+  | 'refused'
+  | 'timeout'
+  | 'cut'
+  | 'tls'
+  | 'mismatch'
+  | 'protocol'
+  | 'aborted'
+  | 'body';
 
 const SENTENCES: Readonly<Record<CallFault, string>> = {
   refused: 'The NAS takes no connection.',

@@ -67,7 +67,8 @@ export interface NasWake {
 
 /** What came of a file that is missing here and might be fetched by waking the NAS (contract 3). */
 export type MissWakeOutcome =
-  WakeOutcome | { readonly kind: 'held_back'; readonly retryAfterMs: number };
+  | WakeOutcome
+  | { readonly kind: 'held_back'; readonly retryAfterMs: number };
 
 export interface NasMissWake {
   /** As {@link NasWake.wake}, under the rules for misses. Joining a running wake is always allowed. */

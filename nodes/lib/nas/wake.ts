@@ -154,7 +154,8 @@ export interface MissWakeHistory {
 }
 
 type MissWakeDecision =
-  { readonly kind: 'allowed' } | { readonly kind: 'held_back'; readonly retryAfterMs: number };
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'held_back'; readonly retryAfterMs: number };
 
 export const NO_MISS_WAKES: MissWakeHistory = { wokenAtMs: [], failures: 0, failedAtMs: null };
 

@@ -216,7 +216,11 @@ export function isUploadId(text: string): boolean {
 /** An event of an upload or a change. Visible to its user and admins only. */
 export interface UploadNews {
   readonly kind:
-    'upload_accepted' | 'upload_delivered' | 'upload_waits' | 'upload_failed' | 'conflict';
+    | 'upload_accepted'
+    | 'upload_delivered'
+    | 'upload_waits'
+    | 'upload_failed'
+    | 'conflict';
   readonly userId: number;
   readonly username: string;
   /** The upload's or the change's id. */

@@ -307,7 +307,8 @@ function refusal(base: OutgoingHttpHeaders, code: RefusalCode): AnswerPlan {
 
 /** How an answer went, once its head was sent; or why there was none to send. */
 export type Answered =
-  { readonly kind: 'answered'; readonly plan: AnswerPlan; readonly whole: boolean } | OriginFault;
+  | { readonly kind: 'answered'; readonly plan: AnswerPlan; readonly whole: boolean }
+  | OriginFault;
 
 type Stretch =
   | {

@@ -25,7 +25,9 @@ type Resolved =
   | Refused;
 
 type Done =
-  SwapOutcome | Exclude<KeepOutcome, { readonly kind: 'kept' }> | { readonly kind: 'removed' };
+  | SwapOutcome
+  | Exclude<KeepOutcome, { readonly kind: 'kept' }>
+  | { readonly kind: 'removed' };
 
 interface ConflictsDeps {
   readonly rows: ConflictRows;

@@ -29,7 +29,8 @@ const MOST_FOLDERS = 1_000;
 const MOST_KNOWN = 200;
 
 type FolderItems =
-  { readonly kind: 'items'; readonly items: readonly NasFileItem[] } | Interruption;
+  | { readonly kind: 'items'; readonly items: readonly NasFileItem[] }
+  | Interruption;
 
 /** What lies under some names of a folder. */
 export type NamesSeen =

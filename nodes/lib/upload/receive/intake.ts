@@ -453,7 +453,9 @@ interface ReceivedFile {
 
 /** Why a body came to nothing. `gone`: its sender left before the end. */
 type BodyEnd =
-  Refused | { readonly kind: 'gone' } | { readonly kind: 'surprise'; readonly error: unknown };
+  | Refused
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'surprise'; readonly error: unknown };
 
 interface BodyFilesDeps {
   readonly disk: Disk;

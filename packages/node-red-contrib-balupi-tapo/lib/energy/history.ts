@@ -67,7 +67,8 @@ type Subject =
   | { readonly kind: 'unknown_device' };
 
 type Plan =
-  { readonly kind: 'plan'; readonly number: number; readonly head: HistoryHead } | QueryRefusal;
+  | { readonly kind: 'plan'; readonly number: number; readonly head: HistoryHead }
+  | QueryRefusal;
 
 const HOUR_S = 3_600;
 /** How much a page of an export covers, so that each takes a few ms. */

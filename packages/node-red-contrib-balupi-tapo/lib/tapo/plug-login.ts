@@ -51,7 +51,8 @@ type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } |
 
 /** What worked last: it is tried first, without asking. */
 type Spoken =
-  { readonly protocol: 'klap' } | { readonly protocol: 'tpap'; readonly offer: TpapOffer };
+  | { readonly protocol: 'klap' }
+  | { readonly protocol: 'tpap'; readonly offer: TpapOffer };
 
 /**
  * Chooses the protocol, and makes sure that credentials only go to the plug they are meant for.

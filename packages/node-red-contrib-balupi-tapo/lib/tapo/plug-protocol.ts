@@ -38,7 +38,8 @@ export interface PlugChannel {
 export type LoginRefusal = { readonly kind: 'not_spoken' } | PlugFailure;
 
 export type LoginOutcome =
-  { readonly kind: 'channel'; readonly channel: PlugChannel } | LoginRefusal;
+  | { readonly kind: 'channel'; readonly channel: PlugChannel }
+  | LoginRefusal;
 
 /** Logs in by KLAP, where the plug shows first that it knows the account. */
 export type KlapLogin = (

@@ -230,7 +230,11 @@ export type PlugHint = 'power_unknown' | 'counters_unknown' | 'clock_wrong';
 
 /** What a hint is about: finer than the state, as the remedy may differ. */
 export type HintTopic =
-  Exclude<DeviceState, 'ok'> | 'bad_answer' | 'not_read_yet' | PlugFailureCause | PlugHint;
+  | Exclude<DeviceState, 'ok'>
+  | 'bad_answer'
+  | 'not_read_yet'
+  | PlugFailureCause
+  | PlugHint;
 
 /**
  * What to do about a topic, in words; empty when all is well.
