@@ -137,10 +137,8 @@ export async function putBack(wish: PutBackWish): Promise<Restored> {
 }
 
 async function writeFile(bytes: AsyncIterable<Buffer>, wish: BackupWish): Promise<Made> {
-  const time = new Date(wish.nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
-  const file = join(wish.target, wish.name ?? `balupi-${time}Z.backup`);
+  const file = join(wish.target, wish.name ?? freeName(wish.target, nameByHand, wish.nowMs));
   const part = `${file}.part`;
-  if (existsSync(file)) throw new UsageFault(`There is a ${file} already.`);
   const handle = await open(part, 'wx', constants.S_IRUSR | constants.S_IWUSR).catch(
     (error: unknown) => {
       throw asTarget(error, wish.target);
@@ -164,6 +162,24 @@ async function writeFile(bytes: AsyncIterable<Buffer>, wish: BackupWish): Promis
   } finally {
     for (const signal of SIGNALS) process.off(signal, takeAway);
   }
+}
+
+function nameByHand(atMs: number): string {
+  return `balupi-${new Date(atMs).toISOString().slice(0, 19).replaceAll(':', '-')}Z.backup`;
+}
+
+/**
+ * Names tell seconds, and a clock without a battery may show one twice.
+ * @returns the name of the first second from `atMs` on that no backup in the folder has
+ */
+function freeName(folder: string, nameAt: (atMs: number) => string, atMs: number): string {
+  let name = nameAt(atMs);
+  for (let later = 1; isTaken(join(folder, name)); later += 1) name = nameAt(atMs + later * 1_000);
+  return name;
+}
+
+function isTaken(file: string): boolean {
+  return existsSync(file) || existsSync(`${file}.part`);
 }
 
 /** Makes a write error name the backup's disk, not the data's. */
@@ -289,7 +305,7 @@ async function toDisk(wish: NightWish, given: string): Promise<void> {
       rmSync(join(folder, name));
     }
   }
-  const name = nightName(wish.nowMs);
+  const name = freeName(folder, nightName, wish.nowMs);
   const made = await make(wish, folder, name, 'backup whole');
   const gone = outlived(readdirSync(folder), name);
   for (const old of gone) rmSync(join(folder, old));

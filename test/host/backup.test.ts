@@ -58,11 +58,12 @@ describe('A backup of a running BaluPi', function () {
   this.timeout(120_000);
   let pi: BootedBaluPi;
   let plug: PracticePlug;
+  let place: string;
   let folder: string;
   let passphraseFile: string;
   const tokens: Record<string, string> = {};
 
-  beforeEach(async () => {
+  async function begin(): Promise<void> {
     const clock = new SystemClock((problem) => {
       throw problem;
     });
@@ -79,15 +80,23 @@ describe('A backup of a running BaluPi', function () {
       },
     });
     for (const user of ['admin', 'alice', 'bob']) tokens[user] = await pi.signIn(user);
-    folder = join(pi.folder, 'usb');
+  }
+
+  async function end(): Promise<void> {
+    await pi.stop();
+    await plug.stop();
+  }
+
+  beforeEach(() => {
+    place = mkdtempSync(join(tmpdir(), 'balupi-backup-'));
+    folder = join(place, 'usb');
     mkdirSync(folder);
-    passphraseFile = join(pi.folder, 'passphrase');
+    passphraseFile = join(place, 'passphrase');
     writeFileSync(passphraseFile, `${PASSPHRASE}\n`);
   });
 
-  afterEach(async () => {
-    await pi.stop();
-    await plug.stop();
+  afterEach(() => {
+    rmSync(place, { recursive: true });
   });
 
   async function balupi(
@@ -223,314 +232,330 @@ describe('A backup of a running BaluPi', function () {
     );
   }
 
-  it('put into an empty folder is BaluPi as it was', async () => {
-    await metered();
-    await asleep();
-    for (const name of ['a', 'b', 'c']) await upload(`${name}.txt`, `the text of ${name}`);
-    const wish = { filename: 'long.bin', total_size: 20, target_path: 'alice/backup' };
-    const headers = { 'Content-Type': 'application/json' };
-    const begun = await ask('/files/upload/chunked/init', {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(wish),
-    });
-    const { upload_id: id } = (await begun.json()) as { upload_id: string };
-    const chunk = async (index: number, body: string): Promise<number> =>
-      (
-        await ask(`/files/upload/chunked/${id}/chunk?chunk_index=${String(index)}`, {
-          method: 'POST',
-          body,
-          headers: { 'Content-Type': 'application/octet-stream' },
-        })
-      ).status;
-    assert.equal(await chunk(0, '0123456789'), 200);
-    const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
-    writeFileSync(join(pi.dataFolder, 'node-red', 'flows_cred.json'), '{"$":"sealed"}');
+  describe('and what comes of it', () => {
+    beforeEach(begin);
+    afterEach(end);
 
-    const file = await backUp();
-    const bytes = readFileSync(file);
-    for (const secret of ['the text of a', OWNER.password, 'alice', 'SQLite format']) {
-      assert.ok(!bytes.includes(secret), secret);
-    }
+    it('put into an empty folder is BaluPi as it was', async () => {
+      await metered();
+      await asleep();
+      for (const name of ['a', 'b', 'c']) await upload(`${name}.txt`, `the text of ${name}`);
+      const wish = { filename: 'long.bin', total_size: 20, target_path: 'alice/backup' };
+      const headers = { 'Content-Type': 'application/json' };
+      const begun = await ask('/files/upload/chunked/init', {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(wish),
+      });
+      const { upload_id: id } = (await begun.json()) as { upload_id: string };
+      const chunk = async (index: number, body: string): Promise<number> =>
+        (
+          await ask(`/files/upload/chunked/${id}/chunk?chunk_index=${String(index)}`, {
+            method: 'POST',
+            body,
+            headers: { 'Content-Type': 'application/octet-stream' },
+          })
+        ).status;
+      assert.equal(await chunk(0, '0123456789'), 200);
+      const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
+      writeFileSync(join(pi.dataFolder, 'node-red', 'flows_cred.json'), '{"$":"sealed"}');
 
-    const data = join(pi.folder, 'new-pi');
-    const said = await restore(file, data);
-    assert.equal(said.code, 0, said.err);
-    assert.match(said.out.toString(), /accounts and the list of uploads: as in the backup/);
-    const before = energyIn(data);
-    assert.ok((before['energy_samples'] as string[]).length > 1);
-    const live = energyIn(pi.dataFolder);
-    for (const table of ENERGY_TABLES) {
-      if (table === 'energy_meters' || table === 'tapo_devices') continue;
-      const now = new Set(live[table] as string[]);
-      // A sample of this minute may have grown meanwhile, so the last row is left out.
-      const lost = (before[table] as string[]).filter((row) => !now.has(row));
-      assert.ok(lost.length <= 1, `${table}: ${lost.join()}`);
-    }
-    assert.equal(readFileSync(join(data, 'flows', 'own-tab.json'), 'utf8'), OWN_TAB);
-    assert.equal(readFileSync(join(data, 'node-red', 'credential.key'), 'utf8'), key);
-    assert.ok(existsSync(join(data, 'node-red', 'flows_cred.json')));
-    assert.match(readFileSync(join(data, 'settings.json'), 'utf8'), /Correct-Horse 9/);
-    assert.ok(existsSync(join(data, 'queue', 'restored')));
-    for (const name of ['queue.db', 'secret.key', 'settings.json']) {
-      assert.equal(statSync(join(data, name)).mode & 0o777, 0o600, name);
-    }
-
-    await moveInto(data);
-    assert.equal(await online(), false);
-    assert.equal(await signIn('alice'), 200, 'sign-in asleep');
-    assert.equal((await waiting()).length, 3);
-    assert.equal(await chunk(1, 'abcdefghij'), 200);
-    const path = `/files/upload/chunked/${id}/complete`;
-    assert.equal((await ask(path, { method: 'POST' })).status, 200);
-    assert.deepEqual(onNas(), {});
-    await awake();
-    await delivered();
-    assert.deepEqual(onNas(), {
-      'a.txt': 'the text of a',
-      'b.txt': 'the text of b',
-      'c.txt': 'the text of c',
-      'long.bin': '0123456789abcdefghij',
-    });
-  });
-
-  it('holds every upload that was acknowledged before it began, and each arrives once', async () => {
-    await asleep();
-    const sent: Record<string, string> = {};
-    let count = 0;
-    const send = async (): Promise<void> => {
-      count += 1;
-      const name = `${String(count)}.txt`;
-      const content = `number ${String(count)} `.repeat(5_000);
-      await upload(name, content);
-      sent[name] = content;
-    };
-    for (let each = 0; each < 5; each += 1) await send();
-    const state = { isDone: false };
-    const stream = (async () => {
-      while (!state.isDone && count < 300) await send();
-    })();
-    const acknowledged = Object.keys(sent);
-    const file = await backUp();
-    state.isDone = true;
-    await stream;
-    // Some were accepted while it ran.
-    assert.ok(Object.keys(sent).length > acknowledged.length);
-    const data = join(pi.folder, 'new-pi');
-    assert.equal((await restore(file, data)).code, 0);
-    await moveInto(data);
-    assert.equal(await signIn('alice'), 200);
-    const known = (await waiting()).map(({ path }) => path);
-    for (const name of acknowledged) {
-      assert.ok(known.includes(`alice/backup/${name}`), name);
-    }
-    await awake();
-    await delivered();
-    const arrived = onNas();
-    for (const name of acknowledged) assert.equal(arrived[name], sent[name], name);
-    for (const [name, content] of Object.entries(arrived)) assert.equal(content, sent[name], name);
-  });
-
-  it('is not put back under another key that the stopped service gets as a credential', async () => {
-    const file = await backUp();
-    const tools = join(pi.folder, 'tools');
-    const key = join(tools, 'key');
-    mkdirSync(tools);
-    writeFileSync(key, `${'d'.repeat(64)}\n`);
-    const systemctl = `#!/bin/sh\n[ "$1" = show ] || exit 3\necho 'LoadCredential=other:/x secret_key:${key}'\n`;
-    writeFileSync(join(tools, 'systemctl'), systemctl, { mode: 0o755 });
-    const more = { PATH: `${tools}:${process.env['PATH'] ?? ''}` };
-    const said = await balupi(['restore', file], { data: join(pi.folder, 'new-pi'), more });
-    assert.notEqual(said.code, 0);
-    assert.match(said.err, /credential of the service/);
-    assert.ok(!said.err.includes('dddd'));
-  });
-
-  it('is taken while deliveries run, and what was delivered since does not go again', async () => {
-    await asleep();
-    for (let each = 0; each < 12; each += 1) await upload(`${String(each)}.txt`, `n ${each}`);
-    await awake();
-    const file = await backUp();
-    await delivered();
-    const data = join(pi.folder, 'new-pi');
-    assert.equal((await restore(file, data)).code, 0);
-    await moveInto(data);
-    assert.equal(await signIn('alice'), 200);
-    const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
-      checks: Record<string, string>;
-    };
-    assert.notEqual(health.checks['uploads'], 'lost');
-    await awake();
-    await delivered();
-    assert.deepEqual(Object.keys(onNas()).length, 12);
-  });
-
-  it('onto newer data removes nothing, and brings nothing back that is over', async () => {
-    await asleep();
-    await upload('a.txt', 'old');
-    await upload('dropped.txt', 'not wanted');
-    const file = await backUp();
-    const dropped = (await waiting()).find(({ path }) => path.endsWith('/dropped.txt'));
-    const gone = await ask(`/files/uploads/${dropped?.id ?? ''}`, { method: 'DELETE' });
-    assert.equal(gone.status, 200);
-    await awake();
-    await delivered();
-    await asleep();
-    await upload('b.txt', 'newer');
-    pi.signal('SIGTERM');
-    await pi.exit();
-    const said = await restore(file, pi.dataFolder);
-    assert.equal(said.code, 0, said.err);
-    assert.match(said.out.toString(), /stays as it is here/);
-    await pi.restart();
-    await until('sign-in asleep', async () => (await signIn('alice')) === 200);
-    assert.deepEqual(
-      (await waiting()).map(({ path }) => path),
-      ['alice/backup/b.txt'],
-    );
-    assert.ok(!existsSync(join(pi.dataFolder, 'queue', dropped?.id ?? '')));
-    await awake();
-    await delivered();
-    assert.deepEqual(onNas(), { 'a.txt': 'old', 'b.txt': 'newer' });
-  });
-
-  it('onto a BaluPi that never knew its uploads lets them wait for their owner', async () => {
-    await asleep();
-    await upload('a.txt', 'of the old Pi');
-    const file = await backUp();
-    const data = join(pi.folder, 'other');
-    // Asleep, as the old Pi would deliver it in the moment before it goes.
-    await pi.restart({ BALUPI_DATA_DIR: data });
-    await awake();
-    assert.equal(await signIn('alice'), 200);
-    pi.signal('SIGTERM');
-    await pi.exit();
-    assert.equal((await restore(file, data)).code, 0);
-    await pi.restart({ BALUPI_DATA_DIR: data });
-    assert.equal(await signIn('alice'), 200);
-    await awake();
-    const [found] = await waiting();
-    assert.equal(found?.path, 'alice/backup/a.txt');
-    await upload('later.txt', 'goes by itself');
-    await until('the later one', () => Promise.resolve(onNas()['later.txt'] !== undefined));
-    assert.deepEqual(onNas(), { 'later.txt': 'goes by itself' });
-    const tried = await ask(`/files/uploads/${found.id}/retry`, { method: 'POST' });
-    assert.equal(tried.status, 200);
-    await delivered();
-    assert.deepEqual(onNas(), { 'a.txt': 'of the old Pi', 'later.txt': 'goes by itself' });
-  });
-
-  it('takes the databases of the backup where that is wished, and keeps those that were here', async () => {
-    await asleep();
-    await upload('a.txt', 'kept');
-    const file = await backUp();
-    await upload('b.txt', 'newer than the backup');
-    pi.signal('SIGTERM');
-    await pi.exit();
-    const said = await restore(file, pi.dataFolder, ['--replace']);
-    assert.equal(said.code, 0, said.err);
-    assert.ok(readdirSync(pi.dataFolder).some((name) => name.startsWith('queue.db.before-')));
-    await moveInto(pi.dataFolder);
-    assert.equal(await signIn('alice'), 200);
-    await awake();
-    await until('the first', async () => (await waiting()).length === 1);
-    const left = await waiting();
-    assert.deepEqual(
-      left.map(({ path }) => path),
-      ['alice/backup/b.txt'],
-    );
-    assert.deepEqual(onNas(), { 'a.txt': 'kept' });
-  });
-
-  it('without a passphrase holds nothing that is secret, and says so', async () => {
-    await asleep();
-    await upload('a.txt', 'the text of a');
-    const { code, out, err } = await balupi(['backup', '-'], { sealed: false });
-    assert.equal(code, 0, err);
-    assert.match(err, /holds no keys, no credentials, no sign-ins and no waiting uploads/);
-    const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
-    for (const secret of ['the text of a', OWNER.password, OWNER.username, key, 'queue.db']) {
-      assert.ok(!out.includes(secret), secret);
-    }
-    for (const part of ['energy.db', 'own-tab.json', 'LOG_LEVEL']) assert.ok(out.includes(part));
-    const file = join(folder, 'open.backup');
-    writeFileSync(file, out);
-    const data = join(pi.folder, 'new-pi');
-    const said = await restore(file, data);
-    assert.equal(said.code, 0, said.err);
-    assert.match(said.out.toString(), /list of uploads: is not in this backup/);
-    assert.deepEqual(readdirSync(data).sort(), ['energy.db', 'flows', 'lock.db', 'settings.json']);
-  });
-
-  it('is refused where it was changed, cut or sealed by another, and nothing is touched', async () => {
-    await asleep();
-    await upload('a.txt', 'the text of a');
-    const file = await backUp();
-    const data = join(pi.folder, 'new-pi');
-    const refused = async (given: string, words: RegExp): Promise<void> => {
-      const { code, err } = await restore(given, data);
-      assert.notEqual(code, 0);
-      assert.match(err, words);
-      assert.deepEqual(
-        readdirSync(data).filter((name) => name !== 'lock.db'),
-        [],
-      );
-    };
-    const spoilt = join(folder, 'spoilt');
-    for (const at of [40, 100_000, statSync(file).size - 10]) {
+      const file = await backUp();
       const bytes = readFileSync(file);
-      bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
-      writeFileSync(spoilt, bytes);
-      await refused(spoilt, /damaged/);
-    }
-    for (const left of [30, 65_573, 131_126, statSync(file).size - 1]) {
-      copyFileSync(file, spoilt);
-      truncateSync(spoilt, left);
-      await refused(spoilt, /ends too early/);
-    }
-    writeFileSync(spoilt, 'something else');
-    await refused(spoilt, /no backup of BaluPi/);
-    writeFileSync(passphraseFile, 'another one');
-    await refused(file, /passphrase is another one/);
-    const none = await balupi(['restore', file], { data, sealed: false });
-    assert.equal(none.code, 1);
-    assert.match(none.err, /is sealed/);
+      for (const secret of ['the text of a', OWNER.password, 'alice', 'SQLite format']) {
+        assert.ok(!bytes.includes(secret), secret);
+      }
+
+      const data = join(place, 'new-pi');
+      const said = await restore(file, data);
+      assert.equal(said.code, 0, said.err);
+      assert.match(said.out.toString(), /accounts and the list of uploads: as in the backup/);
+      const before = energyIn(data);
+      assert.ok((before['energy_samples'] as string[]).length > 1);
+      const live = energyIn(pi.dataFolder);
+      for (const table of ENERGY_TABLES) {
+        if (table === 'energy_meters' || table === 'tapo_devices') continue;
+        const now = new Set(live[table] as string[]);
+        // A sample of this minute may have grown meanwhile, so the last row is left out.
+        const lost = (before[table] as string[]).filter((row) => !now.has(row));
+        assert.ok(lost.length <= 1, `${table}: ${lost.join()}`);
+      }
+      assert.equal(readFileSync(join(data, 'flows', 'own-tab.json'), 'utf8'), OWN_TAB);
+      assert.equal(readFileSync(join(data, 'node-red', 'credential.key'), 'utf8'), key);
+      assert.ok(existsSync(join(data, 'node-red', 'flows_cred.json')));
+      assert.match(readFileSync(join(data, 'settings.json'), 'utf8'), /Correct-Horse 9/);
+      assert.ok(existsSync(join(data, 'queue', 'restored')));
+      for (const name of ['queue.db', 'secret.key', 'settings.json']) {
+        assert.equal(statSync(join(data, name)).mode & 0o777, 0o600, name);
+      }
+
+      await moveInto(data);
+      assert.equal(await online(), false);
+      assert.equal(await signIn('alice'), 200, 'sign-in asleep');
+      assert.equal((await waiting()).length, 3);
+      assert.equal(await chunk(1, 'abcdefghij'), 200);
+      const path = `/files/upload/chunked/${id}/complete`;
+      assert.equal((await ask(path, { method: 'POST' })).status, 200);
+      assert.deepEqual(onNas(), {});
+      await awake();
+      await delivered();
+      assert.deepEqual(onNas(), {
+        'a.txt': 'the text of a',
+        'b.txt': 'the text of b',
+        'c.txt': 'the text of c',
+        'long.bin': '0123456789abcdefghij',
+      });
+    });
+
+    it('holds every upload that was acknowledged before it began, and each arrives once', async () => {
+      await asleep();
+      const sent: Record<string, string> = {};
+      let count = 0;
+      const send = async (): Promise<void> => {
+        count += 1;
+        const name = `${String(count)}.txt`;
+        const content = `number ${String(count)} `.repeat(5_000);
+        await upload(name, content);
+        sent[name] = content;
+      };
+      for (let each = 0; each < 5; each += 1) await send();
+      const state = { isDone: false };
+      const stream = (async () => {
+        while (!state.isDone && count < 300) await send();
+      })();
+      const acknowledged = Object.keys(sent);
+      const file = await backUp();
+      state.isDone = true;
+      await stream;
+      // Some were accepted while it ran.
+      assert.ok(Object.keys(sent).length > acknowledged.length);
+      const data = join(place, 'new-pi');
+      assert.equal((await restore(file, data)).code, 0);
+      await moveInto(data);
+      assert.equal(await signIn('alice'), 200);
+      const known = (await waiting()).map(({ path }) => path);
+      for (const name of acknowledged) {
+        assert.ok(known.includes(`alice/backup/${name}`), name);
+      }
+      await awake();
+      await delivered();
+      const arrived = onNas();
+      for (const name of acknowledged) assert.equal(arrived[name], sent[name], name);
+      for (const [name, content] of Object.entries(arrived))
+        assert.equal(content, sent[name], name);
+    });
+
+    it('is taken while deliveries run, and what was delivered since does not go again', async () => {
+      await asleep();
+      for (let each = 0; each < 12; each += 1) await upload(`${String(each)}.txt`, `n ${each}`);
+      await awake();
+      const file = await backUp();
+      await delivered();
+      const data = join(place, 'new-pi');
+      assert.equal((await restore(file, data)).code, 0);
+      await moveInto(data);
+      assert.equal(await signIn('alice'), 200);
+      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
+        checks: Record<string, string>;
+      };
+      assert.notEqual(health.checks['uploads'], 'lost');
+      await awake();
+      await delivered();
+      assert.deepEqual(Object.keys(onNas()).length, 12);
+    });
+
+    it('onto newer data removes nothing, and brings nothing back that is over', async () => {
+      await asleep();
+      await upload('a.txt', 'old');
+      await upload('dropped.txt', 'not wanted');
+      const file = await backUp();
+      const dropped = (await waiting()).find(({ path }) => path.endsWith('/dropped.txt'));
+      const gone = await ask(`/files/uploads/${dropped?.id ?? ''}`, { method: 'DELETE' });
+      assert.equal(gone.status, 200);
+      await awake();
+      await delivered();
+      await asleep();
+      await upload('b.txt', 'newer');
+      pi.signal('SIGTERM');
+      await pi.exit();
+      const said = await restore(file, pi.dataFolder);
+      assert.equal(said.code, 0, said.err);
+      assert.match(said.out.toString(), /stays as it is here/);
+      await pi.restart();
+      await until('sign-in asleep', async () => (await signIn('alice')) === 200);
+      assert.deepEqual(
+        (await waiting()).map(({ path }) => path),
+        ['alice/backup/b.txt'],
+      );
+      assert.ok(!existsSync(join(pi.dataFolder, 'queue', dropped?.id ?? '')));
+      await awake();
+      await delivered();
+      assert.deepEqual(onNas(), { 'a.txt': 'old', 'b.txt': 'newer' });
+    });
+
+    it('onto a BaluPi that never knew its uploads lets them wait for their owner', async () => {
+      await asleep();
+      await upload('a.txt', 'of the old Pi');
+      const file = await backUp();
+      const data = join(place, 'other');
+      // Asleep, as the old Pi would deliver it in the moment before it goes.
+      await pi.restart({ BALUPI_DATA_DIR: data });
+      await awake();
+      assert.equal(await signIn('alice'), 200);
+      pi.signal('SIGTERM');
+      await pi.exit();
+      assert.equal((await restore(file, data)).code, 0);
+      await pi.restart({ BALUPI_DATA_DIR: data });
+      assert.equal(await signIn('alice'), 200);
+      await awake();
+      const [found] = await waiting();
+      assert.equal(found?.path, 'alice/backup/a.txt');
+      await upload('later.txt', 'goes by itself');
+      await until('the later one', () => Promise.resolve(onNas()['later.txt'] !== undefined));
+      assert.deepEqual(onNas(), { 'later.txt': 'goes by itself' });
+      const tried = await ask(`/files/uploads/${found.id}/retry`, { method: 'POST' });
+      assert.equal(tried.status, 200);
+      await delivered();
+      assert.deepEqual(onNas(), { 'a.txt': 'of the old Pi', 'later.txt': 'goes by itself' });
+    });
+
+    it('takes the databases of the backup where that is wished, and keeps those that were here', async () => {
+      await asleep();
+      await upload('a.txt', 'kept');
+      const file = await backUp();
+      await upload('b.txt', 'newer than the backup');
+      pi.signal('SIGTERM');
+      await pi.exit();
+      const said = await restore(file, pi.dataFolder, ['--replace']);
+      assert.equal(said.code, 0, said.err);
+      assert.ok(readdirSync(pi.dataFolder).some((name) => name.startsWith('queue.db.before-')));
+      await moveInto(pi.dataFolder);
+      assert.equal(await signIn('alice'), 200);
+      await awake();
+      await until('the first', async () => (await waiting()).length === 1);
+      const left = await waiting();
+      assert.deepEqual(
+        left.map(({ path }) => path),
+        ['alice/backup/b.txt'],
+      );
+      assert.deepEqual(onNas(), { 'a.txt': 'kept' });
+    });
   });
 
-  it('refuses to put one back while a BaluPi runs, and to make one while none does', async () => {
-    const file = await backUp();
-    const said = await restore(file, pi.dataFolder);
-    assert.equal(said.code, 1);
-    assert.match(said.err, /Another BaluPi uses this data folder/);
-    const elsewhere = await balupi(['backup', folder], { data: join(pi.folder, 'nobody') });
-    assert.equal(elsewhere.code, 3);
-    assert.match(elsewhere.err, /does not run/);
-    const nowhere = await balupi(['backup', join(folder, 'none')]);
-    assert.equal(nowhere.code, 2);
-    assert.equal(readdirSync(folder).length, 1);
-  });
+  describe('that goes on meanwhile', () => {
+    before(begin);
+    after(end);
 
-  it('is asked for through a socket that others cannot open, and that knows one line', async () => {
-    const at = join(pi.dataFolder, 'control.sock');
-    assert.equal(statSync(at).mode & 0o777, 0o600);
-    assert.equal(statSync(pi.dataFolder).mode & 0o777, 0o700);
-    for (const line of [
-      'GET /backup HTTP/1.1\r\n\r\n',
-      'backup whole \n',
-      'backup whole\nbackup whole\n',
-      'x'.repeat(100_000),
-    ]) {
-      const socket = connect(at);
-      const got: Buffer[] = [];
-      socket.on('data', (piece) => got.push(piece));
-      // It may be cut while it still writes.
-      socket.on('error', () => undefined);
-      socket.end(line);
-      await new Promise((closed) => socket.once('close', closed));
-      assert.equal(Buffer.concat(got).length, 0, line.slice(0, 20));
-    }
-    await backUp();
-    assert.ok(!existsSync(join(pi.dataFolder, 'backup-running')));
+    it('is not put back under another key that the stopped service gets as a credential', async () => {
+      const file = await backUp();
+      const tools = join(place, 'tools');
+      const key = join(tools, 'key');
+      mkdirSync(tools);
+      writeFileSync(key, `${'d'.repeat(64)}\n`);
+      const systemctl = `#!/bin/sh\n[ "$1" = show ] || exit 3\necho 'LoadCredential=other:/x secret_key:${key}'\n`;
+      writeFileSync(join(tools, 'systemctl'), systemctl, { mode: 0o755 });
+      const more = { PATH: `${tools}:${process.env['PATH'] ?? ''}` };
+      const said = await balupi(['restore', file], { data: join(place, 'new-pi'), more });
+      assert.notEqual(said.code, 0);
+      assert.match(said.err, /credential of the service/);
+      assert.ok(!said.err.includes('dddd'));
+    });
+
+    it('without a passphrase holds nothing that is secret, and says so', async () => {
+      await asleep();
+      await upload('a.txt', 'the text of a');
+      const { code, out, err } = await balupi(['backup', '-'], { sealed: false });
+      assert.equal(code, 0, err);
+      assert.match(err, /holds no keys, no credentials, no sign-ins and no waiting uploads/);
+      const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
+      for (const secret of ['the text of a', OWNER.password, OWNER.username, key, 'queue.db']) {
+        assert.ok(!out.includes(secret), secret);
+      }
+      for (const part of ['energy.db', 'own-tab.json', 'LOG_LEVEL']) assert.ok(out.includes(part));
+      const file = join(folder, 'open.backup');
+      writeFileSync(file, out);
+      const data = join(place, 'new-pi');
+      const said = await restore(file, data);
+      assert.equal(said.code, 0, said.err);
+      assert.match(said.out.toString(), /list of uploads: is not in this backup/);
+      assert.deepEqual(readdirSync(data).sort(), [
+        'energy.db',
+        'flows',
+        'lock.db',
+        'settings.json',
+      ]);
+    });
+
+    it('is refused where it was changed, cut or sealed by another, and nothing is touched', async () => {
+      await asleep();
+      await upload('a.txt', 'the text of a');
+      const file = await backUp();
+      const data = join(place, 'new-pi');
+      const refused = async (given: string, words: RegExp): Promise<void> => {
+        const { code, err } = await restore(given, data);
+        assert.notEqual(code, 0);
+        assert.match(err, words);
+        assert.deepEqual(
+          readdirSync(data).filter((name) => name !== 'lock.db'),
+          [],
+        );
+      };
+      const spoilt = join(folder, 'spoilt');
+      for (const at of [40, 100_000, statSync(file).size - 10]) {
+        const bytes = readFileSync(file);
+        bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+        writeFileSync(spoilt, bytes);
+        await refused(spoilt, /damaged/);
+      }
+      for (const left of [30, 65_573, 131_126, statSync(file).size - 1]) {
+        copyFileSync(file, spoilt);
+        truncateSync(spoilt, left);
+        await refused(spoilt, /ends too early/);
+      }
+      writeFileSync(spoilt, 'something else');
+      await refused(spoilt, /no backup of BaluPi/);
+      writeFileSync(passphraseFile, 'another one');
+      await refused(file, /passphrase is another one/);
+      const none = await balupi(['restore', file], { data, sealed: false });
+      assert.equal(none.code, 1);
+      assert.match(none.err, /is sealed/);
+    });
+
+    it('refuses to put one back while a BaluPi runs, and to make one while none does', async () => {
+      const file = await backUp();
+      const said = await restore(file, pi.dataFolder);
+      assert.equal(said.code, 1);
+      assert.match(said.err, /Another BaluPi uses this data folder/);
+      const elsewhere = await balupi(['backup', folder], { data: join(place, 'nobody') });
+      assert.equal(elsewhere.code, 3);
+      assert.match(elsewhere.err, /does not run/);
+      const nowhere = await balupi(['backup', join(folder, 'none')]);
+      assert.equal(nowhere.code, 2);
+      assert.equal(readdirSync(folder).length, 1);
+    });
+
+    it('is asked for through a socket that others cannot open, and that knows one line', async () => {
+      const at = join(pi.dataFolder, 'control.sock');
+      assert.equal(statSync(at).mode & 0o777, 0o600);
+      assert.equal(statSync(pi.dataFolder).mode & 0o777, 0o700);
+      for (const line of [
+        'GET /backup HTTP/1.1\r\n\r\n',
+        'backup whole \n',
+        'backup whole\nbackup whole\n',
+        'x'.repeat(100_000),
+      ]) {
+        const socket = connect(at);
+        const got: Buffer[] = [];
+        socket.on('data', (piece) => got.push(piece));
+        // It may be cut while it still writes.
+        socket.on('error', () => undefined);
+        socket.end(line);
+        await new Promise((closed) => socket.once('close', closed));
+        assert.equal(Buffer.concat(got).length, 0, line.slice(0, 20));
+      }
+      await backUp();
+      assert.ok(!existsSync(join(pi.dataFolder, 'backup-running')));
+    });
   });
 });
 
@@ -586,6 +611,20 @@ describe('A backup that breaks off', () => {
       assert.deepEqual(readdirSync(data), [basename(file)]);
     });
   }
+
+  it('gets a name of its own where another was made in the same second', async () => {
+    const whole = await archive();
+    const files: string[] = [];
+    for (let each = 0; each < 3; each += 1) {
+      files.push(basename(((await made(whole, null)) as { file: string }).file));
+    }
+    assert.deepEqual(files, [
+      'balupi-1970-01-01T00-00-00Z.backup',
+      'balupi-1970-01-01T00-00-01Z.backup',
+      'balupi-1970-01-01T00-00-02Z.backup',
+    ]);
+    assert.deepEqual(readdirSync(data).sort(), files);
+  });
 
   it('leads to no place outside the folder it is put into', async () => {
     for (const name of ['../x', '/x', 'queue/../../x', 'queue//x', '.']) {
