@@ -32,7 +32,7 @@ const GROUPS = ['flow', 'balupi'] as const;
 
 /** Words that every node has. */
 const COMMON = {
-  op: { en: 'Act', de: 'Tätigkeit' },
+  op: { en: 'Operation', de: 'Vorgang' },
   store: { en: 'Pi', de: 'Pi' },
   nas: { en: 'NAS', de: 'NAS' },
   as: { en: 'As', de: 'Als' },
@@ -62,8 +62,8 @@ const HELP_TYPES: Readonly<Record<FieldKind, string>> = {
   ...{ number: 'number', flag: 'boolean', json: 'object, array' },
 };
 const NOTHING_READ: Words = {
-  en: 'starts the act; nothing of it is read',
-  de: 'stößt die Tätigkeit an; gelesen wird nichts davon',
+  en: 'starts the operation; nothing of it is read',
+  de: 'stößt den Vorgang an; gelesen wird nichts davon',
 };
 const HOW_SET: Words = {
   en: 'Each value can be set in the node: as a fixed value, a property of the message, of the flow or of all flows, a variable of the environment, or a JSONata expression. What the node does not set comes from the message, by the name above. A refusal goes to a Catch node with the reason in `msg.code`.',
@@ -71,7 +71,7 @@ const HOW_SET: Words = {
 };
 const LIKE_THE_API: Words = {
   en: 'What the API does for a request, these do for any message: the outcome is in `payload`, the status of a refusal in `msg.statusCode`. Behind an `http in` node they act as its caller, and lay `statusCode`, `headers` and `payload` into the message; else as the Pi itself.',
-  de: 'Was die API für eine Anfrage tut, tun diese Tätigkeiten für jede Nachricht: das Ergebnis steht in `payload`, der Status einer Ablehnung in `msg.statusCode`. Hinter einem `http in`-Knoten handeln sie als dessen Aufrufer und legen `statusCode`, `headers` und `payload` in die Nachricht, sonst als der Pi selbst.',
+  de: 'Was die API für eine Anfrage tut, tun diese Vorgänge für jede Nachricht: das Ergebnis steht in `payload`, der Status einer Ablehnung in `msg.statusCode`. Hinter einem `http in`-Knoten handeln sie als dessen Aufrufer und legen `statusCode`, `headers` und `payload` in die Nachricht, sonst als der Pi selbst.',
 };
 const AS_A_USER: Words = {
   en: 'What belongs to somebody (files, uploads, pins, credentials) is done as the user named under *As*, whose credential has to be stored, and leaves the NAS asleep unless `msg.wake` is `true`.',
@@ -146,11 +146,11 @@ function dialog(declaration: NodeDeclaration): string {
 ${rows.join('\n')}
 </script>
 
-<script src="resources/balupi/acts.js"></script>
+<script src="resources/balupi/operations.js"></script>
 <script type="text/javascript">
   RED.nodes.registerType(
     '${type}',
-    globalThis.balupiActs('${key}', ${JSON.stringify(definition(declaration), null, 2).replaceAll('\n', '\n    ')}),
+    globalThis.balupiOperations('${key}', ${JSON.stringify(definition(declaration), null, 2).replaceAll('\n', '\n    ')}),
   );
 </script>
 `;
@@ -169,10 +169,10 @@ function choice(declaration: NodeDeclaration): string {
   }).join('\n');
 }
 
-/** The dialog's definition for the browser (resources/acts.js). */
+/** The dialog's definition for the browser (resources/operations.js). */
 function definition(declaration: NodeDeclaration): object {
   const { color, config, key, settings = {} } = declaration;
-  const acts = operationsOf(declaration).map(([op, operation]) => {
+  const operations = operationsOf(declaration).map(([op, operation]) => {
     const fields = fieldsOf(operation).map((field) => {
       const { name, kind, property, choices, was } = field;
       const label = labelKey(declaration, op, field);
@@ -205,7 +205,7 @@ function definition(declaration: NodeDeclaration): object {
             Object.entries(settings).map(([name, setting]) => [name, setting.for ?? []]),
           ),
         }),
-    acts: Object.fromEntries(acts) as object,
+    operations: Object.fromEntries(operations) as object,
   };
 }
 

@@ -81,7 +81,7 @@ export function thumbnailHook({ files, cache, thumbnails, nas }: Services): Thum
     const found = await files.locate(caller, path, { auto: true });
     if (found.kind === 'queued') return refuse('no_thumbnail');
     if (found.kind !== 'located') return troubleAnswer(found, nas.presence.state);
-    const copy = cache.kept.copyOf(found.file);
+    const copy = cache.kept.entryOf(found.file);
     if (copy === null) return refuse('no_thumbnail');
     const { name } = found.file;
     return {

@@ -327,7 +327,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 /** Node `balupi-system`. */
 export default function register(RED: NodeAPI): void {
@@ -336,7 +336,7 @@ export default function register(RED: NodeAPI): void {
     const fields = new FieldReader(RED, this, DECLARATION, config);
     new NodeGuard(this).onInput((message) =>
       operationOf(
-        ACTS,
+        OPERATIONS,
         config.op,
         '',
         fields,

@@ -813,7 +813,7 @@ Die **für eine Seite** antworten niemandem: sie legen in \`payload\`, was eine 
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 function statusOf({ energy }: Services): NodeStatus {
   const { totalPowerW } = energy.current();
@@ -840,7 +840,7 @@ export default function register(RED: NodeAPI): void {
         return run(given, message);
       };
     const operations: Operations<Services> = {
-      ...ACTS,
+      ...OPERATIONS,
       unusual: listening(lookForUnusual),
       'roll-up': listening(rollUp),
     };

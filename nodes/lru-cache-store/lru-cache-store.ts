@@ -473,7 +473,7 @@ Dateiinhalt reist nie in einer Nachricht: \`msg.file\` ist ein Abholschein.`,
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 function statusOf(services: Services, op: string): NodeStatus {
   if (op !== 'fetch-ahead' && op !== 'keep-pins') return {};
@@ -490,7 +490,7 @@ export default function register(RED: NodeAPI): void {
     const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services(), config.op));
     guard.onInput((message) =>
-      operationOf(ACTS, config.op, config.as, fields)(services(), message),
+      operationOf(OPERATIONS, config.op, config.as, fields)(services(), message),
     );
   }
   RED.nodes.registerType('balupi-lru-cache-store', LruCacheStore);

@@ -406,7 +406,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 /** What the NAS or the presence calls it; another word of the NAS's is shown as it is. */
 const SLEEP_WORDS: ReadonlySet<string> = new Set([
@@ -431,7 +431,7 @@ export default function register(RED: NodeAPI): void {
     const fields = new FieldReader(RED, this, DECLARATION, config);
     const guard = new NodeGuard(this, () => statusOf(services()));
     guard.onInput((message) =>
-      operationOf(ACTS, config.op, config.as, fields)(services(), message),
+      operationOf(OPERATIONS, config.op, config.as, fields)(services(), message),
     );
     guard.follow((again) => services().nas.presence.onChange(again));
   }

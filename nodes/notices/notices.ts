@@ -218,7 +218,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 /** Node `balupi-notices`. */
 export default function register(RED: NodeAPI): void {
@@ -227,7 +227,7 @@ export default function register(RED: NodeAPI): void {
     const fields = new FieldReader(RED, this, DECLARATION, config);
     new NodeGuard(this).onInput((message) =>
       operationOf(
-        ACTS,
+        OPERATIONS,
         config.op,
         config.as,
         fields,

@@ -163,7 +163,7 @@ Die Frage läuft neben allem anderen, auf einem eigenen Thread, und wird nach *S
   },
 } as const satisfies Declared<Asking>;
 
-const ACTS = operationsOf<Asking>(DECLARATION);
+const OPERATIONS = operationsOf<Asking>(DECLARATION);
 
 async function copy({ energyCopy, foreign }: Asking, message: ApiMessage): Promise<ApiMessage> {
   const isOther = await energyCopy.refresh();
@@ -187,7 +187,7 @@ export default function register(RED: NodeAPI): void {
       }) as Asking;
     guard.onInput((message) =>
       operationOf(
-        ACTS,
+        OPERATIONS,
         op,
         '',
         fields,

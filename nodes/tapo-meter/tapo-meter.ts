@@ -462,7 +462,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 /** Tells each reading, whoever asked for it, from the deploy on. */
 function tellReadings(node: Node, guard: NodeGuard, services: Services, given: Given): () => void {
@@ -498,7 +498,7 @@ export default function register(RED: NodeAPI): void {
       this.send({ payload });
     });
     const operations: Operations<Services> = {
-      ...ACTS,
+      ...OPERATIONS,
       sample: (services) => {
         stopListening ??= services.tapo.onSample(pass);
         return sample(services);

@@ -441,7 +441,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Services>;
 
-const ACTS = operationsOf<Services>(DECLARATION);
+const OPERATIONS = operationsOf<Services>(DECLARATION);
 
 function statusOf({ upload }: Services): NodeStatus {
   const failed = upload.failedCount();
@@ -473,7 +473,7 @@ export default function register(RED: NodeAPI): void {
     let stop: (() => void) | null = null;
     const deliver = isBeforeOutcomes(config) ? wakeAndFlush : flush;
     const operations: Operations<Services> = {
-      ...ACTS,
+      ...OPERATIONS,
       flush: (given) => {
         stop ??= tellOutcomes(given, send);
         return deliver(given);

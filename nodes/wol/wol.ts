@@ -179,7 +179,7 @@ export const DECLARATION = {
   },
 } as const satisfies Declared<Waking>;
 
-const ACTS = operationsOf<Waking>(DECLARATION);
+const OPERATIONS = operationsOf<Waking>(DECLARATION);
 
 /** Node `balupi-wol`. */
 export default function register(RED: NodeAPI): void {
@@ -205,7 +205,7 @@ export default function register(RED: NodeAPI): void {
       return Object.create(given, { follow: { value: follow } }) as Waking;
     };
     guard.onInput((message) =>
-      operationOf(ACTS, config.op, '', fields)(waking(services()), message),
+      operationOf(OPERATIONS, config.op, '', fields)(waking(services()), message),
     );
     guard.follow((again) => {
       const { nas } = services();

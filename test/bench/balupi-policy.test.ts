@@ -22,10 +22,10 @@ class RealCache {
     synchronous: 'NORMAL',
     migrations: CACHE_MIGRATIONS,
   });
-  readonly #copies = new EntryRows(this.#store);
+  readonly #entryRows = new EntryRows(this.#store);
   readonly #counters = new CacheCounters({
     store: this.#store,
-    copies: this.#copies,
+    entryRows: this.#entryRows,
     clock: new ManualClock(),
     dayOf: localDays('UTC'),
     isClockProved: () => true,
@@ -38,7 +38,7 @@ class RealCache {
     },
   });
   readonly #space = new CacheSpace({
-    copies: this.#copies,
+    entryRows: this.#entryRows,
     policy: this.#policy,
     segments: new SegmentRows(this.#store),
     flushUses: () => this.#counters.flush(),
@@ -54,7 +54,7 @@ class RealCache {
   async use(key: number, sizeBytes: number): Promise<boolean> {
     const path = String(key);
     this.#policy.used(path, sizeBytes);
-    const copy = this.#copies.find(path);
+    const copy = this.#entryRows.find(path);
     if (copy !== null) {
       this.#counters.hit(copy.id, sizeBytes, 0);
       return true;
@@ -64,7 +64,7 @@ class RealCache {
     const at = { modifiedAtText: '', modifiedAtMs: 0, checksum: null, etag: null };
     const blob = String((this.#blob += 1));
     const about = { sha256: '', mimeType: null, ownerId: null, blob, validatedAtMs: 0 };
-    this.#copies.replace({ path, version: { sizeBytes, ...at }, ...about }, 0);
+    this.#entryRows.replace({ path, version: { sizeBytes, ...at }, ...about }, 0);
     reservation.release();
     return false;
   }

@@ -87,12 +87,12 @@ function measureAt(rows: number): Rung {
     filling.close();
     const beganMs = performance.now();
     const store = openStore(file);
-    const copies = new EntryRows(store);
-    copies.totals();
+    const entryRows = new EntryRows(store);
+    entryRows.totals();
     const openMs = performance.now() - beganMs;
     const of = new Map<Act, Spread>([
       ...measurePages(store, flat, rows),
-      ...measureCopies(store, copies, rows),
+      ...measureCopies(store, entryRows, rows),
     ]);
     store.close();
     return { rows, openMs, of };
@@ -200,11 +200,11 @@ function measurePages(store: Store, flat: number, rows: number): [Act, Spread][]
 }
 
 function fillCopies(store: Store, rows: number): void {
-  const copies = new EntryRows(store);
-  for (let index = 0; index < rows; index += 1) keep(copies, index);
+  const entryRows = new EntryRows(store);
+  for (let index = 0; index < rows; index += 1) keep(entryRows, index);
 }
 
-function keep(copies: EntryRows, index: number): void {
+function keep(entryRows: EntryRows, index: number): void {
   const blob = index.toString(16).padStart(32, '0');
   const sizeBytes = 5_000 + ((index * 7_919) % 9_000_000);
   const version = {
@@ -216,22 +216,22 @@ function keep(copies: EntryRows, index: number): void {
   };
   const path = `alice/flat/${nameAt(index)}`;
   const about = { sha256: blob + blob, mimeType: 'image/jpeg', ownerId: '4' };
-  copies.replace({ path, version, ...about, blob, validatedAtMs: AT_MS }, AT_MS);
+  entryRows.replace({ path, version, ...about, blob, validatedAtMs: AT_MS }, AT_MS);
 }
 
-function measureCopies(store: Store, copies: EntryRows, rows: number): [Act, Spread][] {
+function measureCopies(store: Store, entryRows: EntryRows, rows: number): [Act, Spread][] {
   let next = rows;
-  const decision = spreadOf(() => copies.lowest(null));
+  const decision = spreadOf(() => entryRows.lowest(null));
   const eviction = spreadOf(() => {
-    const victim = copies.lowest(null);
-    if (victim !== null) copies.evict(victim);
-    keep(copies, (next += 1));
+    const victim = entryRows.lowest(null);
+    if (victim !== null) entryRows.evict(victim);
+    keep(entryRows, (next += 1));
   });
   const touches = 256;
   const touch = spreadOf((place) => {
     store.transaction(() => {
       for (let index = 0; index < touches; index += 1) {
-        copies.touch(1 + Math.floor(((place + index / touches) % 1) * rows), 1, AT_MS, AT_MS);
+        entryRows.touch(1 + Math.floor(((place + index / touches) % 1) * rows), 1, AT_MS, AT_MS);
       }
     });
   });

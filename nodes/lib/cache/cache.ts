@@ -46,11 +46,11 @@ export class Cache {
   /** Background work: pins, prefetching, counts by day. */
   readonly background: Background;
   /** Kept files, once the files module has decided that the caller may read them. */
-  readonly kept: Pick<KeptEntries, 'lookup' | 'copyOf' | 'serve' | 'empty'>;
+  readonly kept: Pick<KeptEntries, 'lookup' | 'entryOf' | 'serve' | 'empty'>;
   /** The disk space the entries take, which uploads need too. */
   readonly space: Pick<CacheSpace, 'makeRoom' | 'settle'>;
   readonly #deps: CacheDeps;
-  readonly #copies: EntryRows;
+  readonly #entryRows: EntryRows;
   readonly #blobs: BlobStore;
   readonly #entries: EntryStore;
   readonly #counters: CacheCounters;
@@ -64,7 +64,7 @@ export class Cache {
   constructor(deps: CacheDeps) {
     this.#deps = deps;
     const parts = assemble(deps);
-    this.#copies = parts.copies;
+    this.#entryRows = parts.entryRows;
     this.#blobs = parts.blobs;
     this.#entries = parts.entries;
     this.kept = parts.kept;
@@ -196,7 +196,7 @@ export class Cache {
 
   /** Bytes of all entries. */
   keptBytes(): number {
-    return this.#copies.totals().totalBytes;
+    return this.#entryRows.totals().totalBytes;
   }
 
   isKept(path: string): boolean {
@@ -226,7 +226,7 @@ export class Cache {
   stats(): CacheStats {
     const capacityBytes = this.#space.capacityBytes();
     const { maxBytes } = this.#deps;
-    return { ...this.#copies.totals(), ...this.#counters.totals(), maxBytes, capacityBytes };
+    return { ...this.#entryRows.totals(), ...this.#counters.totals(), maxBytes, capacityBytes };
   }
 
   #originOf(caller: Caller, path: string, token: string): Origin {
@@ -240,7 +240,7 @@ export class Cache {
 
 /** What a cache is made of. */
 interface Assembled {
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly segments: SegmentRows;
   readonly blobs: BlobStore;
   readonly entries: EntryStore;
@@ -259,12 +259,12 @@ interface Assembled {
 /** Builds the parts of a cache from what it is given. */
 function assemble(deps: CacheDeps): Assembled {
   const { store, clock, files } = deps;
-  const copies = new EntryRows(store);
+  const entryRows = new EntryRows(store);
   const segments = new SegmentRows(store);
   const blobs = new BlobStore(deps.folder, clock, deps.memoryBytes ?? SMALL_FILES_BYTES);
   const { diskHealth } = deps;
-  const entries = new EntryStore({ copies, segments, blobs, clock, diskHealth });
-  const counters = new CacheCounters({ ...deps, copies, dayOf: localDays(deps.timeZone) });
+  const entries = new EntryStore({ entryRows, segments, blobs, clock, diskHealth });
+  const counters = new CacheCounters({ ...deps, entryRows, dayOf: localDays(deps.timeZone) });
   const touches = new SegmentTouches(store, segments, clock);
   const pool = servingPool();
   const flushUses = (): void => {
@@ -275,7 +275,7 @@ function assemble(deps: CacheDeps): Assembled {
   const limitBytes = (): number => space.limitBytes();
   const policy = new CachePolicy({ store, limitBytes, beforeChange: flushUses });
   const space: CacheSpace = new CacheSpace({
-    ...{ ...deps, copies, segments, blobs },
+    ...{ ...deps, entryRows, segments, blobs },
     ...{ policy, flushUses, threshold },
   });
   const storageFailed = failureTeller(deps);
@@ -289,7 +289,7 @@ function assemble(deps: CacheDeps): Assembled {
   };
   const downloads = new Downloads((origin, target) => new Download(downloadDeps, origin, target));
   const freshnessCheck = new FreshnessCheck((...which) => files.grants.mayRead(...which), clock);
-  const stock = { copies, segments, blobs, entries, counters, space, policy };
+  const stock = { entryRows, segments, blobs, entries, counters, space, policy };
   const serving = { ...stock, clock, pool, touches, diskHealth };
   const kept = new KeptEntries({ ...serving, freshnessCheck });
   const fetcher = new Fetcher({ ...serving, downloads, kept });

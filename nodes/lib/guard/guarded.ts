@@ -189,7 +189,7 @@ function asError(problem: unknown): Error {
     : new Error(`A node failed without an error object: ${String(problem)}`, { cause: problem });
 }
 
-/** As Node-RED takes it: the key of words with its count behind a bar (resources/acts.js). */
+/** As Node-RED takes it: the key of words with its count behind a bar (resources/operations.js). */
 function asShown({ words, count, text, ...look }: NodeStatus): object {
   if (words !== undefined) {
     return { ...look, text: count === undefined ? words : `${words}|${count}` };

@@ -69,6 +69,20 @@ describe('The slow check', function () {
     assert.equal(cursor?.['copy_cursor'], checked);
   });
 
+  it('comes to each segment of a large file, and finds a flipped bit there', async () => {
+    await keep('alice/large.bin', patterned(70 * MB));
+    const segments = bench.onDisk('blobs').length;
+    flip(bench.onDisk('blobs').at(-1) ?? '', 123_456);
+    let [checked, damaged] = [0, 0];
+    for (let count = 0; count < 110; count += 1) {
+      const report = await day();
+      checked += report.checked;
+      damaged += report.damaged;
+    }
+    assert.ok(checked >= segments, `${checked} of ${segments} were checked in 110 days`);
+    assert.equal(damaged, 1);
+  });
+
   it('finds a flipped bit in a copy and in a piece, drops just those, and they are fetched anew', async () => {
     const small = patterned(100_000, 5);
     const large = patterned(70 * MB);

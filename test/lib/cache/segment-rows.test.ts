@@ -13,12 +13,12 @@ const SIZE = 20 * SEGMENT_BYTES + 5;
 describe('The rows of pieces', () => {
   let store: Store;
   let segments: SegmentRows;
-  let copies: EntryRows;
+  let entryRows: EntryRows;
 
   beforeEach(() => {
     store = openStore(':memory:');
     segments = new SegmentRows(store);
-    copies = new EntryRows(store);
+    entryRows = new EntryRows(store);
   });
 
   afterEach(() => {
@@ -32,10 +32,10 @@ describe('The rows of pieces', () => {
     return { file, number, blob, crc32: 7 };
   }
 
-  it('count bytes and files as copies do, and forget a file with its last piece', () => {
+  it('count bytes and files as whole entries do, and forget a file with its last segment', () => {
     assert.deepEqual(segments.keep(segment(0, 'a'), 1), []);
     assert.deepEqual(segments.keep(segment(20, 'b'), 1), []);
-    assert.deepEqual(copies.totals(), { fileCount: 1, totalBytes: SEGMENT_BYTES + 5 });
+    assert.deepEqual(entryRows.totals(), { fileCount: 1, totalBytes: SEGMENT_BYTES + 5 });
     const file = segments.find('alice/v.mp4');
     assert.ok(file !== null);
     assert.equal(file.heldBytes, SEGMENT_BYTES + 5);
@@ -44,7 +44,7 @@ describe('The rows of pieces', () => {
     assert.deepEqual([...segments.numbers(file.id)], [0, 20]);
     for (const kept of segments.below('alice', 10)) assert.equal(segments.remove(kept), true);
     assert.equal(segments.find('alice/v.mp4'), null);
-    assert.deepEqual(copies.totals(), { fileCount: 0, totalBytes: 0 });
+    assert.deepEqual(entryRows.totals(), { fileCount: 0, totalBytes: 0 });
   });
 
   it('never hold two versions of a path', () => {
@@ -54,7 +54,7 @@ describe('The rows of pieces', () => {
     const file = segments.find('alice/v.mp4');
     assert.equal(file?.version.modifiedAtText, 'now');
     assert.deepEqual([...segments.numbers(file?.id ?? 0)], [1]);
-    assert.equal(copies.totals().totalBytes, SEGMENT_BYTES);
+    assert.equal(entryRows.totals().totalBytes, SEGMENT_BYTES);
   });
 
   it('give up the coldest piece first, and what a piece was worth lifts those used later', () => {

@@ -19,7 +19,13 @@ describe('Counting what the cache did', () => {
   function opened(): CacheCounters {
     const dayOf = localDays('Europe/Berlin');
     const isClockProved = (): boolean => isProved;
-    return new CacheCounters({ store, copies: new EntryRows(store), clock, dayOf, isClockProved });
+    return new CacheCounters({
+      store,
+      entryRows: new EntryRows(store),
+      clock,
+      dayOf,
+      isClockProved,
+    });
   }
 
   beforeEach(() => {

@@ -18,7 +18,7 @@ type Made = { kind: 'image'; bytes: Buffer } | { kind: 'unreadable' | 'died' | '
 describe('Small pictures', () => {
   let folder = '';
   let store: Store;
-  let copies: EntryRows;
+  let entryRows: EntryRows;
   let orders: { file: string; done: (made: Made) => void }[] = [];
   let isShort = false;
   let refuses = false;
@@ -29,7 +29,7 @@ describe('Small pictures', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'balupi-thumbnails-'));
     store = openStore();
-    copies = new EntryRows(store);
+    entryRows = new EntryRows(store);
     [orders, isShort, refuses, stops] = [[], false, false, 0];
     thumbnails = begin();
   });
@@ -68,8 +68,8 @@ describe('Small pictures', () => {
     const blob = Buffer.from(name.padEnd(16, '-')).toString('hex');
     const copy = { version: { ...version, etag: null }, blob, path: `alice/${name}` };
     const more = { sha256: 'x', mimeType: null, ownerId: null, validatedAtMs: 1 };
-    copies.replace({ ...copy, ...more }, 1);
-    const id = copies.find(copy.path)?.id ?? 0;
+    entryRows.replace({ ...copy, ...more }, 1);
+    const id = entryRows.find(copy.path)?.id ?? 0;
     return { id, blob, file: name, sizeBytes: 1_000 };
   }
 
@@ -193,11 +193,11 @@ describe('Small pictures', () => {
     rows.keep(copy, 160, Buffer.alloc(10));
     rows.keep(copy, 320, Buffer.alloc(20));
     rows.keep(copy, 320, Buffer.alloc(30));
-    assert.deepEqual(copies.totals(), { fileCount: 1, totalBytes: 1_030 });
-    copies.move('alice/a', 'alice/z', 10);
+    assert.deepEqual(entryRows.totals(), { fileCount: 1, totalBytes: 1_030 });
+    entryRows.move('alice/a', 'alice/z', 10);
     assert.equal(rows.find(copy, 320)?.length, 20);
-    copies.remove({ ...copy });
-    assert.deepEqual(copies.totals(), { fileCount: 0, totalBytes: 0 });
+    entryRows.remove({ ...copy });
+    assert.deepEqual(entryRows.totals(), { fileCount: 0, totalBytes: 0 });
     assert.equal(rows.find(copy, 320), null);
     rows.keep(copy, 320, Buffer.alloc(5));
     assert.equal(rows.find(copy, 320), null, 'what comes too late is of nothing that is kept');
@@ -209,13 +209,13 @@ describe('Small pictures', () => {
     rmSync(folder, { recursive: true });
     folder = mkdtempSync(join(tmpdir(), 'balupi-thumbnails-'));
     store = openStore(CACHE_MIGRATIONS.slice(0, 1));
-    copies = new EntryRows(store);
+    entryRows = new EntryRows(store);
     keep('old');
     store.close();
     store = openStore();
-    copies = new EntryRows(store);
+    entryRows = new EntryRows(store);
     new ThumbnailRows(store).keep({ ...copy, id: 1 }, 160, Buffer.alloc(7));
-    assert.equal(copies.totals().totalBytes, 1_007);
+    assert.equal(entryRows.totals().totalBytes, 1_007);
   });
 
   it('end with BaluPi, and nobody waits on', async () => {

@@ -87,7 +87,7 @@ export class EntryRows {
   find(path: string): CacheEntry | null {
     return this.#found.get(path, () => {
       const row = this.#find.get(path);
-      return row === undefined ? null : copyOf(row);
+      return row === undefined ? null : entryOf(row);
     });
   }
 
@@ -104,15 +104,15 @@ export class EntryRows {
    * Keeps an entry in place of the one its path had.
    * @returns the blob that is no longer needed, if there was one
    */
-  replace(copy: NewEntry, nowMs: number): string | null {
+  replace(entry: NewEntry, nowMs: number): string | null {
     return this.#store.transaction(() => {
-      const before = this.find(copy.path);
+      const before = this.find(entry.path);
       const left = before === null ? null : this.#leaving(before);
       if (before !== null) {
         this.#remove.run(before.id, before.blob);
         this.#count.run(-1, -before.version.sizeBytes, 0);
       }
-      this.#add(copy, left, nowMs);
+      this.#add(entry, left, nowMs);
       return before?.blob ?? null;
     });
   }
@@ -162,30 +162,30 @@ export class EntryRows {
   }
 
   /** @param before what is known of the entry it replaces */
-  #add(copy: NewEntry, before: Memory | null, nowMs: number): void {
-    const { version } = copy;
+  #add(entry: NewEntry, before: Memory | null, nowMs: number): void {
+    const { version } = entry;
     const weight = weightOf(version.sizeBytes);
-    const key = keyOf(copy.path);
+    const key = keyOf(entry.path);
     const { floor, variant } = this.#policy.state();
     const uses = usesOnReturn(variant, floor, before ?? this.#policy.recall(key));
     this.#policy.forget(key);
     this.#insert.run(
-      copy.path,
+      entry.path,
       version.sizeBytes,
       version.modifiedAtText,
       version.modifiedAtMs,
       version.checksum,
       version.etag,
-      copy.sha256,
-      copy.mimeType,
-      copy.ownerId,
-      copy.blob,
+      entry.sha256,
+      entry.mimeType,
+      entry.ownerId,
+      entry.blob,
       nowMs,
       uses,
       floor,
       weight,
       worthOf(variant, floor, uses, weight),
-      copy.validatedAtMs,
+      entry.validatedAtMs,
       nowMs,
     );
     this.#count.run(1, version.sizeBytes, 0);
@@ -209,7 +209,7 @@ export class EntryRows {
   }
 }
 
-function copyOf(row: Record<string, SQLOutputValue>): CacheEntry {
+function entryOf(row: Record<string, SQLOutputValue>): CacheEntry {
   return {
     id: Number(row['id']),
     path: String(row['path']),
@@ -292,11 +292,11 @@ export function etagOf(version: FileVersion, nasEtag: string | null): string {
  * Whether an entry holds this version. If the NAS has learnt or corrected its checksum since, that
  * tells what the bytes were all along.
  */
-export function holds(copy: HeldVersion, version: FileVersion): boolean {
-  if (sameVersion(copy.version, version)) return true;
+export function holds(entry: HeldVersion, version: FileVersion): boolean {
+  if (sameVersion(entry.version, version)) return true;
   return (
-    copy.sha256 !== null &&
-    version.checksum === copy.sha256 &&
-    sameVersion({ ...copy.version, checksum: copy.sha256 }, version)
+    entry.sha256 !== null &&
+    version.checksum === entry.sha256 &&
+    sameVersion({ ...entry.version, checksum: entry.sha256 }, version)
   );
 }

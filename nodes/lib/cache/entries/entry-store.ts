@@ -23,7 +23,7 @@ interface SealedSegment {
 }
 
 interface EntryStoreDeps {
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly segments: SegmentRows;
   readonly blobs: BlobStore;
   readonly clock: Pick<Clock, 'nowMs'>;
@@ -48,15 +48,15 @@ export class EntryStore {
 
   /** Keeps a whole, synced file. */
   async keepWhole(file: DownloadedFile): Promise<void> {
-    const { copies, blobs, clock } = this.#deps;
+    const { entryRows, blobs, clock } = this.#deps;
     const { path, version, sha256, mimeType, ownerId } = file;
     const blob = blobs.newName();
     const nowMs = clock.nowMs();
-    const copy = { path, version, sha256, mimeType, ownerId, blob, validatedAtMs: nowMs };
-    const replaced = copies.replace(copy, nowMs);
+    const entry = { path, version, sha256, mimeType, ownerId, blob, validatedAtMs: nowMs };
+    const replaced = entryRows.replace(entry, nowMs);
     await this.#moveIn(file.file, blob, replaced === null ? [] : [replaced], () => {
-      const row = copies.find(path);
-      if (row?.blob === blob) copies.remove({ id: row.id, blob, sizeBytes: version.sizeBytes });
+      const row = entryRows.find(path);
+      if (row?.blob === blob) entryRows.remove({ id: row.id, blob, sizeBytes: version.sizeBytes });
     });
     await this.discardSegmentsOf(path);
   }
@@ -98,7 +98,7 @@ export class EntryStore {
 
   /** Whether every byte of a path is here. */
   isKept(path: string): boolean {
-    return this.#deps.copies.isKept(path) || this.#deps.segments.isWhole(path);
+    return this.#deps.entryRows.isKept(path) || this.#deps.segments.isWhole(path);
   }
 
   /** A file kept in segments was hashed as a whole, where all of it is here. */
@@ -139,7 +139,7 @@ export class EntryStore {
 
   async discardWhole(entry: Pick<Victim, 'id' | 'blob' | 'sizeBytes'>): Promise<void> {
     await this.#deps.blobs.remove(entry.blob);
-    this.#deps.copies.remove(entry);
+    this.#deps.entryRows.remove(entry);
   }
 
   async discardSegment(segment: Pick<KeptSegment, 'id' | 'blob'>): Promise<void> {
@@ -149,8 +149,8 @@ export class EntryStore {
 
   /** Moves everything at or below a path to another, where nothing is kept. */
   async move(from: string, to: string): Promise<void> {
-    const { copies, segments } = this.#deps;
-    while (copies.move(from, to, MOVE_BATCH) === MOVE_BATCH) await setImmediate();
+    const { entryRows, segments } = this.#deps;
+    while (entryRows.move(from, to, MOVE_BATCH) === MOVE_BATCH) await setImmediate();
     segments.files.move(from, to);
   }
 
@@ -165,7 +165,7 @@ export class EntryStore {
   ): Promise<void> {
     const pinned = which === 'all' ? 1 : 0;
     for (;;) {
-      const entries = this.#deps.copies.below(path, DROP_BATCH, pinned);
+      const entries = this.#deps.entryRows.below(path, DROP_BATCH, pinned);
       for (const entry of entries) await this.discardWhole(entry);
       if (entries.length < DROP_BATCH) break;
     }
@@ -178,9 +178,9 @@ export class EntryStore {
   }
 
   async #discardWholeOf(path: string): Promise<void> {
-    const copy = this.#deps.copies.find(path);
-    if (copy === null) return;
-    await this.discardWhole({ id: copy.id, blob: copy.blob, sizeBytes: copy.version.sizeBytes });
+    const entry = this.#deps.entryRows.find(path);
+    if (entry === null) return;
+    await this.discardWhole({ id: entry.id, blob: entry.blob, sizeBytes: entry.version.sizeBytes });
   }
 
   async #discardSegments(

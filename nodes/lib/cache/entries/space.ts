@@ -19,7 +19,7 @@ interface DiskSpace {
 }
 
 interface SpaceDeps {
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly segments: SegmentRows;
   readonly policy: Pick<CachePolicy, 'admits'>;
   readonly blobs: Pick<BlobStore, 'remove'> & { readonly open: Pick<OpenBlobs, 'isRead'> };
@@ -70,7 +70,7 @@ export class CacheSpace {
     const { totalBytes, freeBytes } = disk();
     const byDisk = totalBytes - minFreeBytes - queuedBytes();
     // Other things live on the disk too: free space plus ours is all there can be.
-    const byFree = this.#deps.copies.totals().totalBytes + this.#sum('written') + freeBytes;
+    const byFree = this.#deps.entryRows.totals().totalBytes + this.#sum('written') + freeBytes;
     return Math.max(0, Math.min(maxBytes, byDisk, byFree - minFreeBytes));
   }
 
@@ -88,7 +88,7 @@ export class CacheSpace {
   async reserve(bytes: number, path: string | null): Promise<Reservation | null> {
     if (bytes > this.limitBytes()) return null;
     if (path !== null && !this.#isWorthIt(bytes, path)) {
-      const used = this.#deps.copies.totals().totalBytes + this.#sum('bytes');
+      const used = this.#deps.entryRows.totals().totalBytes + this.#sum('bytes');
       return used + bytes <= this.capacityBytes() ? this.#hold(bytes, true) : null;
     }
     const reservation = this.#hold(bytes, false);
@@ -142,7 +142,7 @@ export class CacheSpace {
   async makeRoom(bytes: number): Promise<boolean> {
     const missing = this.#missingFor(bytes);
     if (missing <= 0) return true;
-    if (missing > this.#deps.copies.totals().totalBytes) return false;
+    if (missing > this.#deps.entryRows.totals().totalBytes) return false;
     await this.#evict(missing);
     return this.#missingFor(bytes) <= 0;
   }
@@ -153,7 +153,7 @@ export class CacheSpace {
   }
 
   #overBytes(): number {
-    let keptBytes = this.#deps.copies.totals().totalBytes;
+    let keptBytes = this.#deps.entryRows.totals().totalBytes;
     for (const held of this.#reserved.values()) if (!held.isPassing) keptBytes += held.bytes;
     return keptBytes - this.limitBytes();
   }
@@ -197,22 +197,22 @@ interface Candidate extends Omit<Victim, 'id'> {
 
 /** Whole entries and single segments, lowest worth first and pinned last. */
 class Candidates {
-  readonly #deps: Pick<SpaceDeps, 'copies' | 'segments'>;
-  #copy: Victim | null;
+  readonly #deps: Pick<SpaceDeps, 'entryRows' | 'segments'>;
+  #entry: Victim | null;
   #segment: ReturnType<SegmentRows['lowest']>;
 
-  constructor(deps: Pick<SpaceDeps, 'copies' | 'segments'>) {
+  constructor(deps: Pick<SpaceDeps, 'entryRows' | 'segments'>) {
     this.#deps = deps;
-    this.#copy = deps.copies.lowest(null);
+    this.#entry = deps.entryRows.lowest(null);
     this.#segment = deps.segments.lowest(null);
   }
 
   next(): Candidate | null {
-    const { copies, segments } = this.#deps;
-    const [copy, segment] = [this.#copy, this.#segment];
-    if (copy !== null && (segment === null || goesBefore(copy, segment))) {
-      this.#copy = copies.lowest(copy);
-      return { ...copy, evict: () => copies.evict(copy) };
+    const { entryRows, segments } = this.#deps;
+    const [entry, segment] = [this.#entry, this.#segment];
+    if (entry !== null && (segment === null || goesBefore(entry, segment))) {
+      this.#entry = entryRows.lowest(entry);
+      return { ...entry, evict: () => entryRows.evict(entry) };
     }
     if (segment === null) return null;
     this.#segment = segments.lowest(segment);

@@ -15,7 +15,7 @@ import { PrefetchRows, type Occasion } from './prefetch-rows.ts';
 
 interface BackgroundDeps {
   readonly cache: Pick<CacheDeps, 'store' | 'clock' | 'nas' | 'files' | 'tokenRefused'>;
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly downloads: Downloads;
   readonly entries: EntryStore;
   readonly segments: SegmentRows;
@@ -78,9 +78,9 @@ export class Background {
   has(file: Pick<LocatedFile, 'path' | 'version'>): boolean {
     const { path, version } = file;
     if (version === null) return false;
-    const { copies, downloads } = this.#deps;
-    const copy = copies.find(path);
-    if (copy !== null && holds(copy, version)) return true;
+    const { entryRows, downloads } = this.#deps;
+    const entry = entryRows.find(path);
+    if (entry !== null && holds(entry, version)) return true;
     // A file of one segment is fetched to its end whoever asked for it; a larger one may not be.
     if (!isSegmented(version.sizeBytes)) return downloads.find(path, version) !== null;
     return this.#holdsSegments(path, version);
@@ -145,8 +145,8 @@ export class Background {
   #outcome(download: Download, path: string, occasion: Occasion | null): AheadOutcome {
     const { version, wasRead } = download;
     if (this.#holdsSegments(path, version)) return { kind: 'kept', usedMeanwhile: false };
-    const copy = this.#deps.copies.find(path);
-    if (copy === null || !holds(copy, version)) return { kind: 'not_kept' };
+    const entry = this.#deps.entryRows.find(path);
+    if (entry === null || !holds(entry, version)) return { kind: 'not_kept' };
     if (occasion !== null && !wasRead) {
       this.#rows.mark(path, occasion);
       this.#deps.counters.prefetched(version.sizeBytes);

@@ -58,10 +58,10 @@ export class PrefetchRows {
   }
 
   /** Takes the mark off an entry that is read; null where it had none. */
-  use(copyId: number): FirstUse | null {
-    const row = this.#use.get(copyId);
+  use(entryId: number): FirstUse | null {
+    const row = this.#use.get(entryId);
     if (row === undefined) return null;
-    const noted: Record<string, SQLOutputValue> = this.#noted.get(copyId) ?? {};
+    const noted: Record<string, SQLOutputValue> = this.#noted.get(entryId) ?? {};
     return {
       path: String(row['path']),
       sizeBytes: Number(row['size_bytes']),

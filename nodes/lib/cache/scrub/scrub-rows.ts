@@ -4,7 +4,7 @@ import type { Store } from '../../store/store.ts';
 /** A kept blob to check: a whole file with its SHA-256, or a segment with its CRC-32. */
 export type CheckedBlob =
   | {
-      readonly kind: 'copy';
+      readonly kind: 'whole';
       readonly id: number;
       readonly blob: string;
       readonly sizeBytes: number;
@@ -18,9 +18,15 @@ export type CheckedBlob =
       readonly crc32: number;
     };
 
-export type Cursor = 'copy' | 'segment' | 'folder';
+/** The columns that tell how far each has come. */
+const CURSOR_COLUMNS = {
+  whole: 'copy_cursor',
+  segment: 'piece_cursor',
+  folder: 'folder_cursor',
+} as const;
+export type Cursor = keyof typeof CURSOR_COLUMNS;
 
-const COPY = "'copy' AS kind, id, blob, size_bytes, sha256, 0 AS crc32, pinned, priority";
+const WHOLE = "'whole' AS kind, id, blob, size_bytes, sha256, 0 AS crc32, pinned, priority";
 const SEGMENT = "'segment' AS kind, id, blob, size_bytes, '' AS sha256, crc32, pinned, priority";
 
 /** The table `cache_care`, and the scrubber's reads of the entries. */
@@ -28,7 +34,7 @@ export class ScrubRows {
   readonly #begin: StatementSync;
   readonly #end: StatementSync;
   readonly #read: StatementSync;
-  readonly #next: Readonly<Record<'copy' | 'segment', StatementSync>>;
+  readonly #next: Readonly<Record<'whole' | 'segment', StatementSync>>;
   readonly #move: Readonly<Record<Cursor, StatementSync>>;
   readonly #hottest: StatementSync;
   readonly #known: StatementSync;
@@ -38,19 +44,17 @@ export class ScrubRows {
     this.#end = store.prepare('UPDATE cache_care SET ended_in_order = 1');
     this.#read = store.prepare('SELECT * FROM cache_care');
     this.#next = {
-      copy: store.prepare(`SELECT ${COPY} FROM cached_files WHERE id > ? ORDER BY id LIMIT 1`),
+      whole: store.prepare(`SELECT ${WHOLE} FROM cached_files WHERE id > ? ORDER BY id LIMIT 1`),
       segment: store.prepare(
         `SELECT ${SEGMENT} FROM cached_pieces WHERE id > ? ORDER BY id LIMIT 1`,
       ),
     };
-    this.#move = {
-      copy: store.prepare('UPDATE cache_care SET copy_cursor = ?'),
-      segment: store.prepare('UPDATE cache_care SET piece_cursor = ?'),
-      folder: store.prepare('UPDATE cache_care SET folder_cursor = ?'),
-    };
+    const moving = (of: Cursor): StatementSync =>
+      store.prepare(`UPDATE cache_care SET ${CURSOR_COLUMNS[of]} = ?`);
+    this.#move = { whole: moving('whole'), segment: moving('segment'), folder: moving('folder') };
     this.#hottest = store.prepare(
       `SELECT * FROM (
-         SELECT * FROM (SELECT ${COPY} FROM cached_files
+         SELECT * FROM (SELECT ${WHOLE} FROM cached_files
                         ORDER BY pinned DESC, priority DESC, id DESC LIMIT ?1)
          UNION ALL
          SELECT * FROM (SELECT ${SEGMENT} FROM cached_pieces
@@ -76,7 +80,7 @@ export class ScrubRows {
   }
 
   cursor(of: Cursor): number {
-    return Number(this.#read.get()?.[`${of}_cursor`]);
+    return Number(this.#read.get()?.[CURSOR_COLUMNS[of]]);
   }
 
   moveCursor(of: Cursor, to: number): void {
@@ -84,7 +88,7 @@ export class ScrubRows {
   }
 
   /** The blob after one, in the order of their ids. */
-  next(kind: 'copy' | 'segment', afterId: number): CheckedBlob | null {
+  next(kind: 'whole' | 'segment', afterId: number): CheckedBlob | null {
     const row = this.#next[kind].get(afterId);
     return row === undefined ? null : blobOf(row);
   }
@@ -105,7 +109,7 @@ function blobOf(row: Record<string, SQLOutputValue>): CheckedBlob {
     blob: String(row['blob']),
     sizeBytes: Number(row['size_bytes']),
   };
-  return row['kind'] === 'copy'
-    ? { ...common, kind: 'copy', sha256: String(row['sha256']) }
+  return row['kind'] === 'whole'
+    ? { ...common, kind: 'whole', sha256: String(row['sha256']) }
     : { ...common, kind: 'segment', crc32: Number(row['crc32']) };
 }

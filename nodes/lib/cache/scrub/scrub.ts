@@ -10,7 +10,7 @@ import type { ScrubRows, CheckedBlob } from './scrub-rows.ts';
 
 export interface ScrubDeps {
   readonly rows: ScrubRows;
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly segments: SegmentRows;
   readonly entries: EntryStore;
   readonly blobs: BlobStore;
@@ -103,7 +103,7 @@ export class Scrub {
   }
 
   async #checkShare(): Promise<Omit<ScrubReport, 'orphans'>> {
-    const { totalBytes } = this.#deps.copies.totals();
+    const { totalBytes } = this.#deps.entryRows.totals();
     this.#creditBytes = Math.min(this.#creditBytes, 0) + totalBytes * SHARE_A_ROUND;
     let [checked, damaged] = [0, 0];
     while (this.#creditBytes > 0 && this.#mayGoOn) {
@@ -119,13 +119,13 @@ export class Scrub {
   /** Entries first, then segments, then from the beginning. */
   #next(): CheckedBlob | null {
     const { rows } = this.#deps;
-    for (const kind of ['copy', 'segment'] as const) {
+    for (const kind of ['whole', 'segment'] as const) {
       const next = rows.next(kind, rows.cursor(kind));
       if (next === null) continue;
       rows.moveCursor(kind, next.id);
       return next;
     }
-    rows.moveCursor('copy', 0);
+    rows.moveCursor('whole', 0);
     rows.moveCursor('segment', 0);
     return null;
   }
@@ -143,7 +143,7 @@ export class Scrub {
       }
       if (!rows.isKnown(kept.blob)) return false;
     }
-    await (kept.kind === 'copy' ? entries.discardWhole(kept) : entries.discardSegment(kept));
+    await (kept.kind === 'whole' ? entries.discardWhole(kept) : entries.discardSegment(kept));
     return true;
   }
 
@@ -197,7 +197,7 @@ export class Scrub {
 }
 
 async function isAsKept(blob: OpenBlob, kept: CheckedBlob): Promise<boolean> {
-  if (kept.kind === 'copy') {
+  if (kept.kind === 'whole') {
     const hash = createHash('sha256');
     const isRead = await readAll(blob, kept.sizeBytes, (bytes) => {
       hash.update(bytes);

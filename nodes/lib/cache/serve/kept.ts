@@ -32,7 +32,7 @@ import {
 } from './respond.ts';
 
 interface KeptDeps {
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly segments: SegmentRows;
   readonly entries: EntryStore;
   readonly blobs: BlobStore;
@@ -62,11 +62,11 @@ export class KeptEntries {
    * file. Of a file held in segments all that is asked for must be here.
    */
   lookup(file: LocatedFile, request: IncomingMessage): Lookup {
-    const { copies, segments, freshnessCheck } = this.#deps;
-    const copy = copies.find(file.path);
-    const freshness = copy === null ? null : freshnessCheck.of(file, copy);
-    if (copy !== null && freshness !== null) {
-      return { kind: freshness.label, ticket: { file, copy, ...freshness } };
+    const { entryRows, segments, freshnessCheck } = this.#deps;
+    const entry = entryRows.find(file.path);
+    const freshness = entry === null ? null : freshnessCheck.of(file, entry);
+    if (entry !== null && freshness !== null) {
+      return { kind: freshness.label, ticket: { file, entry, ...freshness } };
     }
     const segmented = segments.find(file.path);
     const fresh = segmented === null ? null : freshnessCheck.of(file, segmented);
@@ -89,11 +89,11 @@ export class KeptEntries {
    * The whole entry of a file, once files has decided that the caller may read it.
    * @returns null where there is none, or one of another version
    */
-  copyOf(file: LocatedFile): KeptEntry | null {
-    const { copies, freshnessCheck, blobs } = this.#deps;
-    const copy = copies.find(file.path);
-    if (copy === null || freshnessCheck.of(file, copy) === null) return null;
-    const { id, blob, version } = copy;
+  entryOf(file: LocatedFile): KeptEntry | null {
+    const { entryRows, freshnessCheck, blobs } = this.#deps;
+    const entry = entryRows.find(file.path);
+    if (entry === null || freshnessCheck.of(file, entry) === null) return null;
+    const { id, blob, version } = entry;
     return { id, blob, file: blobs.pathOf(blob), sizeBytes: version.sizeBytes };
   }
 
@@ -111,7 +111,7 @@ export class KeptEntries {
 
   async #serveWhole(ticket: WholeTicket, exchange: Exchange): Promise<ServeOutcome> {
     const { blobs, diskHealth, entries } = this.#deps;
-    const { id, blob, version } = ticket.copy;
+    const { id, blob, version } = ticket.entry;
     const { sizeBytes } = version;
     if (sizeBytes > SMALL_FILE_BYTES) {
       const file = await blobs.openBlob(blob, sizeBytes);
@@ -143,10 +143,10 @@ export class KeptEntries {
   ): Promise<ServeOutcome> {
     const plan = this.#planOf(ticket, exchange);
     if (nginxCanSend(exchange, plan)) {
-      handToNginx(exchange.response, plan, ticket.copy.blob);
+      handToNginx(exchange.response, plan, ticket.entry.blob);
       return { kind: 'answered', whole: true };
     }
-    const source = fileSource(file, ticket.copy.version.sizeBytes, this.#deps.pool);
+    const source = fileSource(file, ticket.entry.version.sizeBytes, this.#deps.pool);
     return {
       kind: 'answered',
       whole: await respond(exchange.request, exchange.response, plan, source),
@@ -155,10 +155,10 @@ export class KeptEntries {
 
   /** What is sent of a whole entry, counted as a hit. */
   #planOf(ticket: WholeTicket, { request }: Exchange): AnswerPlan {
-    const { copy, file, heldAtMs } = ticket;
-    const plan = planAnswer(request, this.#headOf(ticket, copy));
-    this.#deps.policy.used(file.path, copy.version.sizeBytes);
-    this.#deps.counters.hit(copy.id, plan.fileBytes, heldAtMs);
+    const { entry, file, heldAtMs } = ticket;
+    const plan = planAnswer(request, this.#headOf(ticket, entry));
+    this.#deps.policy.used(file.path, entry.version.sizeBytes);
+    this.#deps.counters.hit(entry.id, plan.fileBytes, heldAtMs);
     return plan;
   }
 

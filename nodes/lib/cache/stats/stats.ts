@@ -25,7 +25,7 @@ interface Touch {
 
 interface Deps {
   readonly store: Store;
-  readonly copies: EntryRows;
+  readonly entryRows: EntryRows;
   readonly clock: Clock;
   readonly dayOf: DayOf;
   /** Both proofs of the time stand, so that old days may be forgotten. */
@@ -39,7 +39,7 @@ interface Deps {
 export class CacheCounters {
   readonly #store: Store;
   readonly #isClockProved: () => boolean;
-  readonly #copies: EntryRows;
+  readonly #entryRows: EntryRows;
   readonly #rows: CacheCounterRows;
   readonly #ahead: PrefetchRows;
   readonly #clock: Clock;
@@ -50,10 +50,10 @@ export class CacheCounters {
   #neededAtMs: number | null = null;
   #timer: Cancel | null = null;
 
-  constructor({ store, copies, clock, dayOf, isClockProved }: Deps) {
+  constructor({ store, entryRows, clock, dayOf, isClockProved }: Deps) {
     this.#store = store;
     this.#isClockProved = isClockProved;
-    this.#copies = copies;
+    this.#entryRows = entryRows;
     this.#rows = new CacheCounterRows(store);
     this.#ahead = new PrefetchRows(store);
     this.#clock = clock;
@@ -64,12 +64,12 @@ export class CacheCounters {
    * An entry was served.
    * @param heldAtMs when it was last held against what the NAS tells, epoch ms
    */
-  hit(copyId: number, bytes: number, heldAtMs: number): void {
-    const touch = this.#touches.get(copyId) ?? { uses: 0, atMs: 0, validatedAtMs: 0 };
+  hit(entryId: number, bytes: number, heldAtMs: number): void {
+    const touch = this.#touches.get(entryId) ?? { uses: 0, atMs: 0, validatedAtMs: 0 };
     touch.uses += 1;
     touch.atMs = this.#clock.nowMs();
     touch.validatedAtMs = Math.max(touch.validatedAtMs, heldAtMs);
-    this.#touches.set(copyId, touch);
+    this.#touches.set(entryId, touch);
     this.#add({ hits: 1, hitBytes: bytes });
   }
 
@@ -136,7 +136,7 @@ export class CacheCounters {
     for (const [id, touch] of this.#touches) {
       const first = this.#ahead.use(id);
       if (first !== null) firstUses.push(first);
-      this.#copies.touch(id, touch.uses, touch.atMs, touch.validatedAtMs);
+      this.#entryRows.touch(id, touch.uses, touch.atMs, touch.validatedAtMs);
     }
     const usedBytes = firstUses.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const counts = addCounts(this.#pending, { usedFiles: firstUses.length, usedBytes });

@@ -74,7 +74,7 @@ interface Ticket {
 
 /** A file kept whole. */
 export interface WholeTicket extends Ticket {
-  readonly copy: CacheEntry;
+  readonly entry: CacheEntry;
 }
 
 /** A file kept in segments; everything requested is here. */

@@ -65,7 +65,7 @@ class PlugOperations {
   }
 
   /** @throws CodedError for a Catch node */
-  async act(op: Exclude<Op, 'readings'>, wanted: string): Promise<unknown> {
+  async run(op: Exclude<Op, 'readings'>, wanted: string): Promise<unknown> {
     if (op === 'discover') return await this.#discover();
     const plug = this.#called(wanted);
     if (op === 'read') return await this.#read(plug);
@@ -154,7 +154,7 @@ export default function register(RED: NodeAPI): void {
       return;
     }
     const { op } = config;
-    const acts = new PlugOperations(account, (key) => RED._(key));
+    const operations = new PlugOperations(account, (key) => RED._(key));
     const show = shower(this, account.plugs, config);
     show();
     const stops = [account.plugs.onSample(teller(this, account.plugs, config))];
@@ -167,8 +167,8 @@ export default function register(RED: NodeAPI): void {
         done();
         return;
       }
-      acts
-        .act(op, wantedOf(message, config))
+      operations
+        .run(op, wantedOf(message, config))
         .then((payload) => {
           send({ ...message, payload });
           done();

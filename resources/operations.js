@@ -1,7 +1,7 @@
 // Each node's page loads this file, so its names stay in a block.
 {
   /**
-   * What BaluPi's nodes have in common in the editor: each does one of several acts, chosen as `op`,
+   * What BaluPi's nodes have in common in the editor: each does one of several operations, chosen as `op`,
    * which decides how many outputs there are, what they are called, and which values the dialog asks
    * for. Each value is one of Node-RED's typed inputs, kept in `fields` by its name; one that is left
    * at the message's own property is not kept.
@@ -10,9 +10,9 @@
    * @param definition what deploy/node-pages.ts writes of the node's declaration
    * @returns a definition for `RED.nodes.registerType`
    */
-  globalThis.balupiActs = (key, definition) => {
-    const { acts, config, hasUsers, settings = {}, version, ...look } = definition;
-    const [[first, { outputs }]] = Object.entries(acts);
+  globalThis.balupiOperations = (key, definition) => {
+    const { operations, config, hasUsers, settings = {}, version, ...look } = definition;
+    const [[first, { outputs }]] = Object.entries(operations);
     const configs = { store: ['balupi-store', 'this-balupi'], nas: ['balupi-nas', 'this-nas'] };
     const [configType, configId] = configs[config];
     return globalThis.balupiWords({
@@ -25,7 +25,7 @@
         ...Object.fromEntries(Object.keys(settings).map((name) => [name, { value: '' }])),
         ...(hasUsers ? { as: { value: '' } } : {}),
         // Kept for nodes that were made before there were fields, until they are edited.
-        ...Object.fromEntries(formerOf(acts).map((name) => [name, { value: undefined }])),
+        ...Object.fromEntries(formerOf(operations).map((name) => [name, { value: undefined }])),
         [config]: { type: configType, value: configId, required: true },
         version: { value: version },
         outputs: { value: outputs },
@@ -42,7 +42,7 @@
         return this.name ? 'node_label_italic' : '';
       },
       outputLabels(index) {
-        if (isBeforeOutcomes(this, acts[this.op])) return '';
+        if (isBeforeOutcomes(this, operations[this.op])) return '';
         const label = `${key}.output.${this.op}-${index + 1}`;
         const text = this._(label);
         return text === label ? '' : text;
@@ -50,14 +50,14 @@
       oneditprepare() {
         const $ = globalThis.$;
         const op = $('#node-input-op').val(this.op || first);
-        showMore(op, acts);
-        const stored = keptFields(this, acts);
+        showMore(op, operations);
+        const stored = keptFields(this, operations);
         const form = new FieldForm((word) => this._(`${key}.${word}`), config);
         this.balupiForm = form;
         const show = () => {
-          const act = acts[op.val()];
-          form.show(act, stored);
-          $('.balupi-as').toggle(act.isUsers === true);
+          const operation = operations[op.val()];
+          form.show(operation, stored);
+          $('.balupi-as').toggle(operation.isUsers === true);
           for (const [name, ops] of Object.entries(settings)) {
             $(`.balupi-${name}`).toggle(ops.length === 0 || ops.includes(op.val()));
           }
@@ -69,9 +69,9 @@
       oneditsave() {
         const op = globalThis.$('#node-input-op').val();
         const isOther = op !== (this.op || first);
-        const isAsBefore = !isOther && isBeforeOutcomes(this, acts[op]);
-        if (!isAsBefore) this.outputs = acts[op].outputs;
-        keep(this, this.balupiForm.fields, formerOf(acts), isAsBefore ? 1 : version);
+        const isAsBefore = !isOther && isBeforeOutcomes(this, operations[op]);
+        if (!isAsBefore) this.outputs = operations[op].outputs;
+        keep(this, this.balupiForm.fields, formerOf(operations), isAsBefore ? 1 : version);
         if (isOther) this.version = version;
         this.balupiForm.close();
         delete this.balupiForm;
@@ -83,9 +83,9 @@
     });
   };
 
-  /** All of the act leaves such a node at its one output, which its wires are for. */
-  function isBeforeOutcomes(node, act) {
-    return act !== undefined && act.hadOneOutput === true && !(node.version >= 2);
+  /** The operation leaves such a node at its one output, which its wires are for. */
+  function isBeforeOutcomes(node, operation) {
+    return operation !== undefined && operation.hadOneOutput === true && !(node.version >= 2);
   }
 
   /** Whoever has a credential stored; another name may be typed, as theirs may be stored later. */
@@ -100,8 +100,8 @@
   }
 
   /** Names of the node's own properties that held a field's value before there were fields. */
-  function formerOf(acts) {
-    const fields = Object.values(acts).flatMap((act) => act.fields || []);
+  function formerOf(operations) {
+    const fields = Object.values(operations).flatMap((operation) => operation.fields || []);
     return [...new Set(fields.flatMap(({ was }) => (was === undefined ? [] : [was])))];
   }
 
@@ -117,9 +117,9 @@
   const FIXED = { text: 'str', number: 'num', flag: 'bool', json: 'json', code: 'code' };
 
   /** What the node keeps, by the name of the field; of a node of before as what it was. */
-  function keptFields(node, acts) {
+  function keptFields(node, operations) {
     const kept = { ...node.fields };
-    const fields = (acts[node.op] || Object.values(acts)[0]).fields || [];
+    const fields = (operations[node.op] || Object.values(operations)[0]).fields || [];
     for (const { name, kind, was } of node.version >= 1 ? [] : fields) {
       const value = was === undefined ? undefined : node[was];
       if (kept[name] || value === undefined || value === '' || value === false) continue;
@@ -129,23 +129,23 @@
   }
 
   /** What API, pages and schedules do is offered to a node that does it, and to who asks for it. */
-  function showMore(op, acts) {
+  function showMore(op, operations) {
     const box = globalThis.$('#balupi-more');
-    const house = op.children('optgroup').eq(1);
-    const options = house.children();
-    const isOfHouse = () => options.toArray().some((option) => option.value === op.val());
-    const isOffered = box.length === 0 || house.length === 0;
+    const internal = op.children('optgroup').eq(1);
+    const options = internal.children();
+    const isInternal = () => options.toArray().some((option) => option.value === op.val());
+    const isOffered = box.length === 0 || internal.length === 0;
     if (isOffered) return;
-    if (isOfHouse() && acts[op.val()]) box.prop('checked', true);
+    if (isInternal() && operations[op.val()]) box.prop('checked', true);
     const show = () => {
-      if (box.prop('checked')) op.append(house);
-      else if (!isOfHouse()) house.detach();
+      if (box.prop('checked')) op.append(internal);
+      else if (!isInternal()) internal.detach();
     };
     box.on('change', show);
     show();
   }
 
-  /** The typed inputs of one act. */
+  /** The typed inputs of one operation. */
   class FieldForm {
     #say;
     #config;
@@ -157,20 +157,21 @@
       this.#config = config;
     }
 
-    /** Asks for what an act takes; what was put in for another one of the same name stays. */
-    show(act, stored) {
+    /** Asks for what an operation takes; what was put in for another one of the same name stays. */
+    show(operation, stored) {
       const $ = globalThis.$;
       Object.assign(stored, this.fields);
       this.close();
       this.#inputs.clear();
       const place = $('.balupi-fields').empty();
-      for (const field of act.fields || []) {
+      for (const field of operation.fields || []) {
         const id = `balupi-field-${field.name}`;
         const row = $('<div class="form-row">').appendTo(place);
         const words = this.#say(`field.${field.label || field.name}`);
         $('<label>').attr('for', id).text(words).appendTo(row);
         if (field.kind === 'code') this.#showCode(field, row, stored[field.name], words);
-        else this.#showInput(field, row, id, stored[field.name], act.isSource === true, words);
+        else
+          this.#showInput(field, row, id, stored[field.name], operation.isSource === true, words);
       }
     }
 
@@ -224,7 +225,7 @@
       this.#inputs.set(field.name, { field, read });
       if (field.kind === 'plug') {
         this.#plugs((plugs) => {
-          // The dialog may be shut by now, or show another act.
+          // The dialog may be shut by now, or show another operation.
           if (!globalThis.document.contains(input[0])) return;
           const now = read();
           const isThere = plugs.some((plug) => plug.id === now.value);
@@ -241,7 +242,7 @@
       return { type: FIXED[kind] || kind, value: kind === 'flag' ? 'false' : '' };
     }
 
-    /** What the dialog alone may say is fixed, or set for the whole house. */
+    /** What the dialog alone may say is fixed, or set once for all nodes. */
     #types({ kind, choices, property }, isSource, plugs) {
       const fixed = this.#fixed(kind, choices, isSource, plugs);
       if (property === null) return [...fixed, 'env'];
