@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { type BackupWish, nightlyWord, readLastBackup } from '../host/backup/last-backup.ts';
+import { type BackupTargets, nightlyWord, readLastBackup } from '../host/backup/last-backup.ts';
 import { examine, type Patient } from '../host/doctor.ts';
 import { newerRelease, newerVersion } from '../host/drop-folder.ts';
 import { type FlowsState, healthChecks } from '../host/health-checks.ts';
@@ -165,13 +165,13 @@ function patient({ settings, clock, data, services }: BuildContext): Patient {
     port: settings.PORT[0] ?? 0,
     health: () => Promise.resolve(ours.health()),
     hasPlugAccount: settings.TAPO_USERNAME !== null,
-    backups: wishOf(settings),
+    backups: targetsOf(settings),
     nowMs: clock.nowMs(),
   };
 }
 
 function careOf({ settings, data, trial }: BuildContext, version: string): SystemCare {
-  const { toDisk, toNas } = wishOf(settings);
+  const { toDisk, toNas } = targetsOf(settings);
   const places = [...(toDisk ? (['disk'] as const) : []), ...(toNas ? (['nas'] as const) : [])];
   return {
     isOnTrial: trial.isOn,
@@ -180,15 +180,15 @@ function careOf({ settings, data, trial }: BuildContext, version: string): Syste
   };
 }
 
-function wishOf({ BACKUP_DIR, BACKUP_USER }: BuildContext['settings']): BackupWish {
+function targetsOf({ BACKUP_DIR, BACKUP_USER }: BuildContext['settings']): BackupTargets {
   return { toDisk: BACKUP_DIR !== null, toNas: BACKUP_USER !== null };
 }
 
 function backups({ settings, clock, data }: BuildContext): () => string {
   const startedMs = clock.monotonicMs();
-  const wish = wishOf(settings);
+  const targets = targetsOf(settings);
   return () =>
-    nightlyWord(data.path, wish, {
+    nightlyWord(data.path, targets, {
       nowMs: clock.nowMs(),
       runningMs: clock.monotonicMs() - startedMs,
     });

@@ -55,7 +55,7 @@ export class NotRunning extends Error {
   override readonly name = 'NotRunning';
 }
 
-interface BackupWish {
+interface BackupInput {
   readonly dataFolder: string;
   /** A folder, or `-` for standard output. */
   readonly target: string;
@@ -80,22 +80,22 @@ interface Made extends Summary {
  * it was read back with every hash right.
  * @throws NotRunning, UsageFault, BackupFault and the disk's errors; no file is left then
  */
-export async function makeBackup(wish: BackupWish): Promise<Made> {
-  if (wish.target !== '-' && !(await isFolder(wish.target))) {
-    throw new UsageFault(`There is no folder ${wish.target}.`);
+export async function makeBackup(input: BackupInput): Promise<Made> {
+  if (input.target !== '-' && !(await isFolder(input.target))) {
+    throw new UsageFault(`There is no folder ${input.target}.`);
   }
-  const socket = await reach(wish.dataFolder);
+  const socket = await reach(input.dataFolder);
   try {
-    const whole = wish.sealed ?? 'backup whole';
-    const asked: BackupRequest = wish.passphrase === null ? 'backup open' : whole;
+    const whole = input.sealed ?? 'backup whole';
+    const asked: BackupRequest = input.passphrase === null ? 'backup open' : whole;
     socket.write(`${asked}\n`);
     const reader = new ByteReader(socket);
     const answer = await reader.line();
     if (answer !== ANSWERS.ok) throw new UsageFault(answer);
     let summary: Summary | null = null;
     const plain = untilEnd(reader.rest(), (told) => (summary = told));
-    const bytes = wish.passphrase === null ? plain : sealed(plain, wish.passphrase);
-    if (wish.target !== '-') return await writeFile(bytes, wish);
+    const bytes = input.passphrase === null ? plain : sealed(plain, input.passphrase);
+    if (input.target !== '-') return await writeFile(bytes, input);
     let sizeBytes = 0;
     for await (const piece of bytes) {
       sizeBytes += piece.length;
@@ -107,7 +107,7 @@ export async function makeBackup(wish: BackupWish): Promise<Made> {
   }
 }
 
-interface PutBackWish {
+interface RestoreInput {
   readonly backup: string;
   readonly dataFolder: string;
   /** Called if the backup is sealed. */
@@ -119,10 +119,10 @@ interface PutBackWish {
 }
 
 /** @throws UsageFault, BackupFault, DataFolderInUseError, SchemaVersionError */
-export async function putBack(wish: PutBackWish): Promise<Restored> {
-  const { dataFolder: folder, replaces, nowMs } = wish;
-  if (!existsSync(wish.backup)) throw new UsageFault(`There is no file ${wish.backup}.`);
-  const handle = await open(wish.backup);
+export async function putBack(input: RestoreInput): Promise<Restored> {
+  const { dataFolder: folder, replaces, nowMs } = input;
+  if (!existsSync(input.backup)) throw new UsageFault(`There is no file ${input.backup}.`);
+  const handle = await open(input.backup);
   const beginning = Buffer.alloc(SEALED_MARK_BYTES);
   try {
     await handle.read(beginning, 0, beginning.length, 0);
@@ -130,18 +130,18 @@ export async function putBack(wish: PutBackWish): Promise<Restored> {
     await handle.close();
   }
   if (!isSealed(beginning) && !isArchive(beginning)) throw new BackupFault('strange');
-  const passphrase = isSealed(beginning) ? await wish.passphrase() : null;
+  const passphrase = isSealed(beginning) ? await input.passphrase() : null;
   if (isSealed(beginning) && passphrase === null) throw new BackupFault('sealed');
-  const bytes = read(wish.backup, passphrase);
-  return await Restore.run({ folder, replaces, nowMs }, bytes, wish.useKey);
+  const bytes = read(input.backup, passphrase);
+  return await Restore.run({ folder, replaces, nowMs }, bytes, input.useKey);
 }
 
-async function writeFile(bytes: AsyncIterable<Buffer>, wish: BackupWish): Promise<Made> {
-  const file = join(wish.target, wish.name ?? freeName(wish.target, nameByHand, wish.nowMs));
+async function writeFile(bytes: AsyncIterable<Buffer>, input: BackupInput): Promise<Made> {
+  const file = join(input.target, input.name ?? freeName(input.target, nameByHand, input.nowMs));
   const part = `${file}.part`;
   const handle = await open(part, 'wx', constants.S_IRUSR | constants.S_IWUSR).catch(
     (error: unknown) => {
-      throw asTarget(error, wish.target);
+      throw asTarget(error, input.target);
     },
   );
   const takeAway = (): never => {
@@ -151,14 +151,14 @@ async function writeFile(bytes: AsyncIterable<Buffer>, wish: BackupWish): Promis
   for (const signal of SIGNALS) process.once(signal, takeAway);
   try {
     await pipeline(Readable.from(bytes), handle.createWriteStream({ flush: true }));
-    const told = await check(part, wish.passphrase);
+    const told = await check(part, input.passphrase);
     const { size } = await stat(part);
     await rename(part, file);
-    await syncFolder(wish.target);
+    await syncFolder(input.target);
     return { ...told, file, sizeBytes: size };
   } catch (error) {
     rmSync(part, { force: true });
-    throw asTarget(error, wish.target);
+    throw asTarget(error, input.target);
   } finally {
     for (const signal of SIGNALS) process.off(signal, takeAway);
   }
@@ -245,7 +245,7 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-interface NightWish {
+interface NightInput {
   readonly dataFolder: string;
   /** BACKUP_DIR. */
   readonly folder: string | null;
@@ -270,20 +270,20 @@ class NotMounted extends UsageFault {
  * doctor and the page System.
  * @throws the first failure, once all were tried
  */
-export async function backUpByNight(wish: NightWish): Promise<void> {
-  const { folder, goesToNas, say } = wish;
+export async function backUpByNight(input: NightInput): Promise<void> {
+  const { folder, goesToNas, say } = input;
   if (folder === null && !goesToNas) {
     say('Neither BALUPI_BACKUP_DIR nor BALUPI_BACKUP_USER says where to: nothing was done.');
     return;
   }
   const faults: unknown[] = [];
-  if (folder !== null) faults.push(...(await attempt(wish, 'disk', () => toDisk(wish, folder))));
-  if (goesToNas) faults.push(...(await attempt(wish, 'nas', () => forNas(wish))));
+  if (folder !== null) faults.push(...(await attempt(input, 'disk', () => toDisk(input, folder))));
+  if (goesToNas) faults.push(...(await attempt(input, 'nas', () => forNas(input))));
   if (faults.length > 0) throw faults[0];
 }
 
 async function attempt(
-  { dataFolder }: NightWish,
+  { dataFolder }: NightInput,
   destination: Destination,
   work: () => Promise<void>,
 ): Promise<readonly unknown[]> {
@@ -296,42 +296,42 @@ async function attempt(
   }
 }
 
-async function toDisk(wish: NightWish, given: string): Promise<void> {
+async function toDisk(input: NightInput, given: string): Promise<void> {
   const folder = resolve(given);
-  checkPlace(folder, wish);
+  checkPlace(folder, input);
   for (const name of readdirSync(folder)) {
     // Left by a power cut.
     if (isNightName(name.replace(/\.part$/, '')) && name.endsWith('.part')) {
       rmSync(join(folder, name));
     }
   }
-  const name = freeName(folder, nightName, wish.nowMs);
-  const made = await make(wish, folder, name, 'backup whole');
+  const name = freeName(folder, nightName, input.nowMs);
+  const made = await make(input, folder, name, 'backup whole');
   const gone = outlived(readdirSync(folder), name);
   for (const old of gone) rmSync(join(folder, old));
-  const { dataFolder, nowMs } = wish;
+  const { dataFolder, nowMs } = input;
   const at = new Date(nowMs).toISOString();
   const told = { at, where: folder, sizeBytes: made.sizeBytes };
   tellLastBackup(dataFolder, 'disk', { problem: null, made: told });
-  wish.say(`ok, ${made.entries} files: ${join(folder, name)}`);
-  for (const old of gone) wish.say(`Taken away, as newer ones are enough: ${old}`);
+  input.say(`ok, ${made.entries} files: ${join(folder, name)}`);
+  for (const old of gone) input.say(`Taken away, as newer ones are enough: ${old}`);
 }
 
 /** Put where the running BaluPi looks for it, to upload it once the NAS is awake. */
-async function forNas(wish: NightWish): Promise<void> {
-  const folder = join(wish.dataFolder, NAS_STAGING);
+async function forNas(input: NightInput): Promise<void> {
+  const folder = join(input.dataFolder, NAS_STAGING);
   if (!existsSync(folder)) throw new NotRunning('BaluPi runs without BALUPI_BACKUP_USER yet.');
   // Last night's, if the NAS slept: the new one replaces it.
   for (const old of readdirSync(folder)) rmSync(join(folder, old), { recursive: true });
-  const name = nightName(wish.nowMs);
-  await make(wish, folder, name, 'backup own');
-  const { uid, gid } = statSync(wish.dataFolder);
+  const name = nightName(input.nowMs);
+  await make(input, folder, name, 'backup own');
+  const { uid, gid } = statSync(input.dataFolder);
   if (process.getuid?.() === 0) lchownSync(join(folder, name), uid, gid);
-  wish.say('ok, one waits to be taken to the NAS.');
+  input.say('ok, one waits to be taken to the NAS.');
 }
 
 async function make(
-  { dataFolder, passphrase: read, nowMs }: NightWish,
+  { dataFolder, passphrase: read, nowMs }: NightInput,
   target: string,
   name: string,
   sealed: 'backup whole' | 'backup own',
@@ -347,7 +347,7 @@ async function make(
  * BaluPi. So the folder must be on a file system other than the system's and the data's, and an
  * earlier backup must still be there.
  */
-function checkPlace(folder: string, { dataFolder, isNewDisk }: NightWish): void {
+function checkPlace(folder: string, { dataFolder, isNewDisk }: NightInput): void {
   let place = folder;
   while (!existsSync(place) && place !== dirname(place)) place = dirname(place);
   const { dev } = statSync(place);

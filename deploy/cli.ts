@@ -482,8 +482,8 @@ async function move([given]: readonly string[]): Promise<number> {
   if (tell(await dataDisk(to)) !== 0) return 1;
   outlivesItsReader = true;
   const { BALUPI_DATA_DIR: from = './data' } = gathered();
-  const wish = { from, to, settingsFile: envFile(), environment: process.env };
-  for await (const line of new Move({ ...wish, ...SERVICE }).run()) say(line);
+  const input = { from, to, settingsFile: envFile(), environment: process.env };
+  for await (const line of new Move({ ...input, ...SERVICE }).run()) say(line);
   return 0;
 }
 

@@ -63,7 +63,7 @@ export interface Service {
   reload(): void;
 }
 
-export interface MoveWish {
+export interface MoveInput {
   /** The present DATA_DIR. */
   readonly from: string;
   readonly to: string;
@@ -76,7 +76,7 @@ export interface MoveWish {
 }
 
 /** The service that install.sh installs. */
-export const SERVICE: Pick<MoveWish, 'service' | 'dropIn'> = {
+export const SERVICE: Pick<MoveInput, 'service' | 'dropIn'> = {
   dropIn: '/etc/systemd/system/balupi.service.d/10-machine.conf',
   service: {
     isActive: () => isInstalled() && systemctl('is-active', '--quiet', 'balupi'),
@@ -112,14 +112,14 @@ interface Pass {
  * Yields its progress.
  */
 export class Move {
-  readonly #wish: MoveWish;
+  readonly #input: MoveInput;
   readonly #from: string;
   readonly #to: string;
 
-  constructor(wish: MoveWish) {
-    this.#wish = wish;
-    this.#from = resolve(wish.from);
-    this.#to = resolve(wish.to);
+  constructor(input: MoveInput) {
+    this.#input = input;
+    this.#from = resolve(input.from);
+    this.#to = resolve(input.to);
   }
 
   /** @throws UsageFault, DataFolderInUseError and disk errors; BaluPi runs again then */
@@ -153,7 +153,7 @@ export class Move {
   }
 
   #checkService(): void {
-    const { service } = this.#wish;
+    const { service } = this.#input;
     if (HIDDEN.test(this.#to) && (service.isActive() || service.isEnabled())) {
       throw new UsageFault(`The service sees nothing of ${this.#to}: name another place.`);
     }
@@ -230,7 +230,7 @@ export class Move {
   }
 
   async *#switchUndisturbed(): AsyncGenerator<string> {
-    const { service } = this.#wish;
+    const { service } = this.#input;
     const wasActive = service.isActive();
     const isWanted = wasActive || service.isEnabled();
     const stoppedMs = performance.now();
@@ -267,7 +267,7 @@ export class Move {
 
   /** The settings already name that folder: an earlier run may have ended right after the switch. */
   async *#settled(): AsyncGenerator<string> {
-    const { service } = this.#wish;
+    const { service } = this.#input;
     const old = textIn(join(this.#to, CAME_FROM));
     if (old !== null && textIn(join(old, MOVING)) === this.#to) {
       renameSync(join(old, MOVING), join(old, MOVED));
@@ -285,7 +285,7 @@ export class Move {
    * written to the new one.
    */
   async #startThere(): Promise<void> {
-    const { service } = this.#wish;
+    const { service } = this.#input;
     const lastRun = join(this.#to, 'last-run');
     const before = textIn(lastRun);
     if (await service.start()) return;
@@ -305,7 +305,7 @@ export class Move {
   }
 
   #name(folder: string): void {
-    const { settingsFile, environment } = this.#wish;
+    const { settingsFile, environment } = this.#input;
     const did = letDataFolderHold(settingsFile, environment, folder);
     if (did !== 'elsewhere') return;
     throw new UsageFault(
@@ -314,7 +314,7 @@ export class Move {
   }
 
   #letUnitWrite(folders: readonly string[]): void {
-    const { dropIn, service } = this.#wish;
+    const { dropIn, service } = this.#input;
     const text = textIn(dropIn);
     if (text === null) return;
     const next = text

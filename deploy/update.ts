@@ -62,7 +62,7 @@ interface Health {
 }
 
 /** What to do with the databases: `returns` restores those from before the update. */
-type Wish = 'stays' | 'returns';
+type DataChoice = 'stays' | 'returns';
 
 /** An update was not begun; the message is for its user. */
 export class UpdateRefused extends Error {
@@ -185,7 +185,7 @@ export class Updater {
     throw new UpdateRefused(`${name} has no version.`);
   }
 
-  async #turn(to: string, data: Wish): Promise<0 | 1> {
+  async #turn(to: string, data: DataChoice): Promise<0 | 1> {
     const { say } = this.#deps;
     const from = this.#current();
     this.#check(to, data);
@@ -203,7 +203,7 @@ export class Updater {
   }
 
   /** @throws UpdateRefused if that release cannot run with these settings and data */
-  #check(to: string, data: Wish): void {
+  #check(to: string, data: DataChoice): void {
     const { home, say } = this.#deps;
     const program = join(home, 'releases', to, 'bin', 'balupi');
     const words = data === 'returns' ? ['check', '--without-data'] : ['check'];
@@ -228,7 +228,7 @@ export class Updater {
   }
 
   /** Space for a copy of the databases, or for two when going back. */
-  #mustHaveRoom(data: Wish): void {
+  #mustHaveRoom(data: DataChoice): void {
     const { dataFolder } = this.#deps;
     let bytes = 0;
     for (const name of DATABASES) {
@@ -240,7 +240,7 @@ export class Updater {
     throw new UpdateRefused('There is no room for a copy of the databases beside them.');
   }
 
-  #ask({ from, to, data }: { from: string; to: string; data: Wish }): void {
+  #ask({ from, to, data }: { from: string; to: string; data: DataChoice }): void {
     const watcher = [`pid=${process.pid}`, `began=${startOf('self')}`];
     const lines = ['phase=asked', `from=${from}`, `to=${to}`, `data=${data}`, ...watcher];
     writeWhole(this.#trialFile, `${lines.join('\n')}\n`, 0o644);
@@ -262,7 +262,7 @@ export class Updater {
     return null;
   }
 
-  async #keep(from: string, to: string, data: Wish): Promise<0> {
+  async #keep(from: string, to: string, data: DataChoice): Promise<0> {
     const { home, papers, say } = this.#deps;
     // From here on it is kept, whatever happens to this process.
     rmSync(this.#trialFile);

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Finding as FindingIn } from '../nodes/lib/system/system.ts';
 import { type Said, said, saidNumber } from '../nodes/lib/words/words.ts';
 import {
-  type BackupWish,
+  type BackupTargets,
   type Destination,
   isNightName,
   NAS_STAGING,
@@ -61,7 +61,7 @@ export interface Patient {
   readonly health: () => Promise<HealthTold | null>;
   /** TAPO_USERNAME is set. */
   readonly hasPlugAccount: boolean;
-  readonly backups: BackupWish;
+  readonly backups: BackupTargets;
   readonly nowMs: number;
 }
 
@@ -294,15 +294,15 @@ function plugs({ hasPlugAccount }: Patient): Finding {
   );
 }
 
-function backups({ backups: wish, dataFolder, nowMs }: Patient): readonly Finding[] {
-  if (!wish.toDisk && !wish.toNas) {
+function backups({ backups: targets, dataFolder, nowMs }: Patient): readonly Finding[] {
+  if (!targets.toDisk && !targets.toNas) {
     return [
       warn(said`[[backup]]`, said`[[noneByNight]]`, said`[[nameBackupFolder]] BALUPI_BACKUP_DIR`),
     ];
   }
   return [
-    ...(wish.toDisk ? [backup(said`[[backup]]`, dataFolder, 'disk', nowMs)] : []),
-    ...(wish.toNas ? [backup(said`[[backupOnTheNas]]`, dataFolder, 'nas', nowMs)] : []),
+    ...(targets.toDisk ? [backup(said`[[backup]]`, dataFolder, 'disk', nowMs)] : []),
+    ...(targets.toNas ? [backup(said`[[backupOnTheNas]]`, dataFolder, 'nas', nowMs)] : []),
   ];
 }
 

@@ -85,7 +85,7 @@ const WORDS = ['off', 'ok', 'not_yet', 'old', 'not_mounted', 'failed'] as const;
 type Word = (typeof WORDS)[number];
 
 /** Which destinations are configured. */
-export interface BackupWish {
+export interface BackupTargets {
   readonly toDisk: boolean;
   readonly toNas: boolean;
 }
@@ -101,11 +101,11 @@ interface BackupLook {
  * `not_yet`: before the first night. `old`: a night and a half without one on the disk; for the NAS,
  * whose sleep may last, there is no such limit.
  */
-export function nightlyWord(dataFolder: string, wish: BackupWish, look: BackupLook): Word {
+export function nightlyWord(dataFolder: string, targets: BackupTargets, look: BackupLook): Word {
   const words: Word[] = ['off'];
-  if (wish.toDisk) words.push(wordOfLast(readLastBackup(dataFolder, 'disk'), look));
+  if (targets.toDisk) words.push(wordOfLast(readLastBackup(dataFolder, 'disk'), look));
   const timeless = { ...look, runningMs: 0 };
-  if (wish.toNas) words.push(wordOfLast(readLastBackup(dataFolder, 'nas'), timeless));
+  if (targets.toNas) words.push(wordOfLast(readLastBackup(dataFolder, 'nas'), timeless));
   return words.reduce((worst, word) => (WORDS.indexOf(word) > WORDS.indexOf(worst) ? word : worst));
 }
 

@@ -47,7 +47,7 @@ const DATABASES = {
 
 type DatabaseName = keyof typeof DATABASES;
 
-export interface RestoreWish {
+export interface RestoreInput {
   /** DATA_DIR; may not exist yet. */
   readonly folder: string;
   /** Replaces databases that are in use; those are set aside. */
@@ -76,16 +76,16 @@ export interface Restored extends About, Summary {
  * again: the databases come last.
  */
 export class Restore {
-  readonly #wish: RestoreWish;
+  readonly #input: RestoreInput;
   readonly #incoming: string;
   readonly #setAside: string[] = [];
   readonly #owner: { readonly uid: number; readonly gid: number };
 
-  private constructor(wish: RestoreWish) {
-    this.#wish = wish;
-    this.#incoming = join(wish.folder, INCOMING);
-    mkdirSync(wish.folder, { recursive: true, mode: 0o700 });
-    this.#owner = statSync(wish.folder);
+  private constructor(input: RestoreInput) {
+    this.#input = input;
+    this.#incoming = join(input.folder, INCOMING);
+    mkdirSync(input.folder, { recursive: true, mode: 0o700 });
+    this.#owner = statSync(input.folder);
   }
 
   /**
@@ -94,18 +94,18 @@ export class Restore {
    * @throws DataFolderInUseError, SchemaVersionError, BackupFault
    */
   static async run(
-    wish: RestoreWish,
+    input: RestoreInput,
     bytes: AsyncIterable<Buffer>,
     allows: (secretKey: string) => void,
   ): Promise<Restored> {
-    const restore = new Restore(wish);
-    const letGo = holdDataFolder(wish.folder);
+    const restore = new Restore(input);
+    const letGo = holdDataFolder(input.folder);
     try {
       return await restore.#run(bytes, allows);
     } finally {
       rmSync(restore.#incoming, { recursive: true, force: true });
       letGo();
-      restore.#own(join(wish.folder, 'lock.db'));
+      restore.#own(join(input.folder, 'lock.db'));
     }
   }
 
@@ -152,12 +152,12 @@ export class Restore {
 
   #takes(name: DatabaseName): 'restored' | 'kept' | 'absent' {
     if (!existsSync(join(this.#incoming, `${name}.db`))) return 'absent';
-    return this.#wish.replaces || !this.#isInUse(name) ? 'restored' : 'kept';
+    return this.#input.replaces || !this.#isInUse(name) ? 'restored' : 'kept';
   }
 
   /** Whether the present database can be read and has rows of users. */
   #isInUse(name: DatabaseName): boolean {
-    const file = join(this.#wish.folder, `${name}.db`);
+    const file = join(this.#input.folder, `${name}.db`);
     if (!existsSync(file)) return false;
     try {
       const store = this.#open(name, file);
@@ -168,7 +168,7 @@ export class Restore {
       }
     } catch (error) {
       if (!isDamage(error)) throw error;
-      this.#setAside.push(setAside(file, this.#wish.nowMs));
+      this.#setAside.push(setAside(file, this.#input.nowMs));
       return false;
     }
   }
@@ -181,7 +181,7 @@ export class Restore {
   /** Writes its mark first: from then on, files found without a row wait for their owner. */
   #placeQueue(): number {
     if (!existsSync(join(this.#incoming, QUEUE))) return 0;
-    const folder = join(this.#wish.folder, QUEUE);
+    const folder = join(this.#input.folder, QUEUE);
     this.#makeFolder(folder);
     writeFileSync(join(folder, RESTORED_MARK), '', { mode: 0o600 });
     this.#own(join(folder, RESTORED_MARK));
@@ -201,14 +201,14 @@ export class Restore {
   #isOver(name: string, ended: string): boolean {
     const id = /^resumable\/(\w+)\.(?:part|intent)$/.exec(name)?.[1];
     if (id === undefined) return false;
-    return existsSync(join(this.#wish.folder, QUEUE, id)) || ended.includes(`"id":"${id}"`);
+    return existsSync(join(this.#input.folder, QUEUE, id)) || ended.includes(`"id":"${id}"`);
   }
 
   /** Ends of the same month may exist: those of the backup get another name. */
   #addEnds(name: string): void {
     const [, month = ''] = ENDS.exec(name) ?? [];
     const text = readFileSync(join(this.#incoming, QUEUE, name), 'utf8');
-    const folder = join(this.#wish.folder, QUEUE);
+    const folder = join(this.#input.folder, QUEUE);
     for (let count = 1; ; count += 1) {
       const own = `ends-${month}${count === 1 ? '' : `-${count}`}.log`;
       if (existsSync(join(folder, own))) {
@@ -226,7 +226,7 @@ export class Restore {
       placed += this.#add(`${FLOWS}/${name}`);
     }
     const [, credentials] = NODE_RED_FILES.map((name) => `${NODE_RED}/${name}`);
-    const isHere = existsSync(join(this.#wish.folder, credentials ?? ''));
+    const isHere = existsSync(join(this.#input.folder, credentials ?? ''));
     if (isHere || this.#textIn(credentials ?? '') === null) return placed;
     // The first start made a key; it is replaced together with what it encrypts.
     for (const name of NODE_RED_FILES) this.#replace(`${NODE_RED}/${name}`);
@@ -237,7 +237,7 @@ export class Restore {
   #placeSettings(): number {
     const text = this.#textIn(SETTINGS);
     if (text === null) return 0;
-    const file = join(this.#wish.folder, SETTINGS);
+    const file = join(this.#input.folder, SETTINGS);
     const here = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {};
     const all = { ...(JSON.parse(text) as object), ...here };
     const sorted = Object.fromEntries(Object.entries(all).sort());
@@ -250,7 +250,7 @@ export class Restore {
 
   /** @returns 1 if there was nothing of that name */
   #add(name: string): 0 | 1 {
-    const target = join(this.#wish.folder, name);
+    const target = join(this.#input.folder, name);
     if (existsSync(target)) return 0;
     this.#move(join(this.#incoming, name), target);
     return 1;
@@ -260,13 +260,13 @@ export class Restore {
   #replace(name: string): void {
     const source = join(this.#incoming, name);
     if (!existsSync(source)) return;
-    const target = join(this.#wish.folder, name);
-    const time = new Date(this.#wish.nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
+    const target = join(this.#input.folder, name);
+    const time = new Date(this.#input.nowMs).toISOString().slice(0, 19).replaceAll(':', '-');
     const aside = `${target}.before-${time}-${randomBytes(2).toString('hex')}`;
     for (const suffix of ['-wal', '-shm', '']) {
       if (existsSync(target + suffix)) renameSync(target + suffix, aside + suffix);
     }
-    if (existsSync(aside)) this.#setAside.push(relative(this.#wish.folder, aside));
+    if (existsSync(aside)) this.#setAside.push(relative(this.#input.folder, aside));
     this.#move(source, target);
   }
 

@@ -250,7 +250,10 @@ export const DECLARATION = {
         },
         days: {
           label: { en: 'Days', de: 'Tage' },
-          about: { en: 'of the last so many days', de: 'der letzten so vielen Tage' },
+          about: {
+            en: 'only entries of the last days, as many as this',
+            de: 'nur Einträge der letzten Tage, so viele wie hier',
+          },
         },
         before: {
           label: { en: 'Older than', de: 'Älter als' },

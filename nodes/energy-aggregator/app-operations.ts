@@ -282,8 +282,8 @@ function growth(energy: Services['energy'], message: ApiMessage, plug: Plug | nu
   const { period, start, end } = query;
   const fault = faultOf(query);
   if (fault !== null) return fault;
-  const wish = start === undefined ? { period: PERIODS[period] } : { from: start, to: end };
-  const found = energy.hours(plug?.number ?? null, wish);
+  const stretch = start === undefined ? { period: PERIODS[period] } : { from: start, to: end };
+  const found = energy.hours(plug?.number ?? null, stretch);
   if (found.kind !== 'hours') return invalid('start', 'must be a time before end and before now');
   const points = pointsOf(found.hours);
   const last = points.at(-1) ?? { cumulative_kwh: 0, cumulative_cost: 0 };

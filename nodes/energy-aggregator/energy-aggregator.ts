@@ -191,10 +191,10 @@ function putSlots({ energy }: Services, message: ApiMessage): ApiMessage {
   const { name, slots } = isOwn
     ? slotsIn(message.payload)
     : (callOf(message).body as PriceSlotsBody);
-  const wishes = slots.map(({ price_per_kwh_cents: pricePerKwhCents, from, to }) => ({
+  const inputs = slots.map(({ price_per_kwh_cents: pricePerKwhCents, from, to }) => ({
     ...{ from, to, pricePerKwhCents },
   }));
-  const outcome = energy.prices.putSlots(name, wishes);
+  const outcome = energy.prices.putSlots(name, inputs);
   if (isOwn) {
     if (outcome.kind === 'invalid') throw new Error(faultsText(slotErrors(outcome.faults)));
     message.payload = changedJson(energy, outcome);
@@ -270,8 +270,8 @@ function correct({ energy }: Services, message: ApiMessage): ApiMessage {
   if (clear === (energyWh !== undefined)) {
     return withAnswer(message, invalidBody('energy_wh', 'or clear: true is needed, not both'));
   }
-  const wish = { deviceId, from, to, energyWh: energyWh ?? null, why: why.trim() };
-  const outcome = energy.correct(wish, callerOf(message).user.username);
+  const input = { deviceId, from, to, energyWh: energyWh ?? null, why: why.trim() };
+  const outcome = energy.correct(input, callerOf(message).user.username);
   switch (outcome.kind) {
     case 'corrected': {
       const payload: CorrectionAnswer = { id: outcome.id };
@@ -340,13 +340,13 @@ function costs({ energy }: Services, message: ApiMessage): ApiMessage {
 /** JSON, or with `Accept: text/csv` all points as a stream. */
 async function history({ energy }: Services, message: ApiMessage): Promise<unknown> {
   const { device_id: deviceId, ...rest } = callOf(message).query as EnergyHistoryQuery;
-  const wish: HistoryQuery = { deviceId, ...rest };
+  const query: HistoryQuery = { deviceId, ...rest };
   if (takesCsv(message.req?.headers.accept ?? '')) {
-    const pages = energy.histories.pages(wish);
+    const pages = energy.histories.pages(query);
     if (pages.kind !== 'pages') return withAnswer(message, refusal(pages));
     return await sendCsv(message, 'energy.csv', historyCsv(pages));
   }
-  const found = energy.histories.history(wish);
+  const found = energy.histories.history(query);
   return withAnswer(
     message,
     found.kind === 'history' ? answerTo('energy-history', historyJson(found)) : refusal(found),
@@ -357,14 +357,14 @@ async function history({ energy }: Services, message: ApiMessage): Promise<unkno
 async function report({ energy }: Services, message: ApiMessage): Promise<unknown> {
   const { query } = callOf(message);
   const { device_id: deviceId, resolution, language, ...rest } = query as EnergyReportQuery;
-  const wish = { deviceId, ...rest };
+  const asked = { deviceId, ...rest };
   if (takesCsv(message.req?.headers.accept ?? '')) {
-    const lines = energy.reports.lines({ ...wish, byDay: resolution === 'day' });
+    const lines = energy.reports.lines({ ...asked, byDay: resolution === 'day' });
     if (lines.kind !== 'lines') return withAnswer(message, reportRefusal(lines));
     const name = [...new Set([lines.firstDay, lines.lastDay])].join('_');
     return await sendCsv(message, `energy-${name}.csv`, reportCsv(lines, WORDS.of(language).csv));
   }
-  const found = energy.reports.report(wish);
+  const found = energy.reports.report(asked);
   return withAnswer(
     message,
     found.kind === 'report' ? answerTo('energy-report', reportJson(found)) : reportRefusal(found),

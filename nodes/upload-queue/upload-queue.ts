@@ -215,8 +215,8 @@ async function resolveConflict(
 
 async function begin({ upload }: Services, message: ApiMessage): Promise<ApiMessage> {
   const { filename, total_size: totalBytes, target_path } = callOf(message).body as ChunkedInit;
-  const wish = { filename, totalBytes, folder: target_path ?? '' };
-  return withAnswer(message, begunAnswer(await upload.resumable.begin(callerOf(message), wish)));
+  const input = { filename, totalBytes, folder: target_path ?? '' };
+  return withAnswer(message, begunAnswer(await upload.resumable.begin(callerOf(message), input)));
 }
 
 async function chunk({ upload }: Services, message: ApiMessage): Promise<ApiMessage | null> {

@@ -208,7 +208,7 @@ export const DECLARATION = {
     },
   ],
   details: {
-    en: `{{ask}} lets a wish on as the call that it would be over the API, after the same check of role and form. *As endpoint* names the endpoint, such as \`tapo-devices-toggle\`. \`payload\` holds \`params\`, \`query\` and \`body\` as that endpoint takes them. The second output gets refusals.
+    en: `{{ask}} passes a request on as the call that it would be over the API, after the same check of role and form. *As endpoint* names the endpoint, such as \`tapo-devices-toggle\`. \`payload\` holds \`params\`, \`query\` and \`body\` as that endpoint takes them. The second output gets refusals.
 
 {{answer}} makes what an operation answered one for the page that asked, and for no other. \`ok\` tells whether it went well; \`text\` is what *Says then* holds, or why not. A page that asks the same again puts \`known\`, the \`action\` of the answer it has, into its \`payload\`; where that was the last one, \`changes\` (JSON Patch, RFC 6902) stand in place of the \`payload\`.
 

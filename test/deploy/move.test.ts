@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { Move, type MoveWish } from '../../deploy/move.ts';
+import { Move, type MoveInput } from '../../deploy/move.ts';
 import { DataElsewhereError, DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
@@ -106,7 +106,7 @@ describe('Moving the data', function () {
     return { out: done.stdout, err: done.stderr, signal: done.signal };
   }
 
-  function wish(service: Partial<MoveWish['service']> = {}): MoveWish {
+  function wish(service: Partial<MoveInput['service']> = {}): MoveInput {
     const still = {
       isActive: () => false,
       isEnabled: () => false,
@@ -213,7 +213,7 @@ describe('Moving the data', function () {
   });
 
   it('refuses what it cannot do before it touches anything', async () => {
-    const refused = async (wrong: Partial<MoveWish>, words: RegExp): Promise<void> => {
+    const refused = async (wrong: Partial<MoveInput>, words: RegExp): Promise<void> => {
       await assert.rejects(run(new Move({ ...wish(), ...wrong })), words);
       assert.equal(named(), from);
       assert.ok(!existsSync(join(from, 'moving-to')));

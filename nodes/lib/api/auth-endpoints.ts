@@ -81,7 +81,7 @@ export type TwoFactorAnswer = Static<typeof TwoFactorAnswer>;
 /** `requires_2fa` tells which of the two it is. */
 const LoginAnswer = Type.Union([TokenAnswer, TwoFactorAnswer], {
   title: 'LoginAnswer',
-  description: 'A token, or with `requires_2fa` the wish for a code.',
+  description: 'A token, or with `requires_2fa` a request for a code.',
 });
 
 const ASKS_THE_NAS = ['nas_busy', 'nas_bad_answer', 'nas_asleep', 'nas_never_seen'] as const;

@@ -435,7 +435,7 @@ export const EnergyHistoryQuery = Type.Object({
   period: words(PERIODS, { default: 'day', description: PERIOD }),
   resolution: words(RESOLUTIONS, {
     default: 'auto',
-    description: 'At most 1,000 points: a finer wish is coarsened, and the answer says to what.',
+    description: 'At most 1,000 points: a finer one is coarsened, and the answer says to what.',
   }),
 });
 export type EnergyHistoryQuery = Static<typeof EnergyHistoryQuery>;

@@ -142,7 +142,7 @@ export const CacheUsage = Type.Object(
       }),
       { description: 'The newest of them; your own, for admins everybody’s.' },
     ),
-    days: count('Over so many calendar days, everybody together:'),
+    days: count('The calendar days that the next two counts cover, for all users together.'),
     prefetched_files: count(),
     prefetched_used_files: count(),
   },

@@ -112,7 +112,7 @@ export const Care = Type.Object(
         where: nullable(textField('Its folder; on the NAS its path.')),
         size_bytes: nullable(Type.Integer({ minimum: 0, description: 'Its size in bytes.' })),
       }),
-      { description: 'Of each place that nightly backups are wished for.' },
+      { description: 'Of each place that nightly backups go to.' },
     ),
   },
   { title: 'Care' },
@@ -318,7 +318,7 @@ export const ActivityQuery = Type.Object({
     minimum: 1,
     maximum: 90,
     default: 90,
-    description: 'Of the last so many times 24 hours.',
+    description: 'How many times 24 hours to go back.',
   }),
   before: Type.Optional(rowId('Only what is older than the entry of this id: next_before.')),
   limit: Type.Integer({

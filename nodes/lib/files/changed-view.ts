@@ -135,7 +135,7 @@ export class ChangedView {
     }
   }
 
-  /** Where a path came from when so many of the changes were made. */
+  /** Where a path came from once these changes were made. */
   #originAfter(
     userId: number,
     changes: readonly QueuedChange[],
@@ -194,7 +194,7 @@ function endOf(
   return kind === 'made' ? { kind, acceptedAtMs } : { kind };
 }
 
-/** The uploads that came when so many changes were made, up to so many. */
+/** The uploads that came between two of the changes. */
 function spanOf(changes: readonly QueuedChange[], first: number, last: number): Span {
   return { after: changes[first - 1]?.seq ?? -1, before: changes[last]?.seq ?? EVER };
 }

@@ -170,9 +170,9 @@ export class Notices {
 
   choose(
     { id, role }: User,
-    wish: Omit<Choices, 'unwanted'> & { wanted: readonly string[] },
+    input: Omit<Choices, 'unwanted'> & { wanted: readonly string[] },
   ): void {
-    const { wanted, quietFrom, quietTo } = wish;
+    const { wanted, quietFrom, quietTo } = input;
     // What only an admin hears of stays as it was chosen while somebody is none.
     const shown = kindsFor(role);
     const before = this.#rows.choices(id).unwanted.filter((kind) => !shown.includes(kind));

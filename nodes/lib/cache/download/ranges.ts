@@ -99,7 +99,7 @@ export class Arrivals {
     });
   }
 
-  /** So many bytes more are on the disk. */
+  /** Another range is on the disk. */
   arrived(start: number, end: number): void {
     this.present.add(start, end);
     this.#settle('there', ({ position }) => this.isThere(position));

@@ -220,7 +220,7 @@ export class WarmReads {
     return this.#flowBytes;
   }
 
-  /** So many bytes came through the thread pool. */
+  /** @param bytes that came through the thread pool */
   flowed(bytes: number): void {
     this.#flowBytes += bytes;
   }

@@ -291,7 +291,7 @@ class SegmentedFileRows {
     return Number(lastInsertRowid);
   }
 
-  /** So many bytes more, or fewer, of it are here. */
+  /** @param bytes of it that came, or with a minus that went */
   hold(id: number, bytes: number): void {
     this.#hold.run(bytes, id);
   }

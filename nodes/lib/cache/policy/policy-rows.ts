@@ -3,7 +3,7 @@ import type { Store } from '../../store/store.ts';
 import { type Memory, mostRemembered, type PolicyVariant, VARIANTS } from './worth.ts';
 
 /** The inputs of an entry's rank. */
-export interface Leaning {
+export interface PolicyState {
   /** Worth of the last victim. */
   readonly floor: number;
   readonly variant: PolicyVariant;
@@ -37,7 +37,7 @@ export class PolicyRows {
     this.#keptCount = store.prepare('SELECT file_count FROM cache_totals');
   }
 
-  state(): Leaning {
+  state(): PolicyState {
     const row = this.#state.get();
     const name = String(row?.['temper']);
     const variant = Object.values(VARIANTS).find((one) => one.name === name) ?? VARIANTS.even;

@@ -10,7 +10,7 @@ CREATE TABLE file_ids (
 
 -- A listing belongs to one user and one folder, so that nothing one user was shown is ever read for
 -- another. Item rows lie clustered in the order they are paged in: folders first, then names, which
--- makes a page one row-value seek. unhashed_count: of so many files the NAS told no checksum.
+-- makes a page one row-value seek. unhashed_count: files whose checksum the NAS did not tell.
 -- is_whole: one that is on its way into the tables shows nothing before all of it is there.
 -- digest is not read any more.
 CREATE TABLE listings (

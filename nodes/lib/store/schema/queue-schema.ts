@@ -244,7 +244,7 @@ CREATE TABLE nas_snapshot (
   received_at_ms INTEGER NOT NULL
 ) STRICT;
 
--- When the wish to wake the NAS for the queue was last met (FLUSH_WAKE), so that a restart neither
+-- When the NAS was last woken for the queue (FLUSH_WAKE), so that a restart neither
 -- forgets nor repeats it.
 CREATE TABLE flush_wake (
   id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -141,7 +141,7 @@ const MWH_PER_KWH = 1_000_000;
 const FINE_CURVE_DAYS = 2;
 const HOURLY_CURVE_DAYS = 9;
 const NOTHING: Used = { energyMwh: null, costUc: null };
-/** So many days of one plug are written at a time. */
+/** Days of one plug that are written at a time. */
 const PAGE_DAYS = 30;
 
 /** Any stretch of the past for a page: bars, plugs, costs, and a stretch to compare with. */

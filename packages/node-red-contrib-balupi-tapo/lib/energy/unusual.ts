@@ -31,7 +31,7 @@ const BASIS_S = 56 * 86_400;
 const LEAST_BASIS = 4;
 /** An hour of which less is known, or only estimated, says nothing. */
 const LEAST_COVERED_S = 2_700;
-/** So many standard deviations, taken robustly from the median absolute deviation. */
+/** In standard deviations, taken robustly from the median absolute deviation. */
 const DEVIATIONS = 5;
 const DEVIATION_PER_MAD = 1.4826;
 /** Smaller differences are of no interest. */
