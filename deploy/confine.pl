@@ -1,10 +1,11 @@
 #!/usr/bin/perl
-# Becomes the program that follows, after giving up what that does not need: usage
-# confine.pl <megabytes> <program> [argument …]. It may read files, and write to what it was given
-# open; no socket, no file written, made, renamed or removed, no process begun, signalled or looked
-# into, so much memory, the lowest priority, and the first to go when memory runs out. Whoever fools a
-# decoder of pictures runs code as the user who keeps everybody's files. Without any of it (another
-# kernel, another processor) nothing is started. Perl's base package is on every Debian.
+# Gives up privileges, then becomes the given program. Usage:
+# confine.pl <megabytes> <program> [argument …]. The program may read files and write to descriptors
+# it inherits. It may not open sockets, write, create, rename or remove files, or start, signal or
+# inspect processes. Its memory is limited, its priority is the lowest, and it is killed first when
+# memory runs out: an exploited picture decoder would otherwise run code as the user who owns
+# everybody's files. If a restriction is unavailable (another kernel or processor), nothing is started.
+# Perl's base package is on every Debian.
 use strict;
 use warnings;
 use POSIX ();
@@ -49,7 +50,7 @@ for my $limit ([2, $megabytes << 20], [4, 0], [1, 0], [7, 64]) {
     syscall($machine->{prlimit}, 0, $which, $pair, 0) == 0 or die "Limit $which: $!\n";
 }
 
-# A program for the kernel's filter (seccomp): each step [code, k, where to when so, when not so].
+# The kernel's seccomp filter: each step is [code, k, jump if true, jump if false].
 my ($LOAD, $EQUAL, $ANY_OF, $AT_LEAST, $RETURN) = (0x20, 0x15, 0x45, 0x35, 0x06);
 my $argument = sub { 16 + 8 * $_[0] };
 my $WRITES = 3 | 0100 | 01000 | 02000;    # O_WRONLY O_RDWR O_CREAT O_TRUNC O_APPEND
@@ -68,7 +69,7 @@ for my $number (@{ $machine->{own} }) {
 }
 push @steps, [$EQUAL, $machine->{prlimit}, 'next', 3];
 push @steps, [$LOAD, $argument->(0)], [$EQUAL, 0, 'allow', 'deny'], [$LOAD, 0];
-# A thread is no process. What clone3 makes stands behind a pointer; who finds none asks clone.
+# Threads are allowed. clone3 takes its flags by pointer, unreadable here; libc falls back to clone.
 push @steps, [$EQUAL, $machine->{clone}, 'next', 2], [$LOAD, $argument->(0)];
 push @steps, [$ANY_OF, 0x10000, 'allow', 'deny'], [$EQUAL, 435, 'unknown', 'allow'];
 push @steps, [$RETURN, 0x7fff0000], [$RETURN, 0x00050000 | 1], [$RETURN, 0x00050000 | 38];

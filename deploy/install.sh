@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs BaluPi from this unpacked release, or brings an installed one to it. Works again and again.
+# Installs BaluPi from this unpacked release, or updates an installed one to it. May be run repeatedly.
 #   sudo sh install.sh [--nas URL] [--data DIR] [--port 80,8000] [--unattended]
 set -eu
 umask 022
@@ -67,11 +67,11 @@ if [ -n "$old" ] && [ "$old" != "$data" ] && [ -e "$old/queue.db" ]; then
   die "The data lie in $old. To take them elsewhere: sudo balupi move $data"
 fi
 
-# Says who holds a TCP port, and nothing where it is free or our own.
+# Prints who holds a TCP port, and nothing if it is free or ours.
 own=$(systemctl show --property=MainPID --value balupi 2>/dev/null || true)
 holder() {
   if ! command -v ss >/dev/null 2>&1; then
-    # State 0A is LISTEN (proc_net_tcp.txt of Linux); whose it is stands there for nobody to read.
+    # State 0A is LISTEN (proc_net_tcp.txt of Linux). The owner is not readable there.
     systemctl is-active --quiet balupi && return 0
     cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
       awk -v want="$(printf ':%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 4) == want { print "another program"; exit }'
@@ -119,7 +119,7 @@ if [ "$here" != "$release" ]; then
   rm -rf "$release.next"
   cp -R "$here" "$release.next"
   chown -R root:root "$release.next"
-  # The one that runs may be this very version: it goes on from the files it has open.
+  # This very version may be running; it keeps the files it has open.
   rm -rf "$release.before"
   [ ! -d "$release" ] || mv "$release" "$release.before"
   mv "$release.next" "$release"
@@ -160,7 +160,7 @@ tell_found() {
   done
 }
 
-# Fails, with a sentence, where that is no address. It may be one that does not answer: a NAS sleeps.
+# Fails with a sentence if this is no address. It need not answer: a NAS may be asleep.
 keep_nas() {
   "$home/current/bin/balupi" set NAS_URL "$1" || return 1
   if [ -z "$found" ]; then
@@ -208,7 +208,7 @@ mkdir -p "$unit.d"
   say "RequiresMountsFor=$data"
   say '[Service]'
   say "ReadWritePaths=$data"
-  # Older ones complain of a word they do not know.
+  # Older versions warn about options they do not know.
   if [ "$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')" -ge 254 ]; then
     say 'RestartSteps=6'
     say 'RestartMaxDelaySec=120'
@@ -220,7 +220,7 @@ cp "$release/deploy/balupi.1" /usr/local/share/man/man1/balupi.1
 
 systemctl daemon-reload
 systemctl enable --quiet balupi
-# Does nothing until BALUPI_BACKUP_DIR or BALUPI_BACKUP_USER says where to.
+# Does nothing until BALUPI_BACKUP_DIR or BALUPI_BACKUP_USER is set.
 systemctl enable --quiet --now balupi-backup.timer
 say 'Starting …'
 if ! systemctl restart balupi; then
@@ -232,7 +232,7 @@ fi
 first=${port%%,*}
 [ "$first" = 80 ] && behind='' || behind=":$first"
 address="http://$(hostname)$behind"
-# Not every network knows the name.
+# Not every network resolves the name.
 number=$(hostname -I 2>/dev/null | tr ' ' '\n' | grep -m 1 '^[0-9.]*$' || true)
 say "BaluPi ready on $address"
 if code=$("$home/current/bin/balupi" setup-code --present 2>/dev/null); then

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Turns an installation to another release, on trial, and back where the trial was not stood.
-# systemd runs both steps before every start of the service, so that whatever cut an update off (a
-# kill, a power cut, a release that cannot run) ends with a release that runs:
+# Switches an installation to another release on trial, and back if the trial fails.
+# systemd runs both steps before every start of the service, so that an interrupted update (a kill, a
+# power cut, a release that cannot run) always ends with a release that runs:
 #   turn link   as root: the link `current`
-#   turn data   as the service's user: the databases, and what small files lie beside them
-# `balupi update` writes the file `trial` beside this script, and its removal is what keeps a version:
-#   phase=asked|trial  from=  to=  data=stays|returns  pid=, began= of the update that watches
-# It lies outside of the releases, as it must not depend on the one that is tried.
+#   turn data   as the service's user: the databases, and the small files next to them
+# `balupi update` writes the file `trial` next to this script; removing that file keeps the version:
+#   phase=asked|trial  from=  to=  data=stays|returns  pid=, began= of the update process that watches
+# It is outside of the releases, so that it does not depend on the one on trial.
 set -eu
 umask 077
 home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -19,8 +19,8 @@ say() { printf '%s\n' "$*"; }
 word() { sed -n "s/^$1=//p" "$trial"; }
 
 # --- the link ---------------------------------------------------------------------------------
-# Whether the update that asked is still there to watch. Its number may be another process's by now,
-# which began at another time.
+# Whether the update that asked still runs. Its process id may have been reused, so the start time
+# counts too.
 watched() {
   began=$(sed -n 's/.*) //p' "/proc/$(word pid)/stat" 2>/dev/null | cut -d' ' -f20) || began=''
   [ -n "$began" ] && [ "$began" = "$(word began)" ]
@@ -35,12 +35,12 @@ point() {
 
 link() {
   [ -e "$trial" ] || return 0
-  # Each on its own, so that one that cannot be read ends this.
+  # One by one, so that an unreadable one ends the script.
   phase=$(word phase)
   from=$(word from)
   to=$(word to)
   if [ "$phase" = asked ] && watched; then
-    # The phase first: whatever follows a cut here finds a trial that was begun, and goes back.
+    # The phase first: after a crash here the next start finds a trial that began, and reverts it.
     sed 's/^phase=.*/phase=trial/' "$trial" >"$trial.next"
     chmod 0644 "$trial.next"
     sync "$trial.next"
@@ -57,7 +57,7 @@ link() {
 # --- the data ---------------------------------------------------------------------------------
 copy() { cp -R --preserve=mode,timestamps --reflink=auto "$1" "$2"; }
 
-# What lies in the data folder as that backup has it; what that has not is taken away.
+# Makes the data folder's files those of the backup; files that the backup lacks are removed.
 as_in() {
   if [ -e "$1/$2" ]; then
     rm -rf "$2.next"
@@ -71,14 +71,14 @@ as_in() {
 
 databases_as_in() {
   for name in $databases; do
-    # A log belongs to one very file, so it goes before that and comes behind it.
+    # A write-ahead log belongs to one database file: remove it first, put it back last.
     rm -f "$name-wal" "$name-shm"
     as_in "$1" "$name"
     as_in "$1" "$name-wal"
   done
 }
 
-# Databases, settings and flows as they are before a version that changes them starts.
+# Keeps databases, settings and flows before a version that may change them starts.
 keep() {
   rm -rf before-update.next
   mkdir before-update.next
@@ -99,15 +99,15 @@ keep() {
   sync .
 }
 
-# The databases of the backup before this one, for a version that cannot read those that are here.
+# Restores the previous backup's databases, for a version that cannot read the current ones.
 return_to_last() {
   : >before-update/returned
-  # Nobody who signed out since is in again, and no number is given a second time (data-folder.ts).
+  # Sign-outs since then stay in force, and no row number is used twice (data-folder.ts).
   : >distrust
   : >ids-anew
   databases_as_in before-update.last
   mkdir -p queue
-  # What is found beside a list that does not know it waits for its owner.
+  # Uploads that the restored list does not know wait for their owner.
   : >queue/restored
   sync -f .
 }

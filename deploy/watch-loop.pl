@@ -1,27 +1,27 @@
 #!/usr/bin/perl
-# Watches the event loop of the process that began it, from outside (host/loop-watch.ts): usage
+# Watches its parent's event loop from outside (host/loop-watch.ts). Usage:
 # watch-loop.pl <process> <look> <slow> <burned> <stalled> <head of an error>, the four in ms.
-# The loop writes a byte for each beat, and reads one for each wait for the disk. This ends with it, as
-# then nobody holds the other end. It loads nothing, not even strict: that would take 0.6 MB for as long
-# as BaluPi runs, and its test looks through it instead. Perl's base package is on every Debian.
+# The loop writes a byte per beat and reads one per wait for the disk. This script ends with its
+# parent, when the pipe's other end closes. It loads no modules, not even strict, which would take
+# 0.6 MB for as long as BaluPi runs; its test checks it instead. Perl's base package is on every Debian.
 my ($process, $look, $slow, $burned, $stalled, $head) = @ARGV;
-# A stop is told to all processes of a service or a terminal. That one has 10 s for it, watched.
+# A stop signals every process of a service or terminal. The parent gets 10 s for it, still watched.
 $SIG{$_} = 'IGNORE' for qw(INT TERM HUP PIPE);
 
-# Of the main thread, whose number is the process's: CPU time in ms, and its state.
-# Linux tells times in hundredths of a second on every machine BaluPi runs on (proc(5)).
+# CPU time in ms and state of the main thread, whose id is the process's.
+# Linux reports times in hundredths of a second on every machine BaluPi runs on (proc(5)).
 sub main_thread {
     open my $file, '<', "/proc/$process/task/$process/stat" or exit 1;
-    # The name in brackets may hold spaces; what counts comes behind it, beginning with the state.
+    # The name in brackets may contain spaces; the fields after it begin with the state.
     my @fields = split ' ', <$file> =~ s/.*\)//r;
     return 10 * ($fields[11] + $fields[12]), $fields[0];
 }
 
 sub end {
-    # Nobody else can have that number while it is the parent's.
+    # The id cannot be reused while it is the parent's.
     exit if getppid() != $process;
     syswrite STDERR, "$head$_[0]\n";
-    # Nothing gentler reaches a loop that is held; what was accepted is on the disk.
+    # A blocked loop handles no other signal; what was accepted is on the disk.
     kill 'KILL', $process;
     exit;
 }
@@ -35,11 +35,11 @@ while (getppid() == $process) {
         ($waited, $is_told, $from) = (0, 0, main_thread());
         next;
     }
-    # Counted in looks: a machine that stood still has waited for nothing.
+    # Counted in looks: time while the whole machine was suspended does not count.
     $waited += $look;
     my ($cpu, $state) = main_thread();
     my $used = $cpu - $from;
-    # It wants its turn, or was stopped: it does not wait for a disk.
+    # Runnable or stopped: it is not waiting for a disk.
     $waited = 0 if $state =~ /[Tt]/;
     my $is_waiting = $state ne 'R';
     if ($used >= $burned) {

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
-# Opens the socket that systemd hears a service by, and becomes the program that follows.
-# Node.js cannot open a datagram Unix socket but writes to one it inherits; as the process stays the
-# same, systemd takes the word from its main process alone (NotifyAccess=main), and no child is needed
-# for every sign of life. Perl's base package is on every Debian.
+# Opens systemd's notification socket, then becomes the given program.
+# Node.js cannot open a datagram Unix socket but can write to one it inherits. The process stays the
+# same, so systemd can accept messages from its main process alone (NotifyAccess=main), and no child
+# is needed per watchdog message. Perl's base package is on every Debian.
 use strict;
 use warnings;
 use Socket;
