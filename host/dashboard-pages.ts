@@ -45,8 +45,9 @@ hr{margin:24px 0 8px;border:0;border-top:1px solid var(--line)}
 
 /**
  * Polls until what the page waits for is there: a browser does not retry by itself where nobody
- * listens, and reloading the page would lose the reader's place. `start`: BaluPi has restarted.
- * `page`: this address answers with something other than a waiting page.
+ * listens, and reloading the page would lose the reader's place. `start`: BaluPi has restarted, which
+ * takes a fast machine less than a second; what no look fell into is noticed much later. `page`: this
+ * address answers with something other than a waiting page.
  */
 const WAIT_SCRIPT = `(() => {
   if (document.body.dataset.waits === 'page') {
@@ -65,7 +66,7 @@ const WAIT_SCRIPT = `(() => {
     (answer) => { if (isGone && answer.ok) location.replace(next); else if (!answer.ok) isGone = true; },
     () => { isGone = true; },
   );
-  setInterval(look, 1000);
+  setInterval(look, 250);
   setTimeout(() => { isGone = true; }, 15000);
 })();
 `;

@@ -1,24 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { PiProcess } from '../fakes/pi-process.ts';
 import { DemoWorld } from '../practice/demo-world.ts';
 
-const SERVER = resolve('dist', 'server.js');
 /** Where BaluPi is; browsers may be anywhere. */
 export const ZONE = 'Europe/Berlin';
-/** As `deploy/run.mjs` starts it. */
-const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4', '--optimize-for-size'];
 
 /** A BaluPi as `npm start` runs it, beside a practice NAS and practice plugs, with a past. */
 export class DashboardWorld {
   readonly world: DemoWorld;
   readonly #folder: string;
-  #process: ChildProcess | null = null;
+  #pi: PiProcess | null = null;
   #url = '';
 
   private constructor(world: DemoWorld, folder: string) {
@@ -70,9 +65,8 @@ export class DashboardWorld {
 
   /** Kills it, loses the database of its queue as a broken card does, and starts it again. */
   async loseQueue(): Promise<void> {
-    const child = this.#process;
-    child?.kill('SIGKILL');
-    if (child !== null) await once(child, 'exit');
+    this.#pi?.signal('SIGKILL');
+    await this.#pi?.exit();
     const folder = this.#dataFolder;
     for (const suffix of ['', '-wal', '-shm']) {
       rmSync(join(folder, `queue.db${suffix}`), { force: true });
@@ -82,10 +76,7 @@ export class DashboardWorld {
   }
 
   async stop(): Promise<void> {
-    if (this.#process !== null && this.#process.exitCode === null) {
-      this.#process.kill('SIGTERM');
-      await once(this.#process, 'exit');
-    }
+    await this.#pi?.stop();
     await this.world.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -103,37 +94,23 @@ export class DashboardWorld {
   }
 
   async #begin(): Promise<void> {
-    const flows = join(this.#folder, 'flows');
-    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
-    const child = spawn(
-      process.execPath,
-      [...SMALL_HEAP, SERVER, '--no-env-file', '--flows', flows],
-      {
-        env: {
-          ...Object.fromEntries(kept),
-          ...this.world.environment(),
-          BALUPI_DATA_DIR: this.#dataFolder,
-          BALUPI_HOST: '127.0.0.1',
-          BALUPI_PORT: '0',
-          BALUPI_LOG_LEVEL: 'warn',
-          BALUPI_CACHE_MIN_FREE_GB: '0.1',
-          BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '2',
-          BALUPI_ENERGY_CO2_G_PER_KWH: '380',
-          BALUPI_NAS_PROBE_INTERVAL_SECONDS: '2',
-          BALUPI_TIMEZONE: ZONE,
-          BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
-        },
-        stdio: ['ignore', 'pipe', 'inherit'],
+    this.#pi = new PiProcess({
+      flowsFolder: join(this.#folder, 'flows'),
+      environment: {
+        ...this.world.environment(),
+        BALUPI_DATA_DIR: this.#dataFolder,
+        BALUPI_HOST: '127.0.0.1',
+        BALUPI_PORT: '0',
+        BALUPI_LOG_LEVEL: 'warn',
+        BALUPI_CACHE_MIN_FREE_GB: '0.1',
+        BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '2',
+        BALUPI_ENERGY_CO2_G_PER_KWH: '380',
+        BALUPI_NAS_PROBE_INTERVAL_SECONDS: '2',
+        BALUPI_TIMEZONE: ZONE,
+        BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
       },
-    );
-    this.#process = child;
-    const { promise, resolve: ready, reject } = Promise.withResolvers<string>();
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.startsWith('BaluPi ready on ')) ready(line);
     });
-    child.once('exit', () => {
-      reject(new Error('BaluPi ended before it was ready.'));
-    });
-    this.#url = /ready on (\S+)/.exec(await promise)?.[1] ?? '';
+    await this.#pi.ready();
+    this.#url = this.#pi.url;
   }
 }

@@ -9,11 +9,12 @@ import {
   readerIn,
   type ReaderOptions,
   says,
-  settled,
   signedIn,
   textOf,
 } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
+import { settled } from './page-asks.ts';
+import { until } from './until.ts';
 
 const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'activity', 'people', 'notices', 'system'];
 
@@ -113,10 +114,7 @@ describe('The Dashboard in a browser', function () {
       const devices = (await answered.json()) as { name: string; role: string }[];
       return devices.find(({ name }) => name === 'Fridge & freezer')?.role;
     };
-    for (let look = 0; look < 50 && (await role()) !== 'generic'; look += 1) {
-      await page.waitForTimeout(50);
-    }
-    assert.equal(await role(), 'generic');
+    await until(async () => (await role()) === 'generic', 'the role');
     await renamed.locator('select').selectOption('monitor');
     await renamed.locator('button[title="Rename"]').click();
     await renamed.locator('input').fill('Fridge');
@@ -173,17 +171,18 @@ describe('The Dashboard in a browser', function () {
 
   it('shows everybody their own uploads, and nobody else’s', async () => {
     const [alice, bob] = [await signIn('alice', {}), await signIn('bob', {})];
-    for (const name of ['alice', 'bob']) await upload(name, `secret of ${name}.txt`);
+    for (const name of ['alice', 'bob']) {
+      await upload(name, `secret of ${name}.txt`);
+      await counted(name, 'pending_uploads', 0);
+    }
     for (const { page } of [alice, bob]) await show(page, 'uploads');
     for (const [{ page }, own, other] of [
       [alice, 'alice', 'bob'],
       [bob, 'bob', 'alice'],
     ] as const) {
-      for (const tab of ['Delivered', 'On their way']) {
-        await page.click(`button:has-text("${tab}")`);
-        if ((await page.locator(`text=secret of ${own}.txt`).count()) > 0) break;
-        await page.waitForTimeout(300);
-      }
+      await settled(page);
+      assert.ok(!(await textOf(page, 'body')).includes(`secret of ${other}`));
+      await page.click('button:has-text("Delivered")');
       await page.locator(`b:has-text("secret of ${own}.txt")`).waitFor();
       assert.ok(!(await textOf(page, 'body')).includes(`secret of ${other}`));
     }
@@ -203,20 +202,24 @@ describe('The Dashboard in a browser', function () {
     assert.equal(answered.status, 200);
   }
 
+  /** Waits until the Pi counts so many of theirs. */
+  async function counted(
+    username: string,
+    field: 'pending_uploads' | 'conflicts',
+    count: number,
+  ): Promise<void> {
+    const token = await balupi.token(username);
+    await until(async () => {
+      const answered = await balupi.call(token, '/api/files/sync/status');
+      return ((await answered.json()) as Record<typeof field, number>)[field] === count;
+    }, `${field} of ${username}`);
+  }
+
   /** Lets uploads of theirs go beside files of theirs that had changed meanwhile. */
   async function conflicts(username: string, names: readonly string[]): Promise<void> {
     const token = await balupi.token(username);
-    const counted = async (field: 'pending_uploads' | 'conflicts', count: number) => {
-      for (let look = 0; look < 200; look += 1) {
-        const answered = await balupi.call(token, '/api/files/sync/status');
-        const status = (await answered.json()) as Record<typeof field, number>;
-        if (status[field] === count) return;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      assert.fail(`${field} of ${username} did not become ${count}`);
-    };
     for (const name of names) await upload(username, name);
-    await counted('pending_uploads', 0);
+    await counted(username, 'pending_uploads', 0);
     for (const name of names) {
       const body = new FormData();
       body.set('file', new Blob([`mine, ${name}`]), name);
@@ -224,7 +227,7 @@ describe('The Dashboard in a browser', function () {
       const headers = { 'X-Base-Checksum': '0'.repeat(64) };
       await balupi.call(token, path, { method: 'POST', body, headers });
     }
-    await counted('conflicts', names.length);
+    await counted(username, 'conflicts', names.length);
   }
 
   async function fileOf(username: string, path: string): Promise<string> {
@@ -275,7 +278,8 @@ describe('The Dashboard in a browser', function () {
     nas.faults.set({ path: /chunked/, status: 503 });
     await upload('walter', filename);
     // The NAS tells when a user was made in whole seconds.
-    await admin.page.waitForTimeout(1_100);
+    const uploadedS = Math.floor(Date.now() / 1_000);
+    await until(() => Date.now() >= (uploadedS + 1) * 1_000, 'the next second');
     await nas.accounts.reuseId('walter', { ...who, username: 'wilma' });
     await balupi.call(await balupi.token('wilma'), '/api/auth/me');
     nas.faults.clear();
@@ -341,16 +345,14 @@ describe('The Dashboard in a browser', function () {
       await bob.send('widget-change', widget, forged);
     }
     await bob.send('widget-load', widget);
-    await bob.listen(() => false, 2_500);
     const late = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'bob'));
     assert.ok(await late.open());
     await late.send('widget-load', widget);
-    await late.listen(() => false, 1_000);
+    await Promise.all([alice, bob, late].map((page) => page.listen(() => false, 2_500)));
     for (const page of [bob, late]) {
       assert.doesNotMatch(JSON.stringify(page.told), /hidden of alice|secret of alice/);
     }
     assert.ok(bob.to(widget).length > 0, 'what it may ask it is told');
-    await alice.listen(() => false, 500);
     assert.doesNotMatch(JSON.stringify(alice.told), /secret of bob/);
   });
 
@@ -397,24 +399,28 @@ describe('The Dashboard in a browser', function () {
       payload: [{ x: '1', y: 9_999, series: 'FAKED' }],
       ui_update: { label: 'FAKED' },
     };
-    for (const widget of [
+    const widgets = [
       'dashboard-energy-past',
       'dashboard-energy-now-gauge',
       'dashboard-energy-standby-table',
       'dashboard-energy-now-plugs',
       'dashboard-nas-status-tiles',
       'dashboard-frame-head',
-    ]) {
+    ];
+    for (const widget of widgets) {
       for (const event of ['widget-send', 'widget-change', 'widget-action']) {
         await bob.send(event, widget, fake);
       }
     }
     const late = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
     assert.ok(await late.open());
-    for (const widget of ['dashboard-energy-standby-table', 'dashboard-energy-now-plugs']) {
-      await late.send('widget-load', widget);
-    }
-    await late.listen(() => false, 1_500);
+    // What is kept of a widget comes behind what was sent to all before.
+    const loaded = ['dashboard-energy-standby-table', 'dashboard-energy-now-plugs'];
+    for (const widget of loaded) await late.send('widget-load', widget);
+    await late.listen((told) =>
+      loaded.every((widget) => told.some(([event]) => event === `widget-load:${widget}`)),
+    );
+    for (const widget of loaded) assert.ok(late.to(widget).length > 0, widget);
     assert.doesNotMatch(JSON.stringify(late.told), /FAKED/);
   });
 
@@ -488,10 +494,7 @@ describe('The Dashboard in a browser', function () {
     const reloaded = page.waitForEvent('load');
     await page.click('.bp-actions button[title="Hell oder dunkel"]');
     await reloaded;
-    for (let look = 0; look < 50 && (await brightness(page)) >= 80; look += 1) {
-      await page.waitForTimeout(50);
-    }
-    assert.ok((await brightness(page)) < 80);
+    await until(async () => (await brightness(page)) < 80, 'the look');
     await page.context().close();
   });
 

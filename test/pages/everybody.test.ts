@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
-import { DRAWN, type Reader, says, settled, signedIn, textOf } from './dashboard-reader.ts';
+import { DRAWN, type Reader, says, signedIn, textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
+import { settled } from './page-asks.ts';
 
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1400, height: 900 };

@@ -8,24 +8,13 @@ import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
 import { browserOf, openPage, type Watched } from './browser.ts';
 import { deploy, edit, importFlows, notices, press, signIn } from './editor-page.ts';
+import { until } from './until.ts';
 
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
-const LONGEST_MS = 30_000;
 
 function example(start: string): string {
   const name = readdirSync('examples').find((one) => one.startsWith(start)) ?? '';
   return readFileSync(join('examples', name), 'utf8');
-}
-
-/** Asks until it is so; the program runs on the real clock. */
-async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
-  const endMs = Date.now() + LONGEST_MS;
-  while (!(await isSo())) {
-    if (Date.now() > endMs) assert.fail('It did not become so in time.');
-    await new Promise((next) => {
-      setTimeout(next, 50);
-    });
-  }
 }
 
 describe('The examples, taken up in the editor', function () {

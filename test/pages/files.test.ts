@@ -17,6 +17,7 @@ import {
   type FilesReaderOptions,
   SHOWN,
 } from './files-world.ts';
+import { until } from './until.ts';
 
 interface Listed {
   readonly name: string;
@@ -24,7 +25,7 @@ interface Listed {
   readonly is_cached: boolean;
 }
 
-const FLICK_FRAMES = 240;
+const FLICK_FRAMES = 120;
 /** Scrolls from end to end, a piece in each frame. */
 const FLICK = `new Promise((resolve) => {
   const grid = document.querySelector('[role=grid]');
@@ -80,6 +81,19 @@ describe('The page Files in a browser', function () {
 
   const row = (page: Page, name: string) => page.locator(`[role=row][data-name="${name}"]`);
 
+  /** As a browser says that there is a network again: the page does not wait for its next look. */
+  const lookAgain = (page: Page): Promise<unknown> =>
+    page.evaluate(`dispatchEvent(new Event('online'))`);
+
+  /** The width of the picture that is looked at, once all of it is there. */
+  async function looked(page: Page): Promise<number> {
+    await page.locator('dialog.viewer img').waitFor();
+    return await page.evaluate<number>(`(async (image) => {
+      await image.decode();
+      return image.naturalWidth;
+    })(document.querySelector('dialog.viewer img'))`);
+  }
+
   async function ask(page: Page, name: string, action: string): Promise<void> {
     await row(page, name).locator('button').click();
     await page.locator('dialog .choice', { hasText: action }).click();
@@ -91,13 +105,6 @@ describe('The page Files in a browser', function () {
       `/api/files/list?path=${encodeURIComponent(path)}`,
     );
     return ((await answered.json()) as { readonly files?: readonly Listed[] }).files ?? [];
-  }
-
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    for (let look = 0; look < 600 && !(await holds()); look += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.ok(await holds());
   }
 
   /** In the practice NAS, when all of the queue has come to it. */
@@ -144,9 +151,7 @@ describe('The page Files in a browser', function () {
     await row(page, 'IMG_0002.png').click();
     const image = page.locator('dialog.viewer img');
     await image.waitFor();
-    await until(() =>
-      page.evaluate(`document.querySelector('dialog.viewer img').naturalWidth === 260`),
-    );
+    assert.equal(await looked(page), 260);
     assert.match(page.url(), /show=IMG_0002\.png$/);
     await page.keyboard.press('Escape');
     await image.waitFor({ state: 'detached' });
@@ -225,7 +230,7 @@ describe('The page Files in a browser', function () {
       [1, 9_000_000],
       [2, 0],
     ] as const) {
-      await until(() => Promise.resolve(line.isCut));
+      await until(() => line.isCut);
       await page.waitForSelector('.line.paused');
       if (cut === 1) await picture(page, 'files-cut');
       if (more > 0) line.cutAfter(more);
@@ -254,10 +259,11 @@ describe('The page Files in a browser', function () {
     line.cutAfter(600_000);
     await page.setInputFiles('#pick-files', photos);
     for (const more of [700_000, 0]) {
-      await until(() => Promise.resolve(line.isCut));
+      await until(() => line.isCut);
       await page.waitForSelector('.line.paused');
       if (more > 0) line.cutAfter(more);
       line.mend();
+      await lookAgain(page);
     }
     await page.waitForSelector('.sum:has-text("200 of 200")');
     await picture(page, 'files-phone-uploads');
@@ -282,7 +288,7 @@ describe('The page Files in a browser', function () {
     const { page, context } = await open('alice', 'alice/Videos', { url: line.url });
     line.cutAfter(12_000_000);
     await page.setInputFiles('#pick-files', film);
-    await until(() => Promise.resolve(line.isCut));
+    await until(() => line.isCut);
     await page.close();
     line.mend();
     const again = await context.newPage();
@@ -387,7 +393,11 @@ describe('The page Files in a browser', function () {
     const { nas } = balupi.world;
     const bytes = Buffer.from('x');
     const nameOf = (at: number): string => `IMG_${String(at).padStart(5, '0')}.jpg`;
-    for (let at = 0; at < 10_000; at += 1) await nas.putFile(`alice/Many/${nameOf(at)}`, bytes);
+    await nas.putFolder('alice/Many');
+    for (let first = 0; first < 10_000; first += 100) {
+      const some = Array.from({ length: 100 }, (_, at) => nameOf(first + at));
+      await Promise.all(some.map((name) => nas.putFile(`alice/Many/${name}`, bytes)));
+    }
     const { page, context } = await open('alice', 'alice/Many');
     await page.waitForSelector('[role=grid][aria-rowcount="10001"][aria-busy=false]');
     const drawn = () => page.locator('.rows .row').count();
@@ -426,6 +436,8 @@ describe('The page Files in a browser', function () {
       );
     });
 
+    const PHOTOS = 'alice/Photos';
+
     const answers = (page: Page, what: RegExp, status: number, code: string): Promise<unknown> =>
       page.route(what, (route) => route.fulfill({ status, json: { detail: 'No.', code } }));
 
@@ -434,6 +446,11 @@ describe('The page Files in a browser', function () {
       await page.locator('dialog .choice').nth(at).click();
       await page.waitForSelector('dialog .acts');
     }
+
+    /** As a link to a folder does. */
+    const goTo = (page: Page, path: string): Promise<unknown> =>
+      page.evaluate(`history.pushState(null, '', ${JSON.stringify(address(path))});
+        dispatchEvent(new PopStateEvent('popstate'))`);
 
     let uploads = 0;
     async function upload(page: Page, state: string): Promise<void> {
@@ -447,68 +464,113 @@ describe('The page Files in a browser', function () {
       await page.waitForSelector(`.line.${state}`);
     }
 
-    /** How somebody comes to each state from a folder. */
-    const STATES: Readonly<Record<string, readonly [string, (page: Page) => Promise<unknown>]>> = {
-      list: ['alice/Photos', (page) => page.waitForSelector('.rows .row')],
-      empty: ['alice/Empty', (page) => page.waitForSelector('.empty')],
-      'long names': ['alice/Long', (page) => page.waitForSelector('.rows .row')],
-      'not there': ['bob/secret', (page) => page.waitForSelector('.empty[role=alert]')],
-      menu: ['alice/Photos', (page) => page.locator('.rows .row button').first().click()],
-      rename: ['alice/Photos', (page) => viaMenu(page, 2)],
-      move: ['alice/Photos', (page) => viaMenu(page, 3)],
-      delete: ['alice/Photos', (page) => viaMenu(page, 4)],
-      viewer: ['alice/Photos', (page) => page.locator('.rows .row').first().click()],
-      uploading: [
-        'alice/Photos',
-        async (page) => {
-          await page.route(/files\/upload\?/, () => undefined);
-          await upload(page, 'sending');
+    interface State {
+      readonly path?: string;
+      readonly come: (page: Page) => Promise<unknown>;
+      /** Leads back to the folder as it was. */
+      readonly leave?: (page: Page) => Promise<unknown>;
+    }
+    const shut = async (page: Page): Promise<void> => {
+      await page.keyboard.press('Escape');
+      await page.waitForSelector('dialog', { state: 'detached' });
+    };
+    const goBack = async (page: Page): Promise<void> => {
+      await page.goBack();
+      await page.waitForSelector('.rows .row');
+    };
+
+    /** How somebody comes to each state from a folder of photos, and back. */
+    const STATES: Readonly<Record<string, State>> = {
+      list: { come: (page) => page.waitForSelector('.rows .row') },
+      menu: {
+        come: async (page) => {
+          await page.locator('.rows .row button').first().click();
+          await page.waitForSelector('dialog .choice');
         },
-      ],
-      failed: [
-        'alice/Photos',
-        async (page) => {
-          await answers(page, /files\/upload\?/, 507, 'no_room');
-          await upload(page, 'failed');
+        leave: shut,
+      },
+      rename: { come: (page) => viaMenu(page, 2), leave: shut },
+      move: { come: (page) => viaMenu(page, 3), leave: shut },
+      delete: { come: (page) => viaMenu(page, 4), leave: shut },
+      viewer: {
+        come: async (page) => {
+          await page.locator('.rows .row').first().click();
+          await looked(page);
         },
-      ],
-      'signed out': [
-        'alice/Photos',
-        async (page) => {
-          await answers(page, /files\/api\//, 401, 'no_token');
-          await page.waitForSelector('.note.bad[role=alert] a');
-        },
-      ],
-      asleep: [
-        'alice/Photos',
-        async (page) => {
-          const url = /api\/nas\/status/;
-          await page.route(url, async (route) => {
+        leave: shut,
+      },
+      empty: {
+        path: 'alice/Empty',
+        come: (page) => page.waitForSelector('.empty:not([role=alert])'),
+        leave: goBack,
+      },
+      'long names': {
+        path: 'alice/Long',
+        come: (page) => page.waitForSelector('[data-name^="a very long"]'),
+        leave: goBack,
+      },
+      'not there': {
+        path: 'bob/secret',
+        come: (page) => page.waitForSelector('.empty[role=alert]'),
+        leave: goBack,
+      },
+      asleep: {
+        come: async (page) => {
+          await page.route(/api\/nas\/status/, async (route) => {
             const answered = await route.fetch();
             const told = (await answered.json()) as object;
             await route.fulfill({ json: { ...told, online: false } });
           });
+          await lookAgain(page);
           await page.waitForSelector('.note[role=status] button');
         },
-      ],
+        leave: async (page) => {
+          await page.unrouteAll();
+          await lookAgain(page);
+          await page.waitForSelector('.note[role=status]', { state: 'detached' });
+        },
+      },
+      'signed out': {
+        come: async (page) => {
+          await answers(page, /files\/api\//, 401, 'no_token');
+          await lookAgain(page);
+          await page.waitForSelector('.note.bad[role=alert] a');
+        },
+        leave: async (page) => {
+          await page.unrouteAll();
+          await lookAgain(page);
+          await page.waitForSelector('.note.bad', { state: 'detached' });
+        },
+      },
+      failed: {
+        come: async (page) => {
+          await answers(page, /files\/upload\?/, 507, 'no_room');
+          await upload(page, 'failed');
+        },
+        leave: async (page) => {
+          await page.unrouteAll();
+          await page.click('.uploads-head button');
+          await page.waitForSelector('.line', { state: 'detached' });
+        },
+      },
+      uploading: {
+        come: async (page) => {
+          await page.route(/files\/upload\?/, () => undefined);
+          await upload(page, 'sending');
+        },
+      },
     };
-
-    /** What appears has appeared. */
-    const STILL = 'Promise.all(document.getAnimations().map(({ finished }) => finished))';
 
     for (const way of WAYS) {
       const { locale, width } = way;
       it(`has no serious fault in any state, light and dark: ${locale}, ${width} px`, async () => {
         const faults: string[] = [];
-        const { context } = await open('alice', '', way);
-        for (const [state, [path, come]] of Object.entries(STATES)) {
-          const page = await context.newPage();
-          await page.goto(`${balupi.url}${address(path)}`);
-          await page.waitForSelector(SHOWN);
+        const { page, context } = await open('alice', PHOTOS, way);
+        for (const [state, { path, come, leave }] of Object.entries(STATES)) {
+          if (path !== undefined) await goTo(page, path);
           await come(page);
           for (const look of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme: look });
-            await page.evaluate(STILL);
             for (const { id, nodes } of await seriousFaults(page)) {
               faults.push(`${state}, ${look}: ${id} ${JSON.stringify(nodes[0]?.target)}`);
             }
@@ -518,7 +580,7 @@ describe('The page Files in a browser', function () {
             'document.documentElement.scrollWidth > innerWidth',
           );
           if (isWide) faults.push(`${state}: wider than the screen`);
-          await page.close();
+          await leave?.(page);
         }
         assert.deepEqual(faults, []);
         await context.close();
@@ -587,9 +649,7 @@ describe('The page Files in a browser', function () {
       await picture(page, 'files-wake');
       await page.click('dialog button:has-text("Let it sleep")');
       await row(page, 'Beach.png').click();
-      await until(() =>
-        page.evaluate(`document.querySelector('dialog.viewer img').naturalWidth === 200`),
-      );
+      assert.equal(await looked(page), 200);
       assert.equal(balupi.world.nas.magicPackets.length, 0);
       await context.close();
     });

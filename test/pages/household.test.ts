@@ -10,6 +10,7 @@ import {
   textOf,
 } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
+import { until } from './until.ts';
 
 const USERS = ['alice', 'bob', 'admin'];
 /** The Dashboard's own frame. */
@@ -30,14 +31,14 @@ describe('The pages of a household, in a browser', function () {
       await call(name, '/api/auth/me');
     }
     await nas.sleep('suspend');
-    await until('admin', '/api/activity?kind=nas_asleep', ({ entries }) => lengthOf(entries) > 0);
+    await told('admin', '/api/activity?kind=nas_asleep', ({ entries }) => lengthOf(entries) > 0);
     for (const name of ['Rio 01.jpg', 'Rio 02.jpg']) await upload('alice', 'alice/Photos', name);
     await upload('bob', 'bob', 'tax.pdf');
     await call('admin', '/api/nas/wol', { method: 'POST' });
-    await until(
+    await told(
       'admin',
       '/api/files/sync/status?all=true',
-      (told) => told['pending_uploads'] === 0,
+      ({ pending_uploads: waiting }) => waiting === 0,
     );
   });
 
@@ -61,16 +62,12 @@ describe('The pages of a household, in a browser', function () {
     return Array.isArray(list) ? list.length : 0;
   }
 
-  async function until(
+  async function told(
     who: string,
     path: string,
     holds: (told: Record<string, unknown>) => boolean,
   ): Promise<void> {
-    for (let look = 0; look < 200 && !holds(await call(who, path)); look += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    const told = await call(who, path);
-    assert.ok(holds(told), JSON.stringify(told));
+    await until(async () => holds(await call(who, path)), `${path} of ${who}`);
   }
 
   const open = (who: string, page: string, how: ReaderOptions = {}): Promise<Reader> =>
@@ -119,7 +116,7 @@ describe('The pages of a household, in a browser', function () {
     before(async () => {
       alice = await open('alice', 'uploads', { locale: 'de-DE', look: 'dark', width: 390 });
       await balupi.world.nas.sleep('suspend');
-      await until('admin', '/api/nas/status', ({ online }) => online === false);
+      await told('admin', '/api/nas/status', ({ online }) => online === false);
       for (const name of USERS) await upload(name, name, `at night of ${name}.txt`);
     });
 
@@ -155,7 +152,7 @@ describe('The pages of a household, in a browser', function () {
     it('tells of a failed try when the next is, and tries now when it is told to', async () => {
       const { nas } = balupi.world;
       await nas.wake();
-      await until('admin', '/api/nas/status', ({ online }) => online === true);
+      await told('admin', '/api/nas/status', ({ online }) => online === true);
       nas.faults.set({ path: /chunked/, status: 500 });
       await upload('alice', 'alice', 'stuck.txt');
       const { page } = alice;
@@ -170,11 +167,11 @@ describe('The pages of a household, in a browser', function () {
   describe('NAS & cache', () => {
     before(async () => {
       await balupi.world.nas.wake();
-      await until('admin', '/api/nas/status', ({ online }) => online === true);
+      await told('admin', '/api/nas/status', ({ online }) => online === true);
       await call('alice', '/api/files/list?path=alice');
       const pin = { method: 'PUT', headers: { 'Content-Type': 'application/json' } };
       await call('alice', '/api/cache/pins', { ...pin, body: '{"path":"alice/Photos"}' });
-      await until('alice', '/api/cache/pins', ({ pins }) => /"kept"/.test(JSON.stringify(pins)));
+      await told('alice', '/api/cache/pins', ({ pins }) => /"kept"/.test(JSON.stringify(pins)));
     });
 
     it('shows how far each pin is kept and who uses how much, and unpins', async () => {

@@ -1,35 +1,35 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { PiProcess } from '../fakes/pi-process.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 
 /** As in `test/practice/nas/options.ts`. */
 export const ADMIN = { username: 'admin', password: 'Practice-admin-1' } as const;
 
-const SERVER = resolve('dist', 'server.js');
-
 /** A BaluPi as `npm start` runs it, beside a practice NAS, with its editor open. */
 export class RunningBaluPi {
-  readonly url: string;
-  readonly editorUrl: string;
   readonly dataFolder: string;
-  readonly #process: ChildProcess;
+  readonly #pi: PiProcess;
   readonly #nas: PracticeNas;
   readonly #folder: string;
 
-  private constructor(child: ChildProcess, nas: PracticeNas, folder: string, ready: string) {
-    this.#process = child;
+  private constructor(pi: PiProcess, nas: PracticeNas, folder: string) {
+    this.#pi = pi;
     this.#nas = nas;
     this.#folder = folder;
     this.dataFolder = join(folder, 'balupi');
-    this.url = /ready on (\S+)/.exec(ready)?.[1] ?? '';
-    this.editorUrl = /editor (\S+)/.exec(ready)?.[1] ?? '';
+  }
+
+  get url(): string {
+    return this.#pi.url;
+  }
+
+  get editorUrl(): string {
+    return this.#pi.editorUrl;
   }
 
   static async start(): Promise<RunningBaluPi> {
@@ -41,11 +41,9 @@ export class RunningBaluPi {
     });
     const nas = new PracticeNas({ clock, storageFolder });
     await nas.start();
-    const child = spawn(process.execPath, [SERVER, '--no-env-file'], {
-      env: environment(nas, folder),
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    return new RunningBaluPi(child, nas, folder, await readyLine(child));
+    const pi = new PiProcess({ environment: environment(nas, folder), flowsFolder: 'flows' });
+    await pi.ready();
+    return new RunningBaluPi(pi, nas, folder);
   }
 
   /** A token of the practice NAS's admin. */
@@ -73,20 +71,14 @@ export class RunningBaluPi {
   }
 
   async stop(): Promise<void> {
-    if (this.#process.exitCode === null) {
-      this.#process.kill('SIGTERM');
-      await once(this.#process, 'exit');
-    }
+    await this.#pi.stop();
     await this.#nas.stop();
     rmSync(this.#folder, { recursive: true });
   }
 }
 
-/** Nothing of the household this runs in. */
-function environment(nas: PracticeNas, folder: string): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
+function environment(nas: PracticeNas, folder: string): Record<string, string> {
   return {
-    ...Object.fromEntries(kept),
     BALUPI_DATA_DIR: join(folder, 'balupi'),
     BALUPI_HOST: '127.0.0.1',
     BALUPI_PORT: '0',
@@ -97,16 +89,4 @@ function environment(nas: PracticeNas, folder: string): NodeJS.ProcessEnv {
     BALUPI_NAS_DIRECT_URL: nas.url,
     BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
   };
-}
-
-async function readyLine(child: ChildProcess): Promise<string> {
-  const { promise, resolve: ready, reject } = Promise.withResolvers<string>();
-  if (child.stdout === null) throw new Error('The server has no output to read.');
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    if (line.startsWith('BaluPi ready on ')) ready(line);
-  });
-  child.once('exit', () => {
-    reject(new Error('BaluPi ended before it was ready.'));
-  });
-  return await promise;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { browserOf } from './browser.ts';
 import { says, signedIn } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
+import { until } from './until.ts';
 
 describe('Uploads that wait for their owner, in a browser', function () {
   this.timeout(120_000);
@@ -15,13 +16,6 @@ describe('Uploads that wait for their owner, in a browser', function () {
   after(async () => {
     await balupi.stop();
   });
-
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    for (let look = 0; look < 300 && !(await holds()); look += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.ok(await holds());
-  }
 
   async function status(): Promise<Record<string, unknown>> {
     const answered = await balupi.call(await balupi.token('alice'), '/api/files/sync/status');

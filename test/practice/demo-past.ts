@@ -71,9 +71,9 @@ interface PastParts {
   /** Where it ends, epoch seconds: the begin of an hour. */
   readonly endS: number;
   readonly tapo: { readonly username: string; readonly password: string };
-  /** Where the plugs answer. */
-  readonly addresses: string;
-  readonly plugs: readonly PastPlug[];
+  /** Where the plugs answer a search. */
+  readonly searchedAt: string;
+  readonly plugs: readonly (PastPlug & { readonly address: string })[];
 }
 
 /** How many days of a past there are. */
@@ -112,7 +112,7 @@ export async function writePast(parts: PastParts): Promise<void> {
   }
 }
 
-/** Registers the plugs, as a search of the network does. */
+/** Registers the plugs at their addresses: a search of the network listens for seconds. */
 async function plugNumbers(parts: PastParts, store: Store): Promise<readonly number[]> {
   const tapo = new Tapo({
     store,
@@ -120,21 +120,21 @@ async function plugNumbers(parts: PastParts, store: Store): Promise<readonly num
     log: LOG,
     credentials: parts.tapo,
     driver: 'klap',
-    discoveryAddresses: parseDiscoveryAddresses(parts.addresses),
+    discoveryAddresses: parseDiscoveryAddresses(parts.searchedAt),
     timeZone: 'Europe/Berlin',
     judgeClock: () => null,
     isNasOff: () => false,
   });
   tapo.start();
-  await tapo.discover('en');
-  const known = parts.plugs.map(({ name, role }) => {
+  const numbers: number[] = [];
+  for (const { name, role, address } of parts.plugs) {
+    const added = await tapo.add({ address, role }, 'en');
     const device = tapo.list().find((candidate) => candidate.name === name);
-    if (device === undefined) throw new Error(`The practice plug ${name} was not found.`);
-    tapo.update(device.id, { role }, 'en');
-    return device.deviceNumber;
-  });
+    if (device === undefined) throw new Error(`The plug ${name} was not added: ${added.kind}.`);
+    numbers.push(device.deviceNumber);
+  }
   await tapo.stop();
-  return known;
+  return numbers;
 }
 
 function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {

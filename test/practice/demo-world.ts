@@ -101,8 +101,8 @@ export class DemoWorld {
       clock: this.#clock,
       endS: this.#pastEndS,
       tapo: TAPO,
-      addresses: this.#plugAddresses(),
-      plugs: PAST_PLUGS,
+      searchedAt: this.#plugAddresses(),
+      plugs: PAST_PLUGS.map((plug, at) => ({ ...plug, address: this.#plugs[at]?.address ?? '' })),
     });
   }
 

@@ -37,7 +37,8 @@ export class FivePlugs {
     for (const plug of this.#plugs) await plug.start();
     await writePast({
       ...{ dataFolder, timeZone: ZONE, clock: this.#clock, endS: this.#endS, tapo: TAPO },
-      ...{ addresses: this.#addresses(), plugs: this.#past },
+      searchedAt: this.#addresses(),
+      plugs: this.#past.map((plug, at) => ({ ...plug, address: this.#plugs[at]?.address ?? '' })),
     });
   }
 

@@ -3,21 +3,16 @@ import type { PracticeNas } from './practice-nas.ts';
 
 const MIB = 1024 * 1024;
 
-/** The same bytes on every machine: a 32-bit xorshift. */
-function* noise(seed: number): Generator<number, never> {
+/** The same bytes on every machine: a 32-bit xorshift. A loop, as generators take ten times as long. */
+export function noiseBytes(seed: number, sizeBytes: number): Buffer {
+  const bytes = Buffer.allocUnsafe(sizeBytes);
   let state = seed | 1;
-  for (;;) {
+  for (let index = 0; index < sizeBytes; index += 1) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    yield state & 0xff;
+    bytes[index] = state & 0xff;
   }
-}
-
-export function noiseBytes(seed: number, sizeBytes: number): Buffer {
-  const bytes = Buffer.allocUnsafe(sizeBytes);
-  const source = noise(seed);
-  for (let index = 0; index < sizeBytes; index += 1) bytes[index] = source.next().value;
   return bytes;
 }
 
@@ -43,13 +38,13 @@ export function pngPhoto(seed: number, side: number): Buffer {
   header.writeUInt32BE(side, 0);
   header.writeUInt32BE(side, 4);
   header.set([8, 2, 0, 0, 0], 8);
-  const grain = noise(seed);
+  const grain = noiseBytes(seed, side * side);
   const row = 1 + side * 3;
   const pixels = Buffer.alloc(row * side);
   for (let y = 0; y < side; y += 1) {
     for (let x = 0; x < side; x += 1) {
       const at = y * row + 1 + x * 3;
-      const light = Math.floor((y / side) * 120) + (grain.next().value >> 4);
+      const light = Math.floor((y / side) * 120) + ((grain[y * side + x] ?? 0) >> 4);
       pixels.set([80 + light, 110 + (light >> 1), 235 - (light >> 1)], at);
     }
   }

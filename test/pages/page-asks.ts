@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import type { Page, Request, WebSocket } from 'playwright-core';
+
+/** Two frames: what an answer changed is drawn, and what that asks for was asked for. */
+const DRAWN_ANEW = `new Promise((drawn) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => drawn())))`;
+const LONGEST_MS = 15_000;
+/** A Socket.IO event, behind the numbers of Engine.IO and of Socket.IO. */
+const EVENT = /^42(?=\[)/;
+const ANSWERED = /^(?:msg-input|widget-load):(.+)$/;
+
+/** What a page asks the Pi for, over HTTP and over its socket, until that is answered. */
+class PageAsks {
+  readonly #open = new Map<unknown, string>();
+  readonly #answers = new EventEmitter();
+  /** How often it has asked for something. */
+  count = 0;
+
+  constructor(page: Page) {
+    page.on('request', (request) => this.#asked(request, request.url()));
+    for (const end of ['requestfinished', 'requestfailed'] as const) {
+      page.on(end as 'requestfinished', (request: Request) => this.#answered(request));
+    }
+    page.on('websocket', (socket) => this.#follow(socket));
+    page.on('framenavigated', (frame) => {
+      // What the page before it had asked for nobody waits for.
+      if (frame === page.mainFrame()) this.#forgetWishes();
+    });
+  }
+
+  /** Waits until all of it is answered. */
+  async answered(): Promise<void> {
+    const signal = AbortSignal.timeout(LONGEST_MS);
+    while (this.#open.size > 0) {
+      await once(this.#answers, 'answer', { signal }).catch(() => {
+        assert.fail(`Nobody answered ${[...this.#open.values()].join(', ')}.`);
+      });
+    }
+  }
+
+  #follow(socket: WebSocket): void {
+    socket.on('framesent', ({ payload }) => {
+      const [event, id, message] = eventOf(payload);
+      const topic = (message as { readonly topic?: unknown } | undefined)?.topic;
+      if (event === 'widget-load') this.#asked(`${String(id)} load`, `${String(id)} load`);
+      if (event === 'widget-send' && typeof topic === 'string') {
+        this.#asked(`${String(id)} ${topic}`, `${String(id)} ${topic}`);
+      }
+    });
+    socket.on('framereceived', ({ payload }) => {
+      const [event, message] = eventOf(payload);
+      const id = ANSWERED.exec(String(event))?.[1];
+      if (id === undefined) return;
+      const topic = (message as { readonly topic?: unknown } | null | undefined)?.topic;
+      if (String(event).startsWith('widget-load')) this.#answered(`${id} load`);
+      else this.#answered(`${id} ${String(topic)}`);
+    });
+    socket.on('close', () => this.#forgetWishes());
+  }
+
+  #asked(what: unknown, words: string): void {
+    this.count += 1;
+    this.#open.set(what, words);
+  }
+
+  #answered(what: unknown): void {
+    if (this.#open.delete(what)) this.#answers.emit('answer');
+  }
+
+  #forgetWishes(): void {
+    for (const what of [...this.#open.keys()]) if (typeof what === 'string') this.#answered(what);
+  }
+}
+
+function eventOf(payload: string | Buffer): readonly unknown[] {
+  if (typeof payload !== 'string' || !EVENT.test(payload)) return [];
+  return JSON.parse(payload.replace(EVENT, '')) as readonly unknown[];
+}
+
+const followed = new WeakMap<Page, PageAsks>();
+
+/** Counts from now on what a page asks for, for {@link settled}. */
+export function followAsks(page: Page): void {
+  followed.set(page, new PageAsks(page));
+}
+
+/** Waits until a page has drawn what it asked for, and asked for nothing more by that. */
+export async function settled(page: Page): Promise<void> {
+  const asks = followed.get(page);
+  assert.ok(asks, 'what this page asks for was not followed');
+  let count = -1;
+  while (count !== asks.count) {
+    ({ count } = asks);
+    await asks.answered();
+    await page.evaluate(DRAWN_ANEW);
+  }
+}
