@@ -16,23 +16,33 @@ const STILL = `Promise.all(document.getAnimations()
   .filter(({ effect }) => effect?.getComputedTiming().endTime !== Infinity)
   .map(({ finished }) => finished.catch(() => undefined)))`;
 
-/** Style sheets and films are not fetched again: no rule that can be broken here reads them. */
-const OPTIONS = { resultTypes: ['violations'], preload: false };
+/** Rules whose faults are never serious, which are a tenth of the work. */
+const NOT_SERIOUS = `axe._audit.rules.filter(({ impact }) => /minor|moderate/.test(impact))`;
+
+/** What a look can break in a page that is the same in another look. */
+const OF_COLOURS = ['color-contrast', 'link-in-text-block'];
 
 /**
  * What keeps people who cannot see or point from using a page as it is now.
  *
  * @param exclude selectors of what is not ours
+ * @param what `colours` where the same document was looked at in another look
  */
 export async function seriousFaults(
   page: Page,
   exclude: readonly string[] = [],
+  what: 'all' | 'colours' = 'all',
 ): Promise<readonly AxeFault[]> {
   if (!(await page.evaluate<boolean>(`'axe' in window`))) await page.evaluate(AXE);
+  const rules =
+    what === 'colours'
+      ? `{ runOnly: ${JSON.stringify(OF_COLOURS)} }`
+      : `{ rules: Object.fromEntries(${NOT_SERIOUS}.map(({ id }) => [id, { enabled: false }])) }`;
+  // Style sheets and films are not fetched again: no rule that can be broken here reads them.
   const violations = await page.evaluate<readonly AxeFault[]>(`(async () => {
     await ${STILL};
-    const context = ${JSON.stringify({ exclude })};
-    return (await axe.run(context, ${JSON.stringify(OPTIONS)})).violations;
+    const options = { resultTypes: ['violations'], preload: false, ...${rules} };
+    return (await axe.run({ exclude: ${JSON.stringify(exclude)} }, options)).violations;
   })()`);
   return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
 }

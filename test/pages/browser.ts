@@ -3,24 +3,27 @@ import { join } from 'node:path';
 import type { Suite } from 'mocha';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-/**
- * Where Debian and Raspberry Pi OS put it. The shell draws the same without the browser's own windows
- * and their pages, which cost as much processor time as ours.
- */
-const PROGRAMS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'] as const;
-/** Null where there is none. */
-export const CHROMIUM = PROGRAMS.find((program) => existsSync(program)) ?? null;
+/** Where Debian and Raspberry Pi OS put it. */
+const WHOLE = '/usr/bin/chromium';
+/** Draws the same without the windows of a browser, whose pages cost as much as ours. */
+const SHELL = '/usr/bin/chromium-headless-shell';
 
-/** A headless Chromium; without one on this machine the suite is skipped, and says why. */
-export function browserOf(suite: Suite): () => Browser {
+/**
+ * A headless Chromium; without one on this machine the suite is skipped, and says why.
+ *
+ * @param isWhole whether it wants more than the shell has, which shows no notifications
+ */
+export function browserOf(suite: Suite, isWhole = false): () => Browser {
   let browser: Browser | null = null;
-  if (CHROMIUM === null) {
-    suite.title += ` (skipped: there is no ${PROGRAMS.join(' or ')})`;
+  const programs = isWhole ? [WHOLE] : [SHELL, WHOLE];
+  const program = programs.find((one) => existsSync(one)) ?? '';
+  if (program === '') {
+    suite.title += ` (skipped: there is no ${programs.join(' or ')})`;
     suite.pending = true;
   }
   before(async () => {
     browser = await chromium.launch({
-      executablePath: CHROMIUM ?? '',
+      executablePath: program,
       args: [
         '--no-sandbox',
         '--disable-gpu',

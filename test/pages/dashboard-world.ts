@@ -8,6 +8,8 @@ import { DemoWorld } from '../practice/demo-world.ts';
 
 /** Where BaluPi is; browsers may be anywhere. */
 export const ZONE = 'Europe/Berlin';
+/** Long enough to be seen waking. */
+const BOOT_MS = 1_000;
 
 /** A BaluPi as `npm start` runs it, beside a practice NAS and practice plugs, with a past. */
 export class DashboardWorld {
@@ -27,7 +29,7 @@ export class DashboardWorld {
       throw problem;
     });
     const folder = mkdtempSync(join(tmpdir(), 'balupi-dashboard-'));
-    const world = new DemoWorld(clock, folder, ZONE);
+    const world = new DemoWorld(clock, folder, ZONE, BOOT_MS);
     await world.start();
     const started = new DashboardWorld(world, folder);
     await started.#boot(change);
@@ -105,7 +107,7 @@ export class DashboardWorld {
         BALUPI_CACHE_MIN_FREE_GB: '0.1',
         BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '2',
         BALUPI_ENERGY_CO2_G_PER_KWH: '380',
-        BALUPI_NAS_PROBE_INTERVAL_SECONDS: '2',
+        BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
         BALUPI_TIMEZONE: ZONE,
         BALUPI_SECRET_KEY: randomBytes(32).toString('hex'),
       },

@@ -10,13 +10,7 @@ import { browserOf, picture } from './browser.ts';
 import { BrokenLine } from './broken-line.ts';
 import { says, textOf } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
-import {
-  address,
-  filesReader,
-  type FilesReader,
-  type FilesReaderOptions,
-  SHOWN,
-} from './files-world.ts';
+import { address, filesReader, type FilesReader, type FilesReaderOptions } from './files-world.ts';
 import { until } from './until.ts';
 
 interface Listed {
@@ -571,7 +565,8 @@ describe('The page Files in a browser', function () {
           await come(page);
           for (const look of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme: look });
-            for (const { id, nodes } of await seriousFaults(page)) {
+            const what = look === 'light' ? 'all' : 'colours';
+            for (const { id, nodes } of await seriousFaults(page, [], what)) {
               faults.push(`${state}, ${look}: ${id} ${JSON.stringify(nodes[0]?.target)}`);
             }
             await picture(page, `files ${state} ${locale} ${look} ${width}`.replaceAll(' ', '-'));

@@ -29,17 +29,14 @@ describe('The pages of a household, in a browser', function () {
     for (const name of USERS) {
       tokens.set(name, await balupi.token(name));
       await call(name, '/api/auth/me');
+      // Whoever signed in once may read at night.
+      await (await open(name, 'uploads')).page.context().close();
     }
     await nas.sleep('suspend');
     await told('admin', '/api/activity?kind=nas_asleep', ({ entries }) => lengthOf(entries) > 0);
     for (const name of ['Rio 01.jpg', 'Rio 02.jpg']) await upload('alice', 'alice/Photos', name);
     await upload('bob', 'bob', 'tax.pdf');
-    await call('admin', '/api/nas/wol', { method: 'POST' });
-    await told(
-      'admin',
-      '/api/files/sync/status?all=true',
-      ({ pending_uploads: waiting }) => waiting === 0,
-    );
+    for (const name of ['alice', 'admin']) await upload(name, name, `at night of ${name}.txt`);
   });
 
   after(async () => {
@@ -79,45 +76,11 @@ describe('The pages of a household, in a browser', function () {
     assert.deepEqual([complaints, foreign], [[], []]);
   }
 
-  describe('Activity', () => {
-    it('tells an admin who woke the NAS, how long it was awake, and what came to whom', async () => {
-      const reader = await open('admin', 'activity');
-      const { page } = reader;
-      await page.waitForSelector('[data-activity=nas_awake]:has-text("woken by admin")');
-      await page.waitForSelector('[data-activity=nas_asleep]:has-text("it stopped answering")');
-      await page.waitForSelector('[data-activity=upload_delivered]:has-text("Photos · 2 files")');
-      await page.waitForSelector('[data-activity=upload_delivered]:has-text("bob/tax.pdf")');
-      await says(page, '[data-activity=nas_awake]', /is awake, for \d+.*\sWh/s);
-      await wellMade(reader);
-      await picture(page, 'dashboard-activity');
-      await page.context().close();
-    });
-
-    it('shows others what is everybody’s and their own, and no name that is not theirs', async () => {
-      const reader = await open('bob', 'activity', { locale: 'de-DE', look: 'dark', width: 390 });
-      const { page } = reader;
-      await page.waitForSelector('[data-activity=nas_awake]:has-text("geweckt von jemandem")');
-      await page.waitForSelector('[data-activity=upload_delivered]:has-text("tax.pdf")');
-      assert.doesNotMatch(await textOf(page, '.nrdb-ui-group'), /alice|Photos|admin/);
-      await wellMade(reader);
-      await picture(page, 'dashboard-activity-de');
-      await page.getByLabel('Was').selectOption({ label: 'Zustellungen' });
-      await page.waitForSelector('[data-activity=nas_awake]', { state: 'detached' });
-      assert.equal(await page.locator('[data-activity]').count(), 1);
-      await page.getByLabel('Was').selectOption({ label: 'Konflikte' });
-      await page.waitForSelector('text=Nichts davon in dieser Zeit');
-      await page.context().close();
-    });
-  });
-
   describe('Uploads', () => {
     let alice: Reader;
 
     before(async () => {
       alice = await open('alice', 'uploads', { locale: 'de-DE', look: 'dark', width: 390 });
-      await balupi.world.nas.sleep('suspend');
-      await told('admin', '/api/nas/status', ({ online }) => online === false);
-      for (const name of USERS) await upload(name, name, `at night of ${name}.txt`);
     });
 
     after(async () => {
@@ -156,11 +119,51 @@ describe('The pages of a household, in a browser', function () {
       nas.faults.set({ path: /chunked/, status: 500 });
       await upload('alice', 'alice', 'stuck.txt');
       const { page } = alice;
+      await page.reload();
       const row = page.locator('.bp-row', { hasText: 'stuck.txt' });
       await row.getByText(/Versuche bisher: \d+ · wieder um \d/).waitFor();
       nas.faults.clear();
       await row.getByRole('button', { name: 'Jetzt versuchen' }).click();
       await row.waitFor({ state: 'detached' });
+    });
+  });
+
+  describe('Activity', () => {
+    before(async () => {
+      await told(
+        'admin',
+        '/api/files/sync/status?all=true',
+        ({ pending_uploads: waiting }) => waiting === 0,
+      );
+    });
+
+    it('tells an admin who woke the NAS, how long it was awake, and what came to whom', async () => {
+      const reader = await open('admin', 'activity');
+      const { page } = reader;
+      await page.waitForSelector('[data-activity=nas_awake]:has-text("woken by admin")');
+      await page.waitForSelector('[data-activity=nas_asleep]:has-text("it stopped answering")');
+      await page.waitForSelector('[data-activity=upload_delivered]:has-text("Photos · 2 files")');
+      await page.waitForSelector('[data-activity=upload_delivered]:has-text("bob/tax.pdf")');
+      await says(page, '[data-activity=nas_awake]', /is awake, for \d+.*\sWh/s);
+      await wellMade(reader);
+      await picture(page, 'dashboard-activity');
+      await page.context().close();
+    });
+
+    it('shows others what is everybody’s and their own, and no name that is not theirs', async () => {
+      const reader = await open('bob', 'activity', { locale: 'de-DE', look: 'dark', width: 390 });
+      const { page } = reader;
+      await page.waitForSelector('[data-activity=nas_awake]:has-text("geweckt von jemandem")');
+      await page.waitForSelector('[data-activity=upload_delivered]:has-text("tax.pdf")');
+      assert.doesNotMatch(await textOf(page, '.nrdb-ui-group'), /alice|Photos|admin/);
+      await wellMade(reader);
+      await picture(page, 'dashboard-activity-de');
+      await page.getByLabel('Was').selectOption({ label: 'Zustellungen' });
+      await page.waitForSelector('[data-activity=nas_awake]', { state: 'detached' });
+      assert.equal(await page.locator('[data-activity]').count(), 1);
+      await page.getByLabel('Was').selectOption({ label: 'Konflikte' });
+      await page.waitForSelector('text=Nichts davon in dieser Zeit');
+      await page.context().close();
     });
   });
 

@@ -43,7 +43,7 @@ interface Shown {
 
 describe('The page Notifications in a browser', function () {
   this.timeout(120_000);
-  const browser = browserOf(this);
+  const browser = browserOf(this, true);
   let balupi: DashboardWorld;
   let reader: Reader | null = null;
 

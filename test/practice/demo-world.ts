@@ -62,14 +62,17 @@ export class DemoWorld {
   #timer: NodeJS.Timeout | null = null;
   #lastState: 'awake' | 'asleep' = 'awake';
 
-  /** @param timeZone of the BaluPi beside it, IANA name; the days of its plugs go by it */
-  constructor(clock: Clock, folder: string, timeZone: string) {
+  /**
+   * @param timeZone of the BaluPi beside it, IANA name; the days of its plugs go by it
+   * @param bootMs what its NAS takes to come back
+   */
+  constructor(clock: Clock, folder: string, timeZone: string, bootMs = BOOT_MS) {
     this.#clock = clock;
     this.#timeZone = timeZone;
     this.#pastEndS = new LocalTime(timeZone).hourStart(Math.floor(clock.nowMs() / 1_000));
     const storageFolder = join(folder, 'practice-nas');
     mkdirSync(storageFolder, { recursive: true });
-    const options = { users: demoUsers(), bootMs: BOOT_MS };
+    const options = { users: demoUsers(), bootMs };
     this.nas = new PracticeNas({ clock, storageFolder, options });
     this.#plugs = [this.#plug(1, this.#nasLoad), this.#plug(2, fridge())];
   }

@@ -63,6 +63,15 @@ describe('discovery', () => {
     assert.equal(bench.clock.pending, 0);
   });
 
+  it('ends at once where one that answered is enough', async () => {
+    const [one, two] = [await bench.plug(), await bench.plug()];
+    const started = bench.clock.monotonicMs();
+    const found = await bench.discovery(one, two).search(undefined, ({ mac }) => mac === two.mac);
+    assert.ok(found.some(({ mac }) => mac === two.mac));
+    assert.equal(bench.clock.monotonicMs(), started);
+    assert.equal(bench.clock.pending, 0);
+  });
+
   it('ends early when its caller gives up', async () => {
     const controller = new AbortController();
     const search = bench.discovery(await bench.plug()).search(controller.signal);

@@ -53,13 +53,20 @@ export class Discovery {
     this.#makePublicPem = deps.makePublicPem ?? makePublicPem;
   }
 
-  /** All plugs that answer within {@link SEARCH_MS}, one entry per MAC address. */
-  async search(signal?: AbortSignal): Promise<readonly FoundPlug[]> {
+  /**
+   * All plugs that answer within {@link SEARCH_MS}, one entry per MAC address.
+   *
+   * @param isEnough of a plug that answered: ends the search at once
+   */
+  async search(
+    signal?: AbortSignal,
+    isEnough: (plug: FoundPlug) => boolean = () => false,
+  ): Promise<readonly FoundPlug[]> {
     const found = new Map<string, FoundPlug>();
     await this.#ask(this.#addresses ?? ownBroadcasts(), SEARCH_MS, signal, (plug) => {
       // The first answer stands: a later one under the same MAC may be a forger's.
       if (!found.has(plug.mac)) found.set(plug.mac, plug);
-      return false;
+      return isEnough(plug);
     });
     return [...found.values()];
   }

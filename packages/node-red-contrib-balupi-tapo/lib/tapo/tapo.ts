@@ -603,24 +603,39 @@ export class Tapo {
 
   async #tryNow(credentials: PlugCredentials, language: HintLanguage): Promise<AccountOutcome> {
     const { signal } = this.#stopping;
-    const found = (await this.#discovery.search(signal)).filter((plug) => !this.#isNas(plug));
+    const isPlug = (plug: FoundPlug): boolean => !this.#isNas(plug);
+    // The first that answers decides, so that nobody waits for the others.
+    const first = (await this.#discovery.search(signal, isPlug)).filter(isPlug);
+    let outcome = await this.#tryAt(first, credentials, language);
+    if (outcome === null && first.length > 0) {
+      const tried = new Set(first.map(({ mac }) => mac));
+      const all = (await this.#discovery.search(signal)).filter(isPlug);
+      const others = all.filter(({ mac }) => !tried.has(mac)).slice(0, MOST_TRIED - tried.size);
+      outcome = await this.#tryAt(others, credentials, language);
+    }
+    if (outcome?.kind !== 'refused') this.#use(credentials);
+    return outcome ?? { kind: 'untried' };
+  }
+
+  /** @returns null when none of them can be reached */
+  async #tryAt(
+    plugs: readonly FoundPlug[],
+    credentials: PlugCredentials,
+    language: HintLanguage,
+  ): Promise<AccountOutcome | null> {
     const open = this.#openWith(credentials);
-    for (const { ip, port, mac } of found.slice(0, MOST_TRIED)) {
+    for (const { ip, port, mac } of plugs.slice(0, MOST_TRIED)) {
       const target = { ip, port, mac, deviceId: null, protocol: null, oldProtocolMac: null };
       const plug = open(target);
-      const outcome = await plug.read(signal);
+      const outcome = await plug.read(this.#stopping.signal);
       plug.close();
-      if (outcome.kind === 'reading') {
-        this.#use(credentials);
-        return { kind: 'taken', plug: outcome.reading.info.nickname };
-      }
+      if (outcome.kind === 'reading') return { kind: 'taken', plug: outcome.reading.info.nickname };
       const state = stateOfFailure(outcome);
       if (state === 'unreachable') continue;
       const hint = this.#hints(topicOfFailure(outcome), language);
       return { kind: 'refused', state, stateHint: hint };
     }
-    this.#use(credentials);
-    return { kind: 'untried' };
+    return null;
   }
 
   #use(credentials: PlugCredentials): void {
