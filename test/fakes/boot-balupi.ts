@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import { checkAnswersOf, forgetAnswersOf } from './checked-answers.ts';
 import { PiProcess } from './pi-process.ts';
+
+const HURRY = fileURLToPath(new URL('./hurry.js', import.meta.url));
 
 export interface BootOptions {
   /** Settings beside those of a test, such as `BALUPI_EDITOR`. */
@@ -14,6 +17,8 @@ export interface BootOptions {
   readonly prepare?: (folders: { readonly flows: string; readonly data: string }) => void;
   /** Modules loaded before BaluPi. */
   readonly preload?: readonly string[];
+  /** How many times as fast its timers and its steady clock go; see hurry.ts. */
+  readonly hurry?: number;
 }
 
 /** How a start that was to fail ended. */
@@ -36,8 +41,9 @@ export class BootedBaluPi {
     const flows = join(folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (name) => !name.endsWith('.ts') });
     options.prepare?.({ flows, data: this.dataFolder });
-    this.#preload = options.preload ?? [];
-    this.#environment = { ...this.#defaults(), ...options.environment };
+    const { preload = [], hurry = 1 } = options;
+    this.#preload = hurry === 1 ? preload : [HURRY, ...preload];
+    this.#environment = { ...this.#defaults(), HURRY: String(hurry), ...options.environment };
     this.#process = this.#begin();
   }
 

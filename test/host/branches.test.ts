@@ -20,6 +20,7 @@ describe('Two devices of one user through the Pi', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' },
     });
     token = await pi.signIn('alice');
@@ -55,7 +56,7 @@ describe('Two devices of one user through the Pi', function () {
   async function until(holds: () => Promise<boolean>): Promise<void> {
     for (let turn = 0; turn < 400; turn += 1) {
       if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
     assert.fail('it never came to pass');
   }

@@ -1,0 +1,17 @@
+/**
+ * Loaded before BaluPi: its timers and its steady clock go HURRY times as fast, so that who waits
+ * for the next probe, a backoff or the end of a window waits a fraction of it. The wall clock stays,
+ * as it has to agree with the NAS's. Not for tests of how long something takes.
+ */
+const factor = Number(process.env['HURRY'] ?? '1');
+const now = performance.now.bind(performance);
+performance.now = () => now() * factor;
+globalThis.setTimeout = hurried(setTimeout);
+globalThis.setInterval = hurried(setInterval);
+
+function hurried<T extends typeof setTimeout | typeof setInterval>(timer: T): T {
+  return new Proxy(timer, {
+    apply: (target, self, [fn, delayMs, ...args]: [unknown, unknown, ...unknown[]]) =>
+      Reflect.apply(target, self, [fn, Number(delayMs ?? 0) / factor, ...args]) as unknown,
+  });
+}
