@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { until } from './fakes/until.ts';
 
 /** The README's five-minute tour, against the demo as a person starts it. */
 
@@ -46,19 +47,6 @@ async function startDemo(): Promise<Demo> {
     found({ process: child, url, nas, login: { username, password }, lines });
   });
   return await promise;
-}
-
-/** Looks until it is so. The parts are real processes, so there is no clock to turn. */
-async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-  const limitMs = performance.now() + 20_000;
-  while (performance.now() < limitMs) {
-    const seen = await look();
-    if (seen !== null) return seen;
-    await new Promise((next) => {
-      setTimeout(next, 100);
-    });
-  }
-  throw new Error(`It did not come to this: ${what}`);
 }
 
 describe('The five-minute tour', function () {

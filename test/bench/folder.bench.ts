@@ -10,7 +10,7 @@ import { BaluPiProcess } from './world/balupi.ts';
 import { BenchWorld, passwordOf } from './world/bench-nas.ts';
 import { cpuSeconds, MemoryWatch } from './world/proc.ts';
 import { moveToCore } from './world/programs.ts';
-import { until } from './world/until.ts';
+import { until } from '../fakes/until.ts';
 
 const MB = 1_000_000;
 const PAGE = 100;

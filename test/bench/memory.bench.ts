@@ -5,7 +5,7 @@ import { BaluPiProcess } from './world/balupi.ts';
 import { BenchWorld, KB, passwordOf } from './world/bench-nas.ts';
 import { Load } from './world/load.ts';
 import { MemoryWatch } from './world/proc.ts';
-import { until } from './world/until.ts';
+import { until } from '../fakes/until.ts';
 
 const GB = 1_000_000_000;
 const MB = 1_000_000;
@@ -64,7 +64,7 @@ async function runSteps(world: BenchWorld, load: Load, balupi: BaluPiProcess): P
     const status = (await balupi.ask('/api/files/sync/status')) as { pending_uploads: number };
     return status.pending_uploads === 0;
   };
-  const delivered = (): Promise<void> => until('the delivery', isDelivered, PATIENCE_MS);
+  const delivered = (): Promise<boolean> => until('the delivery', isDelivered, PATIENCE_MS);
   // What a first request loads and compiles belongs to no file.
   await upload('first.bin', 100 * KB);
   await delivered();

@@ -8,7 +8,7 @@ import { BenchWorld, KB, MB, passwordOf } from './world/bench-nas.ts';
 import { FivePlugs } from './world/five-plugs.ts';
 import { PI, PiGroup } from './world/pi-group.ts';
 import { cpuSeconds, MemoryWatch, rssBytes } from './world/proc.ts';
-import { until } from './world/until.ts';
+import { until } from '../fakes/until.ts';
 
 const ENTRIES = 5_000;
 /** Until what a start leaves behind has been collected, and how long an idle process is watched. */

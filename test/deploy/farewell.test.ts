@@ -31,9 +31,7 @@ describe('A Pi that goes for good', function () {
 
   async function registered(): Promise<void> {
     await pi.signIn('alice');
-    for (let look = 0; look < 200 && (await devices()).length === 0; look += 1) {
-      await new Promise((next) => setTimeout(next, 25));
-    }
+    await pi.until('a device', async () => (await devices()).length > 0);
     assert.deepEqual(await devices(), ['BaluPi']);
     pi.signal('SIGTERM');
     await pi.exit();

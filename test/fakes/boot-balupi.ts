@@ -7,7 +7,9 @@ import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import { checkAnswersOf, forgetAnswersOf } from './checked-answers.ts';
 import { PiProcess } from './pi-process.ts';
+import { type There, until } from './until.ts';
 
+const PRINTED_SHOWN = 4_000;
 const HURRY = fileURLToPath(new URL('./hurry.js', import.meta.url));
 
 export interface BootOptions {
@@ -126,6 +128,12 @@ export class BootedBaluPi {
     const isOver = answered.status === 429 || isPiToken(token);
     const isAwake = this.nas.sleepState === 'awake';
     return isOver && isAwake ? this.nas.accounts.accessToken(username) : token;
+  }
+
+  /** {@link until}, which says with what never came what BaluPi printed. */
+  async until<T>(what: string, look: () => T | Promise<T>): Promise<There<T>> {
+    const printed = (): string => this.output.slice(-PRINTED_SHOWN);
+    return await until(() => `${what}. It printed: ${printed()}`, look);
   }
 
   async tell(message: object): Promise<unknown> {

@@ -4,11 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 const POLL_MS = 10;
 const LIMIT_MS = 30_000;
 
-interface Options {
-  readonly limitMs?: number;
-  /** What was seen last, such as what a process printed. */
-  readonly seen?: () => string;
-}
+/** What a look found. */
+export type There<T> = Exclude<T, null | undefined | false>;
 
 /**
  * Looks at what runs on the real clock until something is there.
@@ -17,22 +14,22 @@ interface Options {
  * @returns it @throws Error that says what never came
  */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   look: () => T | Promise<T>,
-  { limitMs = LIMIT_MS, seen }: Options = {},
-): Promise<Exclude<T, null | undefined | false>> {
+  limitMs = LIMIT_MS,
+): Promise<There<T>> {
   const endMs = performance.now() + limitMs;
   for (;;) {
     const found = await look();
     if (isThere(found)) return found;
     if (performance.now() > endMs) {
-      const last = seen === undefined ? '' : `\n${seen()}`;
-      throw new Error(`Within ${limitMs / 1_000} s there was not: ${what}.${last}`);
+      const named = typeof what === 'string' ? what : what();
+      throw new Error(`Waited ${limitMs / 1_000} s in vain for ${named}.`);
     }
     await pause(POLL_MS);
   }
 }
 
-function isThere<T>(found: T): found is Exclude<T, null | undefined | false> {
+function isThere<T>(found: T): found is There<T> {
   return found !== null && found !== undefined && found !== false;
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { flowTexts } from './flow-rules.ts';
+import { until } from '../fakes/until.ts';
 
 type Identity = Pick<SpawnSyncOptions, 'uid' | 'gid'>;
 
@@ -57,12 +58,11 @@ describe('The example that writes energy into PostgreSQL', function () {
     assert.equal(made.status, 0, String(made.stderr));
     const by = ['-D', data, '-k', folder, '-F', '-c', 'listen_addresses='];
     server = spawn('postgres', by, { ...as, cwd: folder, stdio: 'ignore' });
-    while (psql('SELECT 1').status !== 0) {
-      assert.equal(server.exitCode, null, 'PostgreSQL ended');
-      await new Promise((next) => {
-        setTimeout(next, 50);
-      });
-    }
+    const started = server;
+    await until('PostgreSQL to answer', () => {
+      assert.equal(started.exitCode, null, 'PostgreSQL ended');
+      return psql('SELECT 1').status === 0;
+    });
   });
 
   after(async () => {

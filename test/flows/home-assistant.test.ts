@@ -11,10 +11,10 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { TinyBroker } from '../fakes/tiny-broker.ts';
 import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
+import { until } from '../fakes/until.ts';
 
 const EXAMPLE = join('examples', '10 - Plugs in Home Assistant.json');
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
-const LONGEST_MS = 30_000;
 
 interface Sensor {
   readonly name: string;
@@ -63,6 +63,7 @@ describe('The example that shows the plugs in Home Assistant', function () {
     plug = new PracticePlug({ clock, load: steady(42.5), ...OWNER, nickname: 'Kühl "schrank"' });
     await plug.start();
     balupi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_TAPO_USERNAME: OWNER.username,
         BALUPI_TAPO_PASSWORD: OWNER.password,
@@ -92,16 +93,8 @@ describe('The example that shows the plugs in Home Assistant', function () {
 
   /** What was published, once it is all there. */
   async function published(isEnough: () => boolean): Promise<void> {
-    const endMs = Date.now() + LONGEST_MS;
-    while (!isEnough() && Date.now() < endMs) {
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, 50);
-      });
-    }
-    assert.ok(
-      isEnough(),
-      `${broker.published.map(({ topic }) => topic).join('\n')}\n${balupi.output}`,
-    );
+    const topics = (): string => broker.published.map(({ topic }) => topic).join('\n');
+    await until(() => `more than:\n${topics()}\n${balupi.output}`, isEnough);
   }
 
   const sensors = (): Map<string, Sensor> => {

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { Accel, RemoteAddresses } from '../../host/remote-address.ts';
 import { type NginxFront, startNginxFront } from '../bench/world/nginx-front.ts';
 import { findProgram } from '../bench/world/programs.ts';
-import { until } from '../bench/world/until.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { until } from '../fakes/until.ts';
 
 const SIZE = 1024 * 1024 + 4_321;
 const BYTES = Buffer.alloc(SIZE, 'BaluPi keeps what the NAS gave. ');

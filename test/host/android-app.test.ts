@@ -22,6 +22,7 @@ describe('BaluHost’s Android app through the Pi', function () {
       photos.set(`IMG ${String(index)}.jpg`, Buffer.alloc(20_000, `photo ${String(index)} `));
     }
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
         BALUPI_WAKE_ON_MISS: 'false',
@@ -36,22 +37,14 @@ describe('BaluHost’s Android app through the Pi', function () {
     await pi.stop();
   });
 
-  async function until(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-    for (let turn = 0; turn < 1_200; turn += 1) {
-      if (await holds()) return;
-      await new Promise((next) => setTimeout(next, 50));
-    }
-    assert.fail(what);
-  }
-
   async function online(wanted: boolean): Promise<void> {
-    await until(async () => {
+    await pi.until('the NAS to be seen so', async () => {
       const told = await fetch(`${pi.url}/api/nas/status`, {
         headers: { Authorization: `Bearer ${watcher}` },
       });
       const { online: isOnline } = (await told.json()) as { readonly online: unknown };
       return isOnline === wanted || (isOnline === undefined && !wanted);
-    }, 'the NAS never changed');
+    });
   }
 
   async function onNas(): Promise<ReadonlySet<string>> {
@@ -59,13 +52,10 @@ describe('BaluHost’s Android app through the Pi', function () {
   }
 
   async function arrived(...paths: readonly string[]): Promise<void> {
-    await until(
-      async () => {
-        const there = await onNas();
-        return paths.every((path) => there.has(path));
-      },
-      `${String(paths.length)} files never arrived`,
-    );
+    await pi.until(`${String(paths.length)} files on the NAS`, async () => {
+      const there = await onNas();
+      return paths.every((path) => there.has(path));
+    });
   }
 
   it('pairs with the QR code of the NAS', async () => {
@@ -154,10 +144,10 @@ describe('BaluHost’s Android app through the Pi', function () {
   it('refreshes when its 15 minutes are over', async () => {
     const before = app.accessToken;
     pi.nas.accounts.endAccessTokens();
-    await until(async () => {
+    await pi.until('a refresh', async () => {
       await app.devices();
       return app.accessToken !== before;
-    }, 'it never refreshed');
+    });
     assert.equal(app.state, 'paired');
     watcher = pi.nas.accounts.accessToken('maria');
     await online(true);
@@ -210,10 +200,10 @@ describe('BaluHost’s Android app through the Pi', function () {
     await online(true);
     const done = ['night.jpg', 'late.jpg', 'Moon.jpg', 'Night/IMG 7.jpg'];
     await arrived(...done.map((name) => `${FOLDER}/${name}`));
-    await until(async () => {
+    await pi.until('the NAS to have what was done at night', async () => {
       const there = await onNas();
       return ![5, 6, 7].some((index) => there.has(`${FOLDER}/IMG ${String(index)}.jpg`));
-    }, 'what was deleted, renamed or moved at night is still there');
+    });
     const names = (await app.list(FOLDER)).map(({ name }) => name);
     assert.ok(names.includes('late.jpg') && !names.includes('IMG 5.jpg'));
     // A route for which no stored credential acts sends it to refresh, which it does by itself.

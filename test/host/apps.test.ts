@@ -20,6 +20,7 @@ describe('The plugs in the apps of BaluHost', function () {
     plug = new PracticePlug({ clock, load: steady(42.5), ...OWNER, nickname: 'NAS' });
     await plug.start();
     balupi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_TAPO_USERNAME: OWNER.username,
         BALUPI_TAPO_PASSWORD: OWNER.password,
@@ -47,14 +48,10 @@ describe('The plugs in the apps of BaluHost', function () {
 
   /** Asks until the meter has taken the plug's first readings. */
   async function metered(path: string, isThere: (payload: Record<string, unknown>) => boolean) {
-    const endMs = Date.now() + 20_000;
-    for (;;) {
+    return await balupi.until(`readings at ${path}`, async () => {
       const told = await get(path);
-      if (isThere(told.payload) || Date.now() > endMs) return told;
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, 100);
-      });
-    }
+      return isThere(told.payload) ? told : null;
+    });
   }
 
   async function seesThePlug(): Promise<void> {

@@ -53,24 +53,19 @@ describe('Two devices of one user through the Pi', function () {
     return { status: answered.status, body: (await answered.json()) as Record<string, unknown> };
   }
 
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    for (let turn = 0; turn < 400; turn += 1) {
-      if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    assert.fail('it never came to pass');
-  }
-
   const status = (): Promise<Record<string, unknown>> => get(pi.url, '/api/files/sync/status');
 
   async function asleep(): Promise<void> {
     await pi.nas.sleep('suspend');
-    await until(async () => (await status())['nas_online'] === false);
+    await pi.until(
+      'the NAS to be seen asleep',
+      async () => (await status())['nas_online'] === false,
+    );
   }
 
   async function delivered(): Promise<void> {
     await pi.nas.wake();
-    await until(async () => {
+    await pi.until('the NAS to be awake and the queue empty', async () => {
       const { nas_online: online, pending_uploads: pending } = await status();
       return online === true && pending === 0;
     });
@@ -201,7 +196,7 @@ describe('Two devices of one user through the Pi', function () {
       ],
     );
     // A listing is asked for anew after 10 s.
-    await until(async () => {
+    await pi.until('the listing of the NAS', async () => {
       const listed = await get<{ files: readonly Item[] }>(pi.url, '/api/files/list?path=alice');
       return listed.files.some(({ name }) => name === 'plain');
     });

@@ -10,8 +10,9 @@ import { join, resolve } from 'node:path';
 import type { Socket } from 'node:net';
 import { freePort } from '../bench/world/nginx.ts';
 import { ended, findProgram } from '../bench/world/programs.ts';
-import { isOpen, until } from '../bench/world/until.ts';
+import { isOpen } from '../bench/world/is-open.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { until } from '../fakes/until.ts';
 
 const NAME = 'balupi.home.arpa';
 const SIZE = 2_000_000;

@@ -37,7 +37,7 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
   let token: string;
 
   beforeEach(async () => {
-    pi = await BootedBaluPi.start({ environment: SETTINGS });
+    pi = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
     token = await pi.signIn('alice');
     for (const [path, text] of [
       ['alice/A/a.txt', 'a'],
@@ -87,23 +87,17 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
 
   const status = async () => (await call('GET /api/files/sync/status')).body;
 
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 30_000;
-    while (performance.now() < limitMs) {
-      if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail(`it never came to pass. ${pi.output} ${JSON.stringify(await status())}`);
-  }
-
   async function sleep(): Promise<void> {
     await pi.nas.sleep('suspend');
-    await until(async () => (await status())['nas_online'] === false);
+    await pi.until(
+      'the NAS to be seen asleep',
+      async () => (await status())['nas_online'] === false,
+    );
   }
 
   async function wakeAndSettle(): Promise<void> {
     await pi.nas.wake();
-    await until(async () => {
+    await pi.until('the queue to be empty', async () => {
       const {
         nas_online: online,
         pending_changes: changes,
@@ -160,7 +154,7 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
 
   it('serves a kept file at the place it was moved to while the NAS sleeps', async () => {
     await pi.nas.wake();
-    await until(async () => (await status())['nas_online'] === true);
+    await pi.until('the NAS to be seen awake', async () => (await status())['nas_online'] === true);
     assert.equal(await read('alice/A/a.txt'), 'a');
     await sleep();
     await taken('PUT /api/files/rename', 'Renamed', { old_path: 'alice/A', new_name: 'Z' });
@@ -202,7 +196,9 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
     await pi.restart();
     token = await pi.signIn('alice');
     await wakeAndSettle();
-    await until(async () => (await onNas()).includes('alice/Z/a.txt'));
+    await pi.until('the file at its new place', async () =>
+      (await onNas()).includes('alice/Z/a.txt'),
+    );
     assert.ok(!(await onNas()).includes('alice/c.txt'));
   });
 
@@ -212,7 +208,7 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
     await pi.nas.putFile('alice/A/in/new.txt', Buffer.from('new'), 'alice');
     await pi.nas.putFile('alice/c.txt', Buffer.from('theirs'), 'alice');
     await pi.nas.wake();
-    await until(async () => (await conflicts()).length === 2);
+    await pi.until('two conflicts', async () => (await conflicts()).length === 2);
     const [file, folder] = await conflicts();
     assert.ok(file !== undefined && folder !== undefined);
     assert.deepEqual([file.kind, file.path], ['delete', 'alice/c.txt']);
@@ -224,9 +220,12 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
     assert.equal((await settle(file.id, 'renamed')).status, 422);
     assert.equal((await settle(file.id, 'dropped')).status, 200);
     assert.equal((await settle(folder.id, 'done')).status, 200);
-    await until(async () => !(await onNas()).some((path) => path.startsWith('alice/A/')));
+    await pi.until(
+      'the delete on the NAS',
+      async () => !(await onNas()).some((path) => path.startsWith('alice/A/')),
+    );
     assert.ok((await onNas()).includes('alice/c.txt'));
-    await until(async () => (await status())['conflicts'] === 0);
+    await pi.until('no conflict', async () => (await status())['conflicts'] === 0);
   });
 
   it('has an upload and a change in their order, also when the NAS is awake by then', async () => {

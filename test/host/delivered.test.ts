@@ -10,7 +10,7 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
   const tokens: Record<string, string> = {};
 
   beforeEach(async () => {
-    booted = await BootedBaluPi.start({ environment: SETTINGS });
+    booted = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
     await booted.nas.putFile('alice/v/first.txt', Buffer.from('first'), 'alice');
     for (const user of ['alice', 'bob']) tokens[user] = await booted.signIn(user);
   });
@@ -39,26 +39,18 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
   }
 
   async function delivered(): Promise<void> {
-    await until('/files/sync/status', ({ pending_uploads: pending }) => pending === 0);
+    await booted.until('the delivery', async () => {
+      return (await told('/files/sync/status'))['pending_uploads'] === 0;
+    });
   }
 
   async function asleep(): Promise<void> {
     await booted.nas.sleep('suspend');
-    await until('/nas/status', ({ online }) => online === false);
+    await booted.until('the sleep', async () => (await told('/nas/status'))['online'] === false);
   }
 
-  async function until(
-    path: string,
-    isSo: (told: Record<string, unknown>) => boolean | Promise<boolean>,
-  ): Promise<void> {
-    const limitMs = performance.now() + 20_000;
-    while (performance.now() < limitMs) {
-      if (await isSo((await (await call(path)).json()) as Record<string, unknown>)) return;
-      await new Promise((next) => {
-        setTimeout(next, 50);
-      });
-    }
-    assert.fail(`${path} did not come to what was waited for. ${booted.output}`);
+  async function told(path: string): Promise<Record<string, unknown>> {
+    return (await (await call(path)).json()) as Record<string, unknown>;
   }
 
   it('is still shown, and still read', async () => {
@@ -132,7 +124,7 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
     assert.deepEqual(rest, ['first.txt']);
     const told = (await (await call('/files/conflicts')).json()) as { conflicts: { id: number }[] };
     // The delivery lets go of the place a moment after its row says so.
-    await until('/files/sync/status', async () => {
+    await booted.until('the delivery', async () => {
       const settled = await call(`/files/conflicts/${String(told.conflicts[0]?.id)}`, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },

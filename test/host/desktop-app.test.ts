@@ -18,6 +18,7 @@ describe('BaluHost’s desktop program through the Pi', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
         BALUPI_WAKE_ON_MISS: 'false',
@@ -45,20 +46,12 @@ describe('BaluHost’s desktop program through the Pi', function () {
     folder.files.set(path, { bytes, isSynced: false });
   }
 
-  async function until(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-    for (let turn = 0; turn < 1_200; turn += 1) {
-      if (await holds()) return;
-      await new Promise((next) => setTimeout(next, 50));
-    }
-    assert.fail(what);
-  }
-
   async function online(wanted: boolean): Promise<void> {
-    await until(async () => {
+    await pi.until('the NAS to be seen so', async () => {
       const headers = { Authorization: `Bearer ${watcher}` };
       const told = await fetch(`${pi.url}/api/nas/status`, { headers });
       return ((await told.json()) as { readonly online: unknown }).online === wanted;
-    }, 'the NAS never changed');
+    });
   }
 
   async function onNas(): Promise<ReadonlySet<string>> {
@@ -66,13 +59,10 @@ describe('BaluHost’s desktop program through the Pi', function () {
   }
 
   async function arrived(...paths: readonly string[]): Promise<void> {
-    await until(
-      async () => {
-        const there = await onNas();
-        return paths.every((path) => there.has(path));
-      },
-      `${paths.join(', ')} never arrived`,
-    );
+    await pi.until(`${paths.join(', ')} on the NAS`, async () => {
+      const there = await onNas();
+      return paths.every((path) => there.has(path));
+    });
   }
 
   it('pairs with the six digits that its user types in on the NAS’s page', async () => {
@@ -88,7 +78,7 @@ describe('BaluHost’s desktop program through the Pi', function () {
       body: JSON.stringify({ user_code: digits }),
     });
     assert.equal(approved.status, 200);
-    await until(async () => (await app.poll()) === 'approved', 'it was never let in');
+    await pi.until('to be let in', async () => (await app.poll()) === 'approved');
     await app.start();
     assert.deepEqual([app.state, app.username], ['paired', 'alice']);
   });
@@ -143,10 +133,10 @@ describe('BaluHost’s desktop program through the Pi', function () {
   it('lives on when its 15 minutes are over, with a large file waiting', async () => {
     pi.nas.accounts.endAccessTokens();
     watcher = pi.nas.accounts.accessToken('maria');
-    await until(async () => {
+    await pi.until('a refresh', async () => {
       await app.cycle(folder);
       return isPiToken(app.accessToken);
-    }, 'it never refreshed');
+    });
     save('album.bin', Buffer.alloc(2 * MB, 'album '));
     assert.equal((await app.cycle(folder)).uploaded, 1);
     await arrived(`${REMOTE}/album.bin`);
@@ -177,9 +167,9 @@ describe('BaluHost’s desktop program through the Pi', function () {
     await pi.nas.wake();
     await online(true);
     await arrived(`${REMOTE}/night.txt`, `${REMOTE}/night.bin`);
-    await until(
+    await pi.until(
+      'the NAS to have deleted what was deleted at night',
       async () => !(await onNas()).has(`${REMOTE}/notes/8.txt`),
-      'what was deleted at night is still there',
     );
     await app.start();
     const told = await app.cycle(folder);

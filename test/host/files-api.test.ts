@@ -101,16 +101,12 @@ describe('What the page Files asks of the API', function () {
 
   /** A page acts by the credential that is stored for its user a moment after the sign-in. */
   async function ready(whose: string, home: string): Promise<void> {
-    for (let tries = 0; tries < 100; tries += 1) {
+    await pi.until(`${home} to be listed`, async () => {
       const listed = await fetch(`${pi.url}${API}/files/list?path=${home}`, {
         headers: { Cookie: whose },
       });
-      if (listed.status === 200) return;
-      await new Promise((resolve) => {
-        setTimeout(resolve, 50);
-      });
-    }
-    throw new Error(`${home} cannot be listed.`);
+      return listed.status === 200;
+    });
   }
 
   async function ask(

@@ -15,6 +15,7 @@ describe('Small pictures on the page Files', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
     });
     const create = { width: 800, height: 400, channels: 3, background: '#208040' } as const;
@@ -41,14 +42,10 @@ describe('Small pictures on the page Files', function () {
   /** A page acts by the credential that is stored for its user a moment after the sign-in. */
   async function signedIn(name: string): Promise<string> {
     const cookie = await dashboardCookie(pi.url, name);
-    for (let tries = 0; tries < 100; tries += 1) {
-      const listed = await ask(`${API}/files/list?path=${name}`, { Cookie: cookie });
-      if (listed.status === 200) return cookie;
-      await new Promise((resolve) => {
-        setTimeout(resolve, 50);
-      });
-    }
-    throw new Error(`${name} lists nothing.`);
+    await pi.until(`${name} to be listed`, async () => {
+      return (await ask(`${API}/files/list?path=${name}`, { Cookie: cookie })).status === 200;
+    });
+    return cookie;
   }
 
   const ask = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
@@ -178,13 +175,10 @@ describe('Small pictures on the page Files', function () {
     await (await ask(`${API}/files/list?path=alice/Photos`)).arrayBuffer();
     await pi.nas.sleep('suspend');
     const packets = pi.nas.magicPackets.length;
-    for (let tries = 0; tries < 100; tries += 1) {
+    await pi.until('the NAS to be seen asleep', async () => {
       const status = await ask(`${API}/nas/status`);
-      if (!((await status.json()) as { online: boolean }).online) break;
-      await new Promise((resolve) => {
-        setTimeout(resolve, 50);
-      });
-    }
+      return !((await status.json()) as { online: boolean }).online;
+    });
     assert.equal((await thumbnail(path)).status, 200);
     assert.equal(await codeOf(await thumbnail('alice/Far/far.jpg')), 'no_thumbnail');
     assert.equal(pi.nas.magicPackets.length, packets);

@@ -17,6 +17,7 @@ describe('The address itself, in a browser', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_DNS_NAME: 'nas.home.arpa',
         BALUPI_PIHOLE_URL: 'http://127.0.0.1:9',
@@ -65,20 +66,15 @@ describe('The address itself, in a browser', function () {
   const AT_NAS = { Host: 'NAS.home.arpa' };
 
   /** Asks until the Pi has seen what the NAS does. */
-  async function until(wanted: RegExp): Promise<Answered> {
-    const limitMs = performance.now() + 20_000;
-    for (;;) {
+  async function page(wanted: RegExp): Promise<Answered> {
+    return await pi.until(`a page with ${String(wanted)}`, async () => {
       const told = await get({ ...BROWSER, ...AT_NAS });
-      if (wanted.test(told.body)) return told;
-      assert.ok(performance.now() < limitMs, told.body);
-      await new Promise((next) => {
-        setTimeout(next, 100);
-      });
-    }
+      return wanted.test(told.body) ? told : null;
+    });
   }
 
   it('is the NAS’s own page by its name while it is up, wherever in it somebody goes', async () => {
-    const { status, caching } = await until(/practice NAS/);
+    const { status, caching } = await page(/practice NAS/);
     assert.deepEqual([status, caching], [200, 'no-store']);
     const deep = await get({ ...BROWSER, ...AT_NAS }, '/files/alice?tab=1');
     assert.match(deep.body, /practice NAS/);
@@ -112,7 +108,7 @@ describe('The address itself, in a browser', function () {
 
   it('says by that name that the NAS sleeps, in the language of the reader', async () => {
     await pi.nas.sleep('suspend');
-    const { status } = await until(/The NAS has been asleep since/);
+    const { status } = await page(/The NAS has been asleep since/);
     assert.equal(status, 200);
     const deep = await get({ ...BROWSER, ...AT_NAS }, '/files');
     assert.match(deep.body, /The NAS has been asleep since/);

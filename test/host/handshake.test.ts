@@ -44,14 +44,6 @@ describe("The NAS's goodbye and hello", function () {
     });
   }
 
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    for (let turn = 0; turn < 300; turn += 1) {
-      if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail('it never came to pass');
-  }
-
   before(async () => {
     // No look of its own within the test: what is learnt here is learnt by the handshake.
     pi = await BootedBaluPi.start({
@@ -114,7 +106,10 @@ describe("The NAS's goodbye and hello", function () {
       files_transferred: 0,
     });
     await pi.nas.wake();
-    await until(async () => (await asAlice('/api/handshake/status')).body['inbox_files'] === 0);
+    await pi.until(
+      'the inbox to be empty',
+      async () => (await asAlice('/api/handshake/status')).body['inbox_files'] === 0,
+    );
     const there = await fetch(`${pi.nas.url}/api/files/download/alice/queued.bin`, { headers });
     assert.equal((await there.arrayBuffer()).byteLength, 1024 * 1024);
     assert.equal((await asAlice('/api/handshake/status')).body['nas_state'], 'online');

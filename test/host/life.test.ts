@@ -7,17 +7,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BootedBaluPi, type BootOptions } from '../fakes/boot-balupi.ts';
-
-/** Looks until it is so. The parts are real processes, so there is no clock to turn. */
-async function until(what: string, look: () => boolean): Promise<void> {
-  const limitMs = performance.now() + 10_000;
-  while (!look()) {
-    if (performance.now() > limitMs) throw new Error(`It did not come to this: ${what}`);
-    await new Promise((next) => {
-      setTimeout(next, 20);
-    });
-  }
-}
+import { until } from '../fakes/until.ts';
 
 describe('The life of a BaluPi', function () {
   this.timeout(40_000);

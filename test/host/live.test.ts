@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
-import { setTimeout as wait } from 'node:timers/promises';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const HANDSHAKE = {
@@ -19,6 +18,7 @@ describe('The websocket of the notifications', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_LOG_LEVEL: 'debug' },
     });
     token = await pi.signIn('alice');
@@ -27,14 +27,6 @@ describe('The websocket of the notifications', function () {
   after(async () => {
     await pi.stop();
   });
-
-  async function until(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-    for (let turn = 0; turn < 300; turn += 1) {
-      if (await holds()) return;
-      await wait(50);
-    }
-    assert.fail(what);
-  }
 
   async function socketToken(): Promise<string> {
     const answered = await fetch(`${pi.url}/api/notifications/ws-token`, {
@@ -77,30 +69,30 @@ describe('The websocket of the notifications', function () {
 
   async function becomes(wanted: 'awake' | 'soft_sleep'): Promise<void> {
     const headers = { Authorization: `Bearer ${token}` };
-    await until(async () => {
+    await pi.until('the NAS to be seen so', async () => {
       const told = await fetch(`${pi.url}/api/nas/status`, { headers });
       return ((await told.json()) as { sleep_state: unknown }).sleep_state === wanted;
-    }, 'the NAS never changed');
+    });
   }
 
   it('lets the app and the NAS speak, with the NAS’s own token alone', async () => {
     const given = await socketToken();
     const { socket, said, closed } = await opened(given);
-    await until(() => said.length === 1, 'nothing was said');
+    await pi.until('the first message', () => said.length === 1);
     assert.deepEqual(JSON.parse(said[0] ?? ''), { type: 'unread_count', payload: { count: 0 } });
     pi.nas.notify('alice', 'A disk is full.');
     pi.nas.notify('bob', 'Not for alice.');
-    await until(() => said.length === 2, 'no notification came');
+    await pi.until('a notification', () => said.length === 2);
     assert.match(said[1] ?? '', /A disk is full/);
     socket.send(JSON.stringify({ type: 'ping' }));
-    await until(() => said.length === 3, 'no pong came');
+    await pi.until('a pong', () => said.length === 3);
     assert.deepEqual(JSON.parse(said[2] ?? ''), { type: 'pong' });
     const headers = pi.nas.notifications.opened.at(-1);
     assert.equal(headers?.authorization, undefined);
     assert.equal(headers?.host, new URL(pi.nas.url).host);
     socket.close(1000);
     await closed;
-    await until(() => pi.nas.notifications.liveCount === 0, 'the NAS’s end stayed open');
+    await pi.until('the NAS’s end to be closed', () => pi.nas.notifications.liveCount === 0);
   });
 
   it('is the same address in every spelling of it', async () => {

@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { fstatSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { until } from '../bench/world/until.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { until } from '../fakes/until.ts';
 
 const SETTINGS = {
   BALUPI_LOG_LEVEL: 'info',
   BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
   BALUPI_NAS_BOOT_TIMEOUT_SECONDS: '20',
-  BALUPI_WAKE_HOLD_SECONDS: '15',
+  BALUPI_WAKE_HOLD_SECONDS: '3',
 };
 const WAIT_MS = 30_000;
 
@@ -21,15 +21,15 @@ describe('What BaluPi tells its log', function () {
   let token: string;
 
   before(async () => {
-    pi = await BootedBaluPi.start({ environment: SETTINGS });
+    pi = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
   });
 
   after(async () => {
     await pi.stop();
   });
 
-  const said = (line: RegExp): Promise<void> =>
-    until(`the log to say ${String(line)}, and it said\n${pi.output}`, () => line.test(pi.output));
+  const said = (line: RegExp): Promise<boolean> =>
+    pi.until(`the log to say ${String(line)}`, () => line.test(pi.output));
   const alarms = (): readonly string[] => pi.output.match(/^\[(?:warn|error)\] .*$/gm) ?? [];
 
   async function login(username: string, password: string): Promise<string> {

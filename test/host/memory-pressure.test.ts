@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { until } from '../bench/world/until.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { until } from '../fakes/until.ts';
 
 const MB = 1_000_000;
 const BYTES = Buffer.alloc(3 * MB, 'kept for the night ');
@@ -42,7 +42,7 @@ describe('A BaluPi that is short of memory', function () {
     fetch(`${pi.url}/api/${path}`, { ...more, headers: { Authorization: `Bearer ${token}` } });
   const health = async (): Promise<{ status: string; checks: Record<string, string> }> =>
     (await (await ask('health')).json()) as { status: string; checks: Record<string, string> };
-  const memoryIs = (word: string): Promise<void> =>
+  const memoryIs = (word: string): Promise<boolean> =>
     until(`memory to be ${word}`, async () => (await health()).checks['memory'] === word);
 
   const READS = [

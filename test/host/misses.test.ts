@@ -15,7 +15,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
   const bytes = Buffer.alloc(SIZE, 'abcdefg');
 
   before(async () => {
-    booted = await BootedBaluPi.start({ environment: SETTINGS });
+    booted = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
     await booted.nas.putFile('alice/v/first.bin', bytes, 'alice');
     token = await booted.signIn('alice');
   });
@@ -46,17 +46,6 @@ describe('A file that is not kept, through a whole BaluPi', function () {
     }
   }
 
-  async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 40_000;
-    while (performance.now() < limitMs) {
-      if (await isSo()) return;
-      await new Promise((next) => {
-        setTimeout(next, 50);
-      });
-    }
-    assert.fail(`It did not come to: ${what}. ${booted.output}`);
-  }
-
   async function online(): Promise<boolean> {
     const answered = await fetch(`${booted.url}/api/nas/status`, {
       headers: { Authorization: `Bearer ${token}` },
@@ -82,12 +71,12 @@ describe('A file that is not kept, through a whole BaluPi', function () {
       // A folder of its own: the listing of one that was just read is not asked for again.
       const name = `${what.replaceAll(' ', '-')}/a.bin`;
       await booted.nas.putFile(`alice/v/${name}`, bytes, 'alice');
-      await until('awake', online);
+      await booted.until('awake', online);
       const path = new RegExp(`download/.*${name}`);
       booted.nas.faults.set({ path, ...fault, times: 1 });
       assert.match(await read(name), expected);
-      await until('awake', online);
-      await until('the right bytes', async () => (await read(name)) === 'whole');
+      await booted.until('awake', online);
+      await booted.until('the right bytes', async () => (await read(name)) === 'whole');
       const kept = await call(`download/alice/v/${name}`);
       assert.equal(kept.headers.get('x-balupi-cache'), 'hit');
       assert.ok(Buffer.from(await kept.arrayBuffer()).equals(bytes));
@@ -96,7 +85,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
 
   it('asks the NAS for one listing and one download, and for nothing after', async () => {
     await booted.nas.putFile('alice/once/o.bin', bytes, 'alice');
-    await until('awake', online);
+    await booted.until('awake', online);
     booted.nas.resetCounters();
     const readers = Array.from({ length: 8 }, () => call('download/alice/once/o.bin'));
     for (const reader of await Promise.all(readers)) {
@@ -111,11 +100,11 @@ describe('A file that is not kept, through a whole BaluPi', function () {
   it('wakes the NAS once for eight who wait, and then is one stream for all of them', async () => {
     await booted.nas.putFile('alice/v/asleep.bin', bytes, 'alice');
     await call('list?path=alice/v');
-    await until('listed', async () =>
+    await booted.until('listed', async () =>
       (await (await call('list?path=alice/v')).text()).includes('asleep.bin'),
     );
     await booted.nas.sleep('suspend');
-    await until('asleep', async () => !(await online()));
+    await booted.until('asleep', async () => !(await online()));
     booted.nas.resetCounters();
     const readers = Array.from({ length: 8 }, () => read('asleep.bin'));
     const quiet = call('download/alice/v/asleep.bin', { 'X-Sync-Trigger': 'auto' });

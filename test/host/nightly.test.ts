@@ -83,6 +83,7 @@ describe('A nightly backup of a running BaluPi', function () {
   async function boot(more: Readonly<Record<string, string>>): Promise<void> {
     disk = mkdtempSync(join(OTHER_DISK, 'balupi-disk-'));
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_BACKUP_DIR: disk, ...more },
     });
     for (const user of ['admin', 'alice', 'bob']) tokens[user] = await pi.signIn(user);
@@ -150,18 +151,9 @@ describe('A nightly backup of a running BaluPi', function () {
     assert.equal(sent.status, 200);
   }
 
-  async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 30_000;
-    while (performance.now() < limitMs) {
-      if (await isSo()) return;
-      await new Promise((next) => setTimeout(next, 50));
-    }
-    assert.fail(`It never came to ${what}. ${pi.output}`);
-  }
-
   async function asleep(): Promise<void> {
     await pi.nas.sleep('suspend');
-    await until('sleep', async () => {
+    await pi.until('sleep', async () => {
       const headers = { Authorization: `Bearer ${tokens['alice'] ?? ''}` };
       const status = await fetch(`${pi.url}/api/nas/status`, { headers });
       return !((await status.json()) as { online: boolean }).online;
@@ -266,8 +258,8 @@ describe('A nightly backup of a running BaluPi', function () {
 
     const home = join(pi.folder, 'nas', 'alice', 'BaluPi backups');
     await pi.nas.wake();
-    await until('the NAS', () => existsSync(join(home, name)));
-    await until('a word', async () => (await backupWord()) === 'ok');
+    await pi.until('the NAS', () => existsSync(join(home, name)));
+    await pi.until('a word', async () => (await backupWord()) === 'ok');
     assert.deepEqual(readFileSync(join(home, name)), bytes);
     assert.deepEqual(readdirSync(staging), []);
     assert.ok(!existsSync(join(pi.folder, 'nas', 'bob', 'BaluPi backups')));

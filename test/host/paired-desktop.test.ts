@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { text as textOf } from 'node:stream/consumers';
-import { setTimeout as wait } from 'node:timers/promises';
 import { BootedBaluPi, isPiToken } from '../fakes/boot-balupi.ts';
 
 interface Told {
@@ -16,14 +15,17 @@ describe('A desktop that was paired through the Pi', function () {
   let alice: string;
 
   before(async () => {
-    pi = await BootedBaluPi.start({ environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' } });
+    pi = await BootedBaluPi.start({
+      hurry: 5,
+      environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
+    });
     // The Pi registers itself for her, which is what it acts by later.
     alice = await pi.signIn('alice');
-    await until(async () => {
+    await pi.until('a credential of alice', async () => {
       const { body } = await ask('GET /api/nas/credentials', undefined, admin());
       const stored = body['credentials'] as readonly { readonly username: string }[];
       return stored.some(({ username }) => username === 'alice');
-    }, 'nothing was stored for alice');
+    });
   });
 
   after(async () => {
@@ -52,14 +54,6 @@ describe('A desktop that was paired through the Pi', function () {
     asked.on('error', reject);
     asked.end(body === undefined ? undefined : JSON.stringify(body));
     return await promise;
-  }
-
-  async function until(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-    for (let turn = 0; turn < 300; turn += 1) {
-      if (await holds()) return;
-      await wait(50);
-    }
-    assert.fail(what);
   }
 
   async function pair(deviceId: string): Promise<string> {

@@ -88,7 +88,10 @@ describe('What must never reach the NAS', function () {
   const bearer = new Map<Role, readonly string[]>([['nobody', []]]);
 
   before(async () => {
-    pi = await BootedBaluPi.start({ environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' } });
+    pi = await BootedBaluPi.start({
+      hurry: 5,
+      environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
+    });
     bearer.set('user', [`Authorization: Bearer ${await pi.signIn('alice')}`]);
     bearer.set('admin', [`Authorization: Bearer ${await pi.signIn('admin')}`]);
     await pi.nas.sleep('suspend');
@@ -97,10 +100,10 @@ describe('What must never reach the NAS', function () {
       const told = await fetch(`${pi.url}/api/nas/status`, { headers });
       return ((await told.json()) as { online: unknown }).online;
     };
-    while ((await online()) !== false) await new Promise((next) => setTimeout(next, 50));
+    await pi.until('the NAS to be seen asleep', async () => (await online()) === false);
     bearer.set('pi-token', [`Authorization: Bearer ${await pi.signIn('alice')}`]);
     await pi.nas.wake();
-    while ((await online()) !== true) await new Promise((next) => setTimeout(next, 50));
+    await pi.until('the NAS to be seen awake', async () => (await online()) === true);
     pi.nas.resetCounters();
   });
 

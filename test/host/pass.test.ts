@@ -35,6 +35,7 @@ describe('What BaluPi does not answer itself', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
       prepare: ({ flows }) => {
         writeFileSync(join(flows, 'own.json'), `${JSON.stringify(OWN_FLOW, null, 2)}\n`);
@@ -64,18 +65,10 @@ describe('What BaluPi does not answer itself', function () {
     return { status: answered.status, headers: answered.headers, body };
   }
 
-  async function until(holds: () => Promise<boolean> | boolean, what: string): Promise<void> {
-    for (let turn = 0; turn < 300; turn += 1) {
-      if (await holds()) return;
-      await wait(50);
-    }
-    assert.fail(what);
-  }
-
   async function online(wanted: boolean): Promise<void> {
-    await until(
+    await pi.until(
+      `the NAS to be ${wanted ? 'awake' : 'asleep'}`,
       async () => (await ask('GET /api/nas/status')).body['online'] === wanted,
-      `the NAS never became ${wanted ? 'awake' : 'asleep'}`,
     );
   }
 
@@ -288,13 +281,13 @@ describe('What BaluPi does not answer itself', function () {
     await reader?.read();
     away.abort();
     let before = -1;
-    await until(async () => {
+    await pi.until('the NAS to end what it sends', async () => {
       const now = pi.nas.bytesSent;
       const stands = now === before;
       before = now;
       await wait(100);
       return stands;
-    }, 'the NAS went on sending');
+    });
     assert.ok(before < 100_000_000, String(before));
   });
 
@@ -340,9 +333,9 @@ describe('What BaluPi does not answer itself', function () {
       const told = await ask(line, { token: piToken });
       assert.deepEqual([told.status, told.body['code']], [401, 'refresh_token_now'], line);
     }
-    await until(
+    await pi.until(
+      'the stored credential to act',
       async () => (await ask('GET /api/monitoring/cpu', { token: piToken })).status === 200,
-      'the stored credential never acted',
     );
     const shown = pi.nas.requests.map(({ headers }) => headers['authorization'] ?? '');
     assert.ok(shown.length > 0 && !shown.some((bearer) => isPiToken(bearer)));

@@ -14,6 +14,7 @@ describe('A change that passes', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' },
     });
     for (const name of ['alice', 'bob', 'admin']) tokens.set(name, await pi.signIn(name));
@@ -25,7 +26,7 @@ describe('A change that passes', function () {
 
   beforeEach(async () => {
     await pi.nas.wake();
-    await until(async () => await isAwake());
+    await pi.until('the NAS to be seen awake', async () => await isAwake());
     for (const name of ['a.txt', 'b.txt', 'deep/c.txt']) {
       await pi.nas.putFile(`alice/docs/${name}`, Buffer.from(name), 'alice');
     }
@@ -39,7 +40,7 @@ describe('A change that passes', function () {
   afterEach(async () => {
     pi.nas.faults.clear();
     await pi.nas.wake();
-    await until(async () => await isAwake());
+    await pi.until('the NAS to be seen awake', async () => await isAwake());
     for (const path of ['alice/docs', 'alice/papers', 'alice/z.txt', 'alice/new']) {
       await call('admin', 'DELETE', `/api/files/${path}`);
     }
@@ -59,21 +60,13 @@ describe('A change that passes', function () {
     return { status: answered?.status ?? 0, body: told as Answered['body'] };
   }
 
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    for (let turn = 0; turn < 300; turn += 1) {
-      if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail('it never came to pass');
-  }
-
   async function isAwake(): Promise<boolean> {
     return (await call('alice', 'GET', '/api/nas/status')).body['online'] === true;
   }
 
   async function asleep(): Promise<void> {
     await pi.nas.sleep('suspend');
-    await until(async () => !(await isAwake()));
+    await pi.until('the NAS to be seen asleep', async () => !(await isAwake()));
   }
 
   async function names(who: string, folder: string): Promise<readonly string[] | number> {
@@ -123,7 +116,7 @@ describe('A change that passes', function () {
     pi.nas.faults.set({ method: 'PUT', path: /rename$/, cutAfterBytes: 0, times: 1 });
     const { status } = await call('alice', 'PUT', '/api/files/rename', RENAME);
     assert.ok(status >= 500, String(status));
-    await until(async () => await isAwake());
+    await pi.until('the NAS to be seen awake', async () => await isAwake());
     await isRenamed();
   });
 
@@ -237,7 +230,7 @@ describe('A change that passes', function () {
       assert.equal(sent.status, 200);
     }
     await pi.nas.wake();
-    await until(async () => {
+    await pi.until('the delivery', async () => {
       const { body } = await call('alice', 'GET', '/api/files/sync/status');
       return body['pending_uploads'] === 0 && body['nas_online'] === true;
     });

@@ -11,6 +11,7 @@ describe('Who comes in', function () {
 
   beforeEach(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' },
     });
   });
@@ -65,18 +66,6 @@ describe('Who comes in', function () {
       body: form,
     });
     assert.equal(answered.status, 200);
-  }
-
-  async function until<T>(what: string, look: () => Promise<T | null>): Promise<T> {
-    const limitMs = performance.now() + 20_000;
-    while (performance.now() < limitMs) {
-      const found = await look();
-      if (found !== null) return found;
-      await new Promise((next) => {
-        setTimeout(next, 50);
-      });
-    }
-    return assert.fail(`waited for ${what} in vain. ${pi.output}`);
   }
 
   it('is not decided by one stranger who uses up the sign-ins of the minute', async () => {
@@ -134,7 +123,7 @@ describe('Who comes in', function () {
       password: 'Practice-carol-1',
       role: 'user',
     });
-    await until('the Pi to see the NAS awake', async () => {
+    await pi.until('the Pi to see the NAS awake', async () => {
       const { body } = await ask('/api/nas/status', null, { token });
       return body['online'] === true ? body : null;
     });
@@ -167,14 +156,14 @@ describe('Who comes in', function () {
     const first = await ask('/api/auth/refresh', { refresh_token });
     assert.equal(first.status, 200);
     const admin = await pi.signIn('admin');
-    await until('the Pi to be a device of alice', async () => {
+    await pi.until('the Pi to be a device of alice', async () => {
       const { body } = await ask('/api/nas/credentials', null, { token: admin });
       const kept = body['credentials'] as { username: string; state: string }[];
       return kept.find((row) => row.username === 'alice' && row.state === 'ok') ?? null;
     });
     const elsewhere = pi.nas.accounts.refreshToken('alice');
     await pi.nas.sleep('suspend');
-    const token = await until('a token of the Pi', async () => {
+    const token = await pi.until('a token of the Pi', async () => {
       const { status, body } = await ask('/api/auth/refresh', { refresh_token });
       return status === 200 && isPiToken(String(body['access_token']))
         ? String(body['access_token'])
@@ -182,7 +171,7 @@ describe('Who comes in', function () {
     });
     assert.equal((await ask('/api/auth/logout', {}, { token })).status, 200);
     await pi.nas.wake();
-    await until('the NAS to hear of the logout', () => {
+    await pi.until('the NAS to hear of the logout', () => {
       const heard = pi.nas.requests.find(({ url }) => url === '/api/auth/logout');
       return Promise.resolve(heard?.status ?? null);
     });
@@ -191,7 +180,7 @@ describe('Who comes in', function () {
   });
 
   async function online(is: boolean, token: string): Promise<void> {
-    await until(`the NAS to be ${is ? 'up' : 'asleep'}`, async () => {
+    await pi.until(`the NAS to be ${is ? 'up' : 'asleep'}`, async () => {
       const { body } = await ask('/api/nas/status', null, { token });
       return body['online'] === is ? body : null;
     });
@@ -216,7 +205,7 @@ describe('Who comes in', function () {
     const token = await pi.signIn('alice');
     const cookie = await dashboardCookie(pi.url, 'alice');
     const admin = pi.nas.accounts.accessToken('admin');
-    await until('the Pi to be a device of alice', async () => {
+    await pi.until('the Pi to be a device of alice', async () => {
       const { body } = await ask('/api/nas/credentials', null, { token: admin });
       const kept = body['credentials'] as { username: string; state: string }[];
       return kept.find((row) => row.username === 'alice' && row.state === 'ok') ?? null;
@@ -228,7 +217,7 @@ describe('Who comes in', function () {
     const before = pi.nas.requests.length;
     await pi.nas.wake();
     await online(true, admin);
-    await until('the NAS to hear of the logout', () => {
+    await pi.until('the NAS to hear of the logout', () => {
       const heard = pi.nas.requests.find(({ url }) => url === '/api/auth/logout');
       return Promise.resolve(heard?.status ?? null);
     });

@@ -8,9 +8,9 @@ import { BootedBaluPi, type BootOptions } from '../fakes/boot-balupi.ts';
 import { HostilePlug } from '../practice/plug/hostile-plug.ts';
 import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
+import { until } from '../fakes/until.ts';
 
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
-const LONGEST_MS = 20_000;
 
 interface WireDevice {
   readonly id: string;
@@ -49,17 +49,6 @@ class PlugCaller {
   }
 }
 
-/** Asks until it is so; the program runs on the real clock. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + LONGEST_MS;
-  while (!(await isSo())) {
-    if (Date.now() > endMs) assert.fail('It did not become so within 20 s.');
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, 50);
-    });
-  }
-}
-
 describe('A stranger that announces itself as an old plug', function () {
   this.timeout(60_000);
   let balupi: BootedBaluPi;
@@ -69,6 +58,7 @@ describe('A stranger that announces itself as an old plug', function () {
     hostile = new HostilePlug();
     await hostile.start();
     balupi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_TAPO_USERNAME: OWNER.username,
         BALUPI_TAPO_PASSWORD: OWNER.password,
@@ -87,7 +77,7 @@ describe('A stranger that announces itself as an old plug', function () {
     const admin = await PlugCaller.signIn(balupi, 'admin');
     assert.equal((await admin.ask('POST', '/api/tapo/devices/discover')).status, 200);
     const took = hostile.took.length;
-    await until(() => Promise.resolve(hostile.took.length > took + 4));
+    await until('the plug to be asked again', () => hostile.took.length > took + 4);
     const [device] = await admin.devices();
     assert.equal(device?.state, 'unsupported_protocol');
     assert.equal(device?.old_protocol, 'asked');
@@ -101,7 +91,7 @@ describe('A stranger that announces itself as an old plug', function () {
     assert.deepEqual(hostile.gotOf(OWNER), []);
     const told = await admin.ask('PUT', path, { confirm_old_protocol: true });
     assert.equal(told.status, 200, await told.text());
-    await until(() => Promise.resolve(hostile.gotOf(OWNER).length > 0));
+    await until('the password to be handed over', () => hostile.gotOf(OWNER).length > 0);
     assert.equal((await admin.ask('PUT', path, { confirm_old_protocol: false })).status, 200);
     const again = await admin.ask('PUT', path, { confirm_old_protocol: true });
     assert.equal(again.status, 409);
@@ -117,6 +107,7 @@ describe('A plug of a running BaluPi', function () {
 
   async function boot(options: BootOptions = {}): Promise<void> {
     balupi = await BootedBaluPi.start({
+      hurry: 5,
       ...options,
       environment: {
         BALUPI_TAPO_USERNAME: OWNER.username,
@@ -170,7 +161,7 @@ describe('A plug of a running BaluPi', function () {
 
   it('is known on the disk as it is, without an orderly end', async () => {
     const sql = 'SELECT state, last_seen_at AS seen FROM tapo_devices';
-    await until(() => Promise.resolve(onDisk(sql)['state'] === 'ok'));
+    await until('the plug to be ok on the disk', () => onDisk(sql)['state'] === 'ok');
     assert.ok(Math.abs(Number(onDisk(sql)['seen']) - Date.now()) < 30_000);
   });
 
@@ -181,7 +172,7 @@ describe('A plug of a running BaluPi', function () {
     };
     const names = (lines: readonly string[]): readonly string[] =>
       lines.filter((line) => !line.includes('_info')).map((line) => line.replace(/ \S+$/, ''));
-    await until(async () => (await series()).length >= 4);
+    await until('its series', async () => (await series()).length >= 4);
     const before = await series();
     assert.ok(before.includes(`balupi_plug_info{device="${id}",name="NAS"} 1`), before.join('\n'));
     await admin.ask('PUT', `/api/tapo/devices/${id}`, { name: 'Keller' });
@@ -192,20 +183,20 @@ describe('A plug of a running BaluPi', function () {
 
   it('whose clock is wrong is ok with a hint, and its day is not used', async () => {
     const sql = 'SELECT today_wh AS today FROM energy_samples ORDER BY place DESC LIMIT 1';
-    await until(() => Promise.resolve(onDisk(sql)['today'] !== null));
+    await until('a day of its own', () => onDisk(sql)['today'] !== null);
     plug.setClockAhead(3_600_000);
-    await until(() => isHint(/clock of the plug is wrong/));
-    await until(() => Promise.resolve(onDisk(sql)['today'] === null));
+    await until('the hint at its clock', () => isHint(/clock of the plug is wrong/));
+    await until('samples without its day', () => onDisk(sql)['today'] === null);
     plug.setClockAhead(0);
-    await until(() => isHint(/^$/));
+    await until('no hint', () => isHint(/^$/));
   });
 
   it('that refuses to tell its power is ok with a hint, online, and can be switched', async () => {
     for (const method of ['get_energy_usage', 'get_emeter_data', 'get_current_power']) {
       plug.setAnswer(method, -1_007);
     }
-    await until(() => isHint(/does not tell its power/));
-    await until(async () => (await current())['power_w'] === null);
+    await until('the hint at its power', () => isHint(/does not tell its power/));
+    await until('no power', async () => (await current())['power_w'] === null);
     const shown = await current();
     assert.deepEqual([shown['is_online'], shown['is_stale']], [true, false]);
     const path = `/api/tapo/devices/${id}/toggle`;
@@ -216,7 +207,7 @@ describe('A plug of a running BaluPi', function () {
     for (const method of ['get_energy_usage', 'get_emeter_data', 'get_current_power']) {
       plug.setAnswer(method, null);
     }
-    await until(async () => (await current())['power_w'] === 42.5);
+    await until('its power', async () => (await current())['power_w'] === 42.5);
   });
 
   it('keeps its history when it is forgotten, and is the same when it is found again', async () => {
@@ -226,7 +217,7 @@ describe('A plug of a running BaluPi', function () {
       const { data } = (await answered.json()) as { data: { energy_wh: number }[] };
       return data.reduce((sum, { energy_wh: one }) => sum + one, 0);
     };
-    await until(async () => (await wh()) > 0.01);
+    await until('a history', async () => (await wh()) > 0.01);
     const path = `/api/tapo/devices/${id}`;
     await admin.ask('PUT', path, { name: 'Keller', role: 'nas' });
     const [before] = await admin.devices();
@@ -304,15 +295,15 @@ describe('A plug of a running BaluPi', function () {
     };
     assert.equal((await history()).fedInWh, 0);
     plug.setAnswer('get_energy_usage', { current_power: -3_600_000 });
-    await until(async () => (await current())['power_w'] === -3_600);
+    await until('the power that is fed in', async () => (await current())['power_w'] === -3_600);
     const { usedWh } = await history();
-    await until(async () => (await history()).fedInWh > 3);
+    await until('3 Wh fed in', async () => (await history()).fedInWh > 3);
     assert.ok((await history()).usedWh <= usedWh + 0.02);
     const costs = await admin.ask('GET', `/api/energy/costs?device_id=${id}`);
     const { feed_in_kwh: fedInKwh } = (await costs.json()) as { feed_in_kwh: number };
     assert.ok(fedInKwh > 0.002, `${fedInKwh} kWh`);
     plug.setAnswer('get_energy_usage', null);
-    await until(async () => (await current())['power_w'] === 42.5);
+    await until('its power', async () => (await current())['power_w'] === 42.5);
   });
 
   it('has its days put together anew in another zone, and its log says so', async () => {
@@ -330,7 +321,7 @@ describe('A plug of a running BaluPi', function () {
     assert.ok((await days()) >= before - 0.1, `${await days()} of ${before} Wh`);
     await balupi.restart();
     admin = await PlugCaller.signIn(balupi, 'admin');
-    await until(async () => (await current())['power_w'] === 42.5);
+    await until('its power', async () => (await current())['power_w'] === 42.5);
   });
 
   it('hands its history to the plug that takes its place', async () => {
@@ -348,7 +339,7 @@ describe('A plug of a running BaluPi', function () {
         const { data } = (await answered.json()) as { data: { energy_wh: number }[] };
         return data.reduce((sum, { energy_wh: one }) => sum + one, 0);
       };
-      await until(async () => (await wh(into)) > 0);
+      await until('a history of the next plug', async () => (await wh(into)) > 0);
       const whBefore = await wh(id);
       const path = `/api/tapo/devices/${id}/merge`;
       const user = await PlugCaller.signIn(balupi, 'alice');
@@ -399,7 +390,7 @@ describe('A plug of a running BaluPi', function () {
   it('books no month again when its counter is 1 Wh lower after two minutes', async () => {
     plug.setAnswer('get_energy_usage', { today_energy: 500, month_energy: 12_000 });
     const sql = 'SELECT month_wh AS month FROM energy_samples ORDER BY place DESC LIMIT 1';
-    await until(() => Promise.resolve(onDisk(sql)['month'] === 12_000));
+    await until('the month on the disk', () => onDisk(sql)['month'] === 12_000);
     const kept = mkdtempSync(join(tmpdir(), 'balupi-gap-'));
     balupi.signal('SIGTERM');
     await balupi.exit();
@@ -418,7 +409,7 @@ describe('A plug of a running BaluPi', function () {
       },
     });
     rmSync(kept, { recursive: true });
-    await until(() => Promise.resolve(onDisk(sql)['month'] === 11_999));
+    await until('the lower month on the disk', () => onDisk(sql)['month'] === 11_999);
     const fromMs = Date.now() - 3_600_000;
     const query = `from=${new Date(fromMs).toISOString()}&resolution=5m`;
     const answered = await admin.ask('GET', `/api/energy/history?device_id=${id}&${query}`);
@@ -440,6 +431,7 @@ describe('A running BaluPi and a plug of new firmware', function () {
     plug = new PracticePlug({ clock, load: steady(42.5), ...OWNER, protocol: 'tpap' });
     await plug.start();
     balupi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_TAPO_USERNAME: OWNER.username,
         BALUPI_TAPO_PASSWORD: OWNER.password,
@@ -461,13 +453,13 @@ describe('A running BaluPi and a plug of new firmware', function () {
       const [device] = await admin.devices();
       return device?.state === 'ok' && device.is_online;
     };
-    await until(isRead);
+    await until('the plug to be read', isRead);
     const [{ id } = { id: '' }] = await admin.devices();
     const reads = (): number => plug.calls('get_energy_usage');
     for (const isOn of [true, false]) {
       plug.setCompatibility(isOn);
       const before = reads();
-      await until(() => Promise.resolve(reads() > before + 1));
+      await until('two more readings', () => reads() > before + 1);
       assert.equal((await admin.devices())[0]?.is_online, true);
     }
     const switched = await admin.ask('POST', `/api/tapo/devices/${id}/toggle`, { force: true });

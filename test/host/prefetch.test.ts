@@ -32,6 +32,7 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
 
   async function boot(prepare?: (folders: { readonly flows: string }) => void): Promise<void> {
     booted = await BootedBaluPi.start({
+      hurry: 5,
       environment: SETTINGS,
       ...(prepare === undefined ? {} : { prepare }),
     });
@@ -63,20 +64,9 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
     return `${answered.status} ${answered.headers.get('x-balupi-cache') ?? ''} ${text}`;
   }
 
-  async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 30_000;
-    while (performance.now() < limitMs) {
-      if (await isSo()) return;
-      await new Promise((next) => {
-        setTimeout(next, 50);
-      });
-    }
-    assert.fail(`It did not come to: ${what}. ${booted.output}`);
-  }
-
   async function asleep(isAsleep: boolean): Promise<void> {
     await (isAsleep ? booted.nas.sleep('suspend') : booted.nas.wake());
-    await until(isAsleep ? 'asleep' : 'awake', async () => {
+    await booted.until(isAsleep ? 'asleep' : 'awake', async () => {
       const { online } = await json<{ online: boolean }>('/api/nas/status');
       return online !== isAsleep;
     });
@@ -98,7 +88,7 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
     await boot();
     await booted.nas.putFile('alice/Photos/03-not-hers.jpg', Buffer.from('private'), 'admin');
     assert.equal(await read(photo(1)), '200 miss photo 1');
-    await until('eight files kept', async () => (await prefetched()) >= 8);
+    await booted.until('eight files kept', async () => (await prefetched()) >= 8);
     assert.ok(!downloads().some((path) => path.includes('not-hers')));
     await asleep(true);
     for (let index = 2; index <= 9; index += 1) {
@@ -122,13 +112,13 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
       const { pins } = await json<Pins>('/api/cache/pins');
       return pins[0]?.state === 'kept' && pins[0].kept_files === files;
     };
-    await until('two files kept', () => kept(2));
+    await booted.until('two files kept', () => kept(2));
     await asleep(true);
     assert.equal(await read('alice/Docs/deep/b.txt'), '200 stale b');
     await booted.nas.putFile('alice/Docs/a.txt', Buffer.from('a, but another'), 'alice');
     await booted.nas.putFile('alice/Docs/new/c.txt', Buffer.from('c'), 'alice');
     await asleep(false);
-    await until('three files kept', () => kept(3));
+    await booted.until('three files kept', () => kept(3));
     const status = await json<{ pending_downloads: number }>('/api/files/sync/status');
     assert.equal(status.pending_downloads, 0);
     await asleep(true);
@@ -154,7 +144,7 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
     );
     assert.deepEqual([pin, unpin], [404, 404]);
     token = alices;
-    await until('two files kept', async () => {
+    await booted.until('two files kept', async () => {
       const { pins } = await json<Pins>('/api/cache/pins');
       return pins[0]?.kept_files === 2;
     });
@@ -175,7 +165,7 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
     await read(photo(1));
     // The schedules that are left have ticked on meanwhile.
     booted.nas.resetCounters();
-    await until('three probes', () => Promise.resolve(booted.nas.requests.length >= 3));
+    await booted.until('three probes', () => booted.nas.requests.length >= 3);
     assert.deepEqual(downloads(), []);
   });
 });

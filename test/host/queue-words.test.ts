@@ -25,7 +25,7 @@ describe('What the queue says of itself', function () {
   let token: string;
 
   beforeEach(async () => {
-    pi = await BootedBaluPi.start({ environment: SETTINGS });
+    pi = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
     token = await pi.signIn('alice');
   });
 
@@ -44,15 +44,6 @@ describe('What the queue says of itself', function () {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     return { status: answered.status, body: (await answered.json()) as Record<string, unknown> };
-  }
-
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 20_000;
-    while (performance.now() < limitMs) {
-      if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail(`it never came to pass. ${pi.output}`);
   }
 
   async function send(name: string, content: string, headers = {}): Promise<string> {
@@ -83,7 +74,7 @@ describe('What the queue says of itself', function () {
     (await uploads()).find((row) => row.id === id)?.state;
 
   async function delivered(): Promise<void> {
-    await until(async () => (await status())['pending_uploads'] === 0);
+    await pi.until('the delivery', async () => (await status())['pending_uploads'] === 0);
   }
 
   async function theirs(...names: readonly string[]): Promise<void> {
@@ -95,7 +86,7 @@ describe('What the queue says of itself', function () {
   /** An upload beside the file that meanwhile lies at its place. */
   async function conflict(name: string): Promise<Settled> {
     const id = await send(name, 'mine', { 'X-Base-Checksum': '0'.repeat(64) });
-    await until(async () => (await stateOf(id)) === 'conflict');
+    await pi.until('the conflict', async () => (await stateOf(id)) === 'conflict');
     const open = (await conflicts()).find(({ upload_id: of }) => of === id);
     assert.ok(open);
     return open;
@@ -106,7 +97,10 @@ describe('What the queue says of itself', function () {
 
   it('counts what was found again and waits for its owner, wherever it says how it stands', async () => {
     await pi.nas.sleep('suspend');
-    await until(async () => (await status())['nas_online'] === false);
+    await pi.until(
+      'the NAS to be seen asleep',
+      async () => (await status())['nas_online'] === false,
+    );
     for (const name of ['k4.txt', 'k5.txt']) await send(name, `of ${name}`);
     pi.signal('SIGKILL');
     await pi.exit();
@@ -117,7 +111,7 @@ describe('What the queue says of itself', function () {
     await pi.nas.wake();
     await pi.restart();
     token = await pi.signIn('alice');
-    await until(async () => (await status())['nas_online'] === true);
+    await pi.until('the NAS to be seen awake', async () => (await status())['nas_online'] === true);
     const found = await uploads('found');
     assert.equal(found.length, 2);
     const oldest = (await status())['oldest_pending_at'];
@@ -145,7 +139,7 @@ describe('What the queue says of itself', function () {
   it('leaves a folder where it is, whatever is settled about a file of its name', async () => {
     await pi.nas.putFile('alice/Photos/2026/a.jpg', Buffer.from('a'), 'alice');
     const id = await send('Photos', 'mine');
-    await until(async () => (await stateOf(id)) === 'conflict');
+    await pi.until('the conflict', async () => (await stateOf(id)) === 'conflict');
     const [open] = await conflicts();
     assert.equal(open?.path, 'alice/Photos');
     const refused = await settle(open.id, 'local');

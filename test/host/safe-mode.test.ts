@@ -108,19 +108,6 @@ describe('Flows that do harm', function () {
     return (await answered.json()) as Deployed;
   }
 
-  /** Flows come and go in their own time. */
-  async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 15_000;
-    while (!(await isSo())) {
-      if (performance.now() > limitMs) {
-        throw new Error(`It did not come to this: ${what}: ${pi.output.slice(-2_000)}`);
-      }
-      await new Promise((next) => {
-        setTimeout(next, 100);
-      });
-    }
-  }
-
   const pingName = ({ flows }: Deployed): unknown =>
     flows.find(({ id }) => id === 'api-health-ping-reply')?.['name'];
 
@@ -150,7 +137,7 @@ describe('Flows that do harm', function () {
       node.id === 'mine-say' ? { ...node, template: 'mended' } : node,
     );
     await editor(bearer, { rev, flows: mended });
-    await until('the own tab runs', async () => (await mine()) === 200);
+    await pi.until('the own tab runs', async () => (await mine()) === 200);
     assert.deepEqual((await health()).checks['flows'], 'ok');
     assert.equal(pingName(await editor(bearer)), 'changed by its owner');
     await killed();
@@ -165,7 +152,7 @@ describe('Flows that do harm', function () {
     );
     const without = unwired.filter(({ z, id }) => z !== 'api-cache' && id !== 'api-cache');
     await editor(bearer, { rev, flows: without });
-    await until('the ping is missing', async () => {
+    await pi.until('the ping is missing', async () => {
       const answered = await fetch(`${pi.url}/api/ping`);
       const { code } = (await answered.json()) as { code?: string };
       return answered.status === 503 && code === 'flow_missing';
@@ -196,7 +183,7 @@ describe('Flows that do harm', function () {
     await editor(bearer, { rev, flows: flows.map((one) => (one.id === asks.id ? asks : one)) });
     const headers = { Authorization: `Bearer ${token}` };
     let said = '';
-    await until('the function answers', async () => {
+    await pi.until('the function answers', async () => {
       const answered = await uncheckedFetch(`${pi.url}/mine`, { headers });
       said = await answered.text();
       return said.includes('|');
@@ -212,7 +199,7 @@ describe('Flows that do harm', function () {
     );
     await editor(bearer, { rev, flows: loops });
     const headers = { Authorization: `Bearer ${token}` };
-    await until('the function was cut', async () => {
+    await pi.until('the function was cut', async () => {
       // The first may still meet the flow of before.
       const signal = AbortSignal.timeout(7_000);
       await uncheckedFetch(`${pi.url}/mine`, { headers, signal }).catch(() => undefined);

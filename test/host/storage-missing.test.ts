@@ -10,7 +10,7 @@ describe('A NAS whose disk is not there', function () {
   const tokens: Record<string, string> = {};
 
   beforeEach(async () => {
-    booted = await BootedBaluPi.start({ environment: SETTINGS });
+    booted = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
     await booted.nas.putFile('alice/v/first.txt', Buffer.from('first'), 'alice');
     await booted.nas.putFile('alice/v/second.txt', Buffer.from('second'), 'alice');
     await booted.nas.putFile('alice/note.txt', Buffer.from('note'), 'alice');
@@ -49,17 +49,6 @@ describe('A NAS whose disk is not there', function () {
     assert.equal((await call('/files/upload', { method: 'POST', body })).status, 200);
   }
 
-  async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 60_000;
-    while (performance.now() < limitMs) {
-      if (await isSo()) return;
-      await new Promise((next) => {
-        setTimeout(next, 100);
-      });
-    }
-    assert.fail(`${what} did not come. ${booted.output}`);
-  }
-
   const isWaiting = async (): Promise<boolean> => {
     const { uploads } = (await told('/files/uploads')) as { uploads: { detail: string | null }[] };
     return uploads.some(({ detail }) => detail?.includes('nothing of its storage') === true);
@@ -77,12 +66,12 @@ describe('A NAS whose disk is not there', function () {
     assert.deepEqual(await names('alice'), ['note.txt', 'v']);
     assert.equal(await (await call('/files/download/alice/note.txt')).text(), 'note');
     await booted.nas.sleep('suspend');
-    await until('the sleep', async () => (await told('/nas/status'))['online'] === false);
+    await booted.until('the sleep', async () => (await told('/nas/status'))['online'] === false);
     await upload('alice/v');
     await booted.nas.unmountStorage();
     await booted.nas.wake();
 
-    await until('the wait', isWaiting);
+    await booted.until('the wait', isWaiting);
     assert.equal(await nasCheck(), 'degraded nas_storage_missing');
     assert.equal((await told('/nas/status'))['nas_storage_missing'], true);
     assert.deepEqual(await paths(), []);
@@ -103,7 +92,7 @@ describe('A NAS whose disk is not there', function () {
     assert.deepEqual(await paths(), []);
 
     await booted.nas.mountStorage();
-    await until('the delivery', isDelivered);
+    await booted.until('the delivery', isDelivered);
     assert.equal(await nasCheck(), 'ok awake');
     assert.equal((await told('/nas/status'))['nas_storage_missing'], undefined);
     assert.ok((await paths()).includes('alice/v/new.txt'));

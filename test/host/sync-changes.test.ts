@@ -30,20 +30,13 @@ describe("A desktop's delta through the Pi", function () {
     return await call('POST', '/api/sync/changes', { device_id: 'desk-1', file_list: list });
   }
 
-  async function until(holds: () => Promise<boolean>): Promise<void> {
-    for (let turn = 0; turn < 300; turn += 1) {
-      if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail('it never came to pass');
-  }
-
   async function isOnline(): Promise<boolean> {
     return (await call('GET', '/api/files/sync/status')).body['nas_online'] === true;
   }
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
         BALUPI_WAKE_ON_MISS: 'false',
@@ -78,8 +71,8 @@ describe("A desktop's delta through the Pi", function () {
     assert.deepEqual(body['conflicts'], []);
     assert.equal(typeof body['change_token'], 'string');
     // The log comes through a pipe of its own.
-    await until(() =>
-      Promise.resolve(/named 20000 paths to delete; none was passed on/.test(pi.output)),
+    await pi.until('a line in the log', () =>
+      /named 20000 paths to delete; none was passed on/.test(pi.output),
     );
     const asked = pi.nas.requests.find(({ path }) => path === '/api/sync/changes');
     assert.equal(asked?.headers['x-sync-trigger'], 'auto');
@@ -109,7 +102,8 @@ describe("A desktop's delta through the Pi", function () {
         body: form,
       });
       assert.equal(sent.status, 200);
-      await until(
+      await pi.until(
+        'the delivery',
         async () => (await call('GET', '/api/files/sync/status')).body['pending_uploads'] === 0,
       );
     };
@@ -122,7 +116,7 @@ describe("A desktop's delta through the Pi", function () {
 
   it('is refused while the NAS sleeps, and while an upload of the caller is not in its place', async () => {
     await pi.nas.sleep('suspend');
-    await until(async () => !(await isOnline()));
+    await pi.until('the NAS to be seen asleep', async () => !(await isOnline()));
     const asleep = await changes();
     assert.deepEqual([asleep.status, asleep.body['code']], [503, 'nas_asleep']);
     const form = new FormData();
@@ -137,7 +131,7 @@ describe("A desktop's delta through the Pi", function () {
     assert.equal(sent.status, 200);
     assert.equal((await call('GET', '/api/mobile/upload/queue/any')).status, 200);
     await pi.nas.wake();
-    await until(async () => {
+    await pi.until('the changes to be taken', async () => {
       const { status, body } = await changes();
       assert.ok(status === 200 || body['code'] === 'uploads_waiting' || status === 503);
       const { body: queue } = await call('GET', '/api/files/sync/status');

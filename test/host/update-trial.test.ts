@@ -28,6 +28,7 @@ describe('A version on trial after an update', function () {
     plug = new PracticePlug({ clock, load: steady(1_000), ...OWNER, nickname: 'NAS' });
     await plug.start();
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: {
         BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
         BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '1',
@@ -42,9 +43,9 @@ describe('A version on trial after an update', function () {
     admin = await pi.signIn('admin');
     const body = JSON.stringify({ ip_address: plug.address });
     assert.equal((await ask('POST', '/tapo/devices', { body, token: admin })).status, 201);
-    await until('samples', () => sampleTimes().length > 1);
+    await pi.until('samples', () => sampleTimes().length > 1);
     await pi.nas.sleep('suspend');
-    await until('the sleep', async () => !(await isOnline()));
+    await pi.until('the sleep', async () => !(await isOnline()));
     const form = new FormData();
     form.set('path', 'alice');
     form.set('file', new Blob([TEXT]), 'before.txt');
@@ -65,15 +66,6 @@ describe('A version on trial after an update', function () {
     const more = typeof body === 'string' ? JSON_BODY : {};
     const init = { method, headers: { ...headers, ...more }, ...(body && { body }) };
     return await fetch(`${pi.url}/api${path}`, init);
-  }
-
-  async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    const limitMs = performance.now() + 30_000;
-    while (performance.now() < limitMs) {
-      if (await isSo()) return;
-      await new Promise((next) => setTimeout(next, 50));
-    }
-    assert.fail(`It never came to ${what}. ${pi.output}`);
   }
 
   async function isOnline(): Promise<boolean> {
@@ -119,7 +111,7 @@ describe('A version on trial after an update', function () {
     await startOnTrial();
     await pi.nas.wake();
     assert.equal(await updateWord(), 'trial');
-    await until('the NAS', isOnline);
+    await pi.until('the NAS', isOnline);
     assert.equal((await ask('GET', '/files/list?path=alice')).status, 200);
     const login = JSON.stringify({ username: 'alice', password: 'Practice-alice-1' });
     const form = new FormData();
@@ -162,7 +154,7 @@ describe('A version on trial after an update', function () {
 
   it('lays aside what the plugs tell, shows it, and delivers nothing', async () => {
     const before = sampleTimes();
-    await until('readings', () => asideTimes().length >= 4);
+    await pi.until('readings', () => asideTimes().length >= 4);
     assert.deepEqual(sampleTimes(), before);
     const current = (await (await ask('GET', '/energy/current')).json()) as {
       total_power_watts?: number | null;
@@ -174,14 +166,14 @@ describe('A version on trial after an update', function () {
   it('meters, delivers and takes in once it is kept', async () => {
     const laid = asideTimes();
     rmSync(trialFile());
-    await until('the end of the trial', async () => (await updateWord()) === 'ok');
-    await until('the samples', () => !existsSync(aside()));
+    await pi.until('the end of the trial', async () => (await updateWord()) === 'ok');
+    await pi.until('the samples', () => !existsSync(aside()));
     const metered = new Set(sampleTimes());
     assert.deepEqual(
       laid.filter((atS) => !metered.has(atS)),
       [],
     );
-    await until('the delivery', isOnNas);
+    await pi.until('the delivery', isOnNas);
     assert.equal(existsSync(join(pi.dataFolder, 'before-update', 'undecided')), false);
     assert.notEqual(await pi.signIn('alice'), '');
     const login = await fetch(`${pi.url}/api/auth/login`, {
@@ -194,13 +186,13 @@ describe('A version on trial after an update', function () {
 
   it('leaves to the version of before what it laid aside', async () => {
     await startOnTrial();
-    await until('readings', () => asideTimes().length >= 3);
+    await pi.until('readings', () => asideTimes().length >= 3);
     pi.signal('SIGKILL');
     await pi.exit();
     const laid = asideTimes();
     rmSync(join(pi.dataFolder, 'before-update'), { recursive: true });
     await pi.restart();
-    await until('the samples', () => !existsSync(aside()));
+    await pi.until('the samples', () => !existsSync(aside()));
     const metered = new Set(sampleTimes());
     assert.deepEqual(
       laid.filter((atS) => !metered.has(atS)),

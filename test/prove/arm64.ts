@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { ended } from '../bench/world/programs.ts';
-import { until } from '../bench/world/until.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { mirror } from './world/debian-machine.ts';
 import { releaseArchive } from './world/release-archive.ts';
+import { until } from '../fakes/until.ts';
 
 const SUITES = ['bookworm', 'trixie'];
 /** An emulated processor is some ten times slower than this one. */

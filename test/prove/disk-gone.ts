@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../bench/world/until.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
@@ -18,6 +17,7 @@ import { Ledger } from './world/ledger.ts';
 import { LoopDisk } from './world/loop-disk.ts';
 import { Random } from './world/random.ts';
 import { Uploader } from './world/uploader.ts';
+import { until } from '../fakes/until.ts';
 
 const HOME = 'alice';
 const FOLDER = `${HOME}/proof`;

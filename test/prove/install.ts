@@ -12,12 +12,12 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
-import { until } from '../bench/world/until.ts';
 import { FormBrowser } from '../fakes/form-browser.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import type { Proof, ProofOptions, Verdict } from './proof.ts';
 import { DebianMachine, whyNoMachine } from './world/debian-machine.ts';
 import { releaseArchive } from './world/release-archive.ts';
+import { until } from '../fakes/until.ts';
 
 const SUITES = ['bookworm', 'trixie'];
 const PORT = 18_080;

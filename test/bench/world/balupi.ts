@@ -6,7 +6,7 @@ import { PROGRAM_ENDING, PROJECT_FOLDER } from '../project-folder.ts';
 import type { PiGroup } from './pi-group.ts';
 import { ended, pidOf, spawnNode } from './programs.ts';
 import type { Target } from './target.ts';
-import { until } from './until.ts';
+import { until } from '../../fakes/until.ts';
 
 /** As deploy/run.mjs starts it; a test holds the two together. */
 export const HEAP_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=4'];

@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from './nginx.ts';
 import { ended, findPython, pidOf } from './programs.ts';
-import { isOpen, until } from './until.ts';
+import { isOpen } from './is-open.ts';
+import { until } from '../../fakes/until.ts';
 
 /** As fast as it goes there: the form is parsed as it streams in, nothing is spooled twice. */
 const APP = `import asyncio

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { freePort } from './nginx.ts';
 import { ended, findPython, onCore, pidOf } from './programs.ts';
 import type { Target } from './target.ts';
-import { isOpen, until } from './until.ts';
+import { isOpen } from './is-open.ts';
+import { until } from '../../fakes/until.ts';
 
 const APP = `import sys
 import uvicorn

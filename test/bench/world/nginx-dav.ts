@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { freePort } from './nginx.ts';
 import { childrenOf } from './proc.ts';
 import { ended, findProgram, pidOf } from './programs.ts';
-import { isOpen, until } from './until.ts';
+import { isOpen } from './is-open.ts';
+import { until } from '../../fakes/until.ts';
 
 /** An nginx that takes PUTs into a folder. */
 export interface DavNginx {

@@ -5,7 +5,8 @@ import { PROJECT_FOLDER } from '../project-folder.ts';
 import { freePort } from './nginx.ts';
 import { childrenOf } from './proc.ts';
 import { ended, findProgram, onCore, pidOf } from './programs.ts';
-import { isOpen, until } from './until.ts';
+import { isOpen } from './is-open.ts';
+import { until } from '../../fakes/until.ts';
 
 /** An nginx before a BaluPi, with what deploy/nginx.conf says. */
 export interface NginxFront {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { childrenOf } from './proc.ts';
 import { ended, findProgram, onCore, pidOf } from './programs.ts';
 import type { Target } from './target.ts';
-import { isOpen, until } from './until.ts';
+import { isOpen } from './is-open.ts';
+import { until } from '../../fakes/until.ts';
 
 /**
  * nginx with sendfile on a folder; one worker, as one Node is one.

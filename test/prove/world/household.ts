@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
-import { until } from '../../bench/world/until.ts';
 import { PiProcess } from '../../fakes/pi-process.ts';
 import { PracticeNas } from '../../practice/nas/practice-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 export interface HouseholdOptions {
   /** Where BaluPi keeps its data; left out: in a folder of the household's own. */
