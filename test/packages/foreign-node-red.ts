@@ -14,6 +14,12 @@ export type NodeRedVersion = keyof typeof NODE_REDS;
 /** Nodes of others that this tree has for BaluPi; a stranger's Node-RED has none of them. */
 const OF_THIS_TREE = ['node-red-dashboard', 'node-red-node-sqlite', ...PACKAGES];
 
+const HURRY = new URL('../fakes/hurry.js', import.meta.url).href;
+/** What a stranger's Node-RED has of this machine. */
+const KEPT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => /^(?:PATH|NODE_COMPILE_CACHE)$/.test(name)),
+);
+
 /** What the editor is told over its socket. */
 interface Told {
   readonly topic: string;
@@ -104,9 +110,9 @@ export class ForeignNodeRed {
     writeFileSync(join(folder.path, 'settings.js'), settingsText(port, folder, settings));
     mkdirSync(join(folder.path, 'home'), { recursive: true });
     const program = resolve('node_modules', NODE_REDS[version], 'red.js');
-    const child = spawn(process.execPath, [program, '--userDir', folder.path], {
+    const child = spawn(process.execPath, ['--import', HURRY, program, '--userDir', folder.path], {
       cwd: folder.path,
-      env: { PATH: process.env['PATH'], HOME: join(folder.path, 'home') },
+      env: { ...KEPT, HURRY: '5', HOME: join(folder.path, 'home') },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const said: string[] = [];
