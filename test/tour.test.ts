@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { inAHurry } from './fakes/in-a-hurry.ts';
 import { until } from './fakes/until.ts';
 
 /** The README's five-minute tour, against the demo as a person starts it. */
@@ -27,8 +28,9 @@ interface TreeFile {
 }
 
 async function startDemo(): Promise<Demo> {
-  const child = spawn(process.execPath, [DEMO], {
-    env: { ...process.env, BALUPI_PORT: '0', BALUPI_HOST: '127.0.0.1' },
+  const { args, env } = inAHurry(5);
+  const child = spawn(process.execPath, [...args, DEMO], {
+    env: { ...process.env, ...env, BALUPI_PORT: '0', BALUPI_HOST: '127.0.0.1' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: string[] = [];

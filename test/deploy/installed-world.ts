@@ -56,7 +56,8 @@ exit "$(cat "$here/check-code")"
 
 /** Counts the commands of a script and ends it, as a pulled plug does, at the one that is asked for. */
 const CUT = (tool: string): string => `#!/bin/sh
-count=$(($(cat "$WORLD/count") + 1))
+read -r count <"$WORLD/count"
+count=$((count + 1))
 echo "$count" >"$WORLD/count"
 [ "$count" -ne "$CUT_AT" ] || { kill -9 "$PPID"; exit 137; }
 exec /usr/bin/${tool} "$@"
@@ -177,7 +178,7 @@ export class InstalledWorld {
 
   /** The two steps before a start, cut off at their n-th command. @returns whether it came so far */
   cutAt(count: number): boolean {
-    writeFileSync(join(this.folder, 'count'), '0');
+    writeFileSync(join(this.folder, 'count'), '0\n');
     const path = [join(this.folder, 'cut'), this.environment['PATH']].join(delimiter);
     const env = { ...this.environment, PATH: path, CUT_AT: String(count) };
     for (const step of ['link', 'data']) {

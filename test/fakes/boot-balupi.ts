@@ -2,15 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 import { checkAnswersOf, forgetAnswersOf } from './checked-answers.ts';
+import { inAHurry } from './in-a-hurry.ts';
 import { PiProcess } from './pi-process.ts';
 import { type There, until } from './until.ts';
 
 const PRINTED_SHOWN = 4_000;
-const HURRY = fileURLToPath(new URL('./hurry.js', import.meta.url));
 
 export interface BootOptions {
   /** Settings beside those of a test, such as `BALUPI_EDITOR`. */
@@ -35,6 +34,7 @@ export class BootedBaluPi {
   readonly folder: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #preload: readonly string[];
+  readonly #nodeArgs: readonly string[];
   #process: PiProcess;
 
   private constructor(nas: PracticeNas, folder: string, options: BootOptions) {
@@ -43,9 +43,10 @@ export class BootedBaluPi {
     const flows = join(folder, 'flows');
     cpSync('flows', flows, { recursive: true, filter: (name) => !name.endsWith('.ts') });
     options.prepare?.({ flows, data: this.dataFolder });
-    const { preload = [], hurry = 1 } = options;
-    this.#preload = hurry === 1 ? preload : [HURRY, ...preload];
-    this.#environment = { ...this.#defaults(), HURRY: String(hurry), ...options.environment };
+    const { args, env } = inAHurry(options.hurry ?? 1);
+    this.#preload = options.preload ?? [];
+    this.#nodeArgs = args;
+    this.#environment = { ...this.#defaults(), ...env, ...options.environment };
     this.#process = this.#begin();
   }
 
@@ -164,7 +165,8 @@ export class BootedBaluPi {
   #begin(changed: Readonly<Record<string, string>> = {}): PiProcess {
     const environment = { ...this.#environment, ...changed };
     const { flowsFolder } = this;
-    return new PiProcess({ flowsFolder, environment, preload: this.#preload });
+    const [nodeArgs, preload] = [this.#nodeArgs, this.#preload];
+    return new PiProcess({ flowsFolder, environment, preload, nodeArgs });
   }
 
   #defaults(): Record<string, string> {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
+import { inAHurry } from './in-a-hurry.ts';
 import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
@@ -27,6 +28,8 @@ export interface FreshPiOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** The NAS answers where a BaluHost does, and the machine has spoken to it: it can be found. */
   readonly isNasNear?: boolean;
+  /** How many times as fast its timers go; see hurry.ts. */
+  readonly hurry?: number;
 }
 
 /**
@@ -43,6 +46,7 @@ export class FreshPi {
   readonly #plugs: readonly PracticePlug[];
   readonly #environment: Readonly<Record<string, string>>;
   readonly #isNasNear: boolean;
+  readonly #hurry: ReturnType<typeof inAHurry>;
   /** Says `start` when it is up. */
   readonly #news = new EventEmitter();
   #process: ChildProcess | null = null;
@@ -53,7 +57,7 @@ export class FreshPi {
     plugs: readonly PracticePlug[],
     folder: string,
     port: number,
-    { environment = {}, isNasNear = false }: FreshPiOptions,
+    { environment = {}, isNasNear = false, hurry = 1 }: FreshPiOptions,
   ) {
     this.nas = nas;
     this.#plugs = plugs;
@@ -61,6 +65,7 @@ export class FreshPi {
     this.port = port;
     this.#environment = environment;
     this.#isNasNear = isNasNear;
+    this.#hurry = inAHurry(hurry);
   }
 
   static async start(options: FreshPiOptions = {}): Promise<FreshPi> {
@@ -123,7 +128,11 @@ export class FreshPi {
     const child = spawn(
       process.execPath,
       [
-        ...[...SMALL_HEAP, ...(this.#isNasNear ? ['--import', NEIGHBOURS] : [])],
+        ...[
+          ...SMALL_HEAP,
+          ...this.#hurry.args,
+          ...(this.#isNasNear ? ['--import', NEIGHBOURS] : []),
+        ],
         ...[SERVER, '--no-env-file', '--flows', join(this.folder, 'flows')],
       ],
       { env: this.#settings(), stdio: ['ignore', 'pipe', 'pipe'] },
@@ -161,6 +170,7 @@ export class FreshPi {
         .join(','),
       // No setting of BaluPi: what its machine's neighbour table shall say.
       NEIGHBOUR: `${new URL(this.nas.url).hostname} ${this.nas.macAddress}`,
+      ...this.#hurry.env,
       ...this.#environment,
     };
   }

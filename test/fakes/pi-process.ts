@@ -11,6 +11,8 @@ export interface PiProcessOptions {
   readonly flowsFolder: string;
   /** Modules loaded before BaluPi, which may change what its system calls do. */
   readonly preload?: readonly string[];
+  /** More of what Node is started with. */
+  readonly nodeArgs?: readonly string[];
 }
 
 /** BaluPi as `npm start` runs it, in a process of its own: Node-RED is one per process. */
@@ -18,10 +20,10 @@ export class PiProcess {
   readonly #process: ChildProcess;
   #output = '';
 
-  constructor({ environment, flowsFolder, preload = [] }: PiProcessOptions) {
+  constructor({ environment, flowsFolder, preload = [], nodeArgs = [] }: PiProcessOptions) {
     const before = preload.flatMap((module) => ['--import', module]);
     const program = [SERVER, '--no-env-file', '--flows', flowsFolder];
-    this.#process = spawn(process.execPath, [...SMALL_HEAP, ...before, ...program], {
+    this.#process = spawn(process.execPath, [...SMALL_HEAP, ...nodeArgs, ...before, ...program], {
       env: { ...householdless(), ...environment },
       stdio: preload.length === 0 ? 'pipe' : ['pipe', 'pipe', 'pipe', 'ipc'],
     });

@@ -22,7 +22,7 @@ describe('The first start over HTTP', function () {
   let owner: FormBrowser;
 
   before(async () => {
-    fresh = await FreshPi.start();
+    fresh = await FreshPi.start({ hurry: 5 });
     owner = new FormBrowser(fresh.url);
   });
 

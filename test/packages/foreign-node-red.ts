@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { inAHurry } from '../fakes/in-a-hurry.ts';
 import { installed, packed, PACKAGES } from '../../deploy/pack.ts';
 
 /** The Node-REDs that a package is for, by where they lie in this tree. */
@@ -14,7 +15,7 @@ export type NodeRedVersion = keyof typeof NODE_REDS;
 /** Nodes of others that this tree has for BaluPi; a stranger's Node-RED has none of them. */
 const OF_THIS_TREE = ['node-red-dashboard', 'node-red-node-sqlite', ...PACKAGES];
 
-const HURRY = new URL('../fakes/hurry.js', import.meta.url).href;
+const HURRY = inAHurry(5);
 /** What a stranger's Node-RED has of this machine. */
 const KEPT = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => /^(?:PATH|NODE_COMPILE_CACHE)$/.test(name)),
@@ -110,9 +111,9 @@ export class ForeignNodeRed {
     writeFileSync(join(folder.path, 'settings.js'), settingsText(port, folder, settings));
     mkdirSync(join(folder.path, 'home'), { recursive: true });
     const program = resolve('node_modules', NODE_REDS[version], 'red.js');
-    const child = spawn(process.execPath, ['--import', HURRY, program, '--userDir', folder.path], {
+    const child = spawn(process.execPath, [...HURRY.args, program, '--userDir', folder.path], {
       cwd: folder.path,
-      env: { ...KEPT, HURRY: '5', HOME: join(folder.path, 'home') },
+      env: { ...KEPT, ...HURRY.env, HOME: join(folder.path, 'home') },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const said: string[] = [];
