@@ -1,7 +1,8 @@
 /**
  * Loaded before BaluPi: its timers and its steady clock go HURRY times as fast, so that who waits
  * for the next probe, a backoff or the end of a window waits a fraction of it. The wall clock stays,
- * as it has to agree with the NAS's. Not for tests of how long something takes.
+ * as it has to agree with the NAS's. Not for tests of how long something takes, nor of when plugs
+ * were read, which goes by the steady clock.
  */
 const factor = Number(process.env['HURRY'] ?? '1');
 const now = performance.now.bind(performance);
