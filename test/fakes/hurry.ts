@@ -1,6 +1,9 @@
+import { Script } from 'node:vm';
+
 /**
- * Loaded before BaluPi: its timers and its steady clock go HURRY times as fast, so that who waits
- * for the next probe, a backoff or the end of a window waits a fraction of it. The wall clock stays,
+ * Loaded before BaluPi: its timers, its steady clock and how long a function node may run go HURRY
+ * times as fast, so that who waits for the next probe, a backoff or the end of a window waits a
+ * fraction of it. The wall clock stays,
  * as it has to agree with the NAS's. Not for tests of how long something takes, nor of when plugs
  * were read, which goes by the steady clock.
  */
@@ -9,6 +12,14 @@ const now = performance.now.bind(performance);
 performance.now = () => now() * factor;
 globalThis.setTimeout = hurried(setTimeout);
 globalThis.setInterval = hurried(setInterval);
+
+const run = Script.prototype.runInContext;
+Script.prototype.runInContext = function (context, options) {
+  const timeout = typeof options === 'object' ? options.timeout : undefined;
+  if (timeout === undefined) return run.call(this, context, options) as unknown;
+  const hurriedMs = Math.ceil(timeout / factor);
+  return run.call(this, context, { ...(options as object), timeout: hurriedMs }) as unknown;
+};
 
 function hurried<T extends typeof setTimeout | typeof setInterval>(timer: T): T {
   return new Proxy(timer, {

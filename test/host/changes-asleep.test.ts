@@ -35,25 +35,42 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
   this.timeout(60_000);
   let pi: BootedBaluPi;
   let token: string;
+  let me = '';
+  let count = 0;
 
-  beforeEach(async () => {
+  before(async () => {
     pi = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
-    token = await pi.signIn('alice');
-    for (const [path, text] of [
-      ['alice/A/a.txt', 'a'],
-      ['alice/A/in/b.txt', 'b'],
-      ['alice/B/x.txt', 'x'],
-      ['alice/c.txt', 'c'],
-      ['alice/d e+f.txt', 'd'],
-    ] as const) {
-      await pi.nas.putFile(path, Buffer.from(text), 'alice');
-    }
-    for (const folder of ['alice', 'alice/A', 'alice/A/in', 'alice/B']) await list(folder);
-    await sleep();
   });
 
-  afterEach(async () => {
+  after(async () => {
     await pi.stop();
+  });
+
+  /** Each of them by somebody of their own, to whom nobody else's queue is shown. */
+  beforeEach(async () => {
+    await pi.nas.wake();
+    await pi.until('the NAS to be seen awake', async () => {
+      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
+        checks: Record<string, string>;
+      };
+      return health.checks['nas'] === 'awake';
+    });
+    count += 1;
+    me = `user${String(count)}`;
+    const id = 100 + count;
+    await pi.nas.addUser({ id, username: me, password: `Practice-${me}-1`, role: 'user' });
+    token = await pi.signIn(me);
+    for (const [path, text] of [
+      [`${me}/A/a.txt`, 'a'],
+      [`${me}/A/in/b.txt`, 'b'],
+      [`${me}/B/x.txt`, 'x'],
+      [`${me}/c.txt`, 'c'],
+      [`${me}/d e+f.txt`, 'd'],
+    ] as const) {
+      await pi.nas.putFile(path, Buffer.from(text), me);
+    }
+    for (const folder of [me, `${me}/A`, `${me}/A/in`, `${me}/B`]) await list(folder);
+    await sleep();
   });
 
   async function call(line: string, body?: object): Promise<Answered> {
@@ -116,7 +133,10 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
   }
 
   async function onNas(): Promise<string[]> {
-    return (await pi.nas.tree()).map(({ path }) => path).sort();
+    return (await pi.nas.tree())
+      .map(({ path }) => path)
+      .filter((path) => path.startsWith(`${me}/`))
+      .sort();
   }
 
   async function taken(line: string, message: string, body?: object): Promise<void> {
@@ -129,49 +149,49 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
   }
 
   it('takes every spelling, shows it at once, and has it done when the NAS is up', async () => {
-    await taken('DELETE /api/files/alice/d%20e%2Bf.txt', 'Deleted');
-    await taken('DELETE /api/files?path=alice/c.txt', 'Deleted');
-    await taken('POST /api/files/folder', 'Folder created', { path: 'alice', name: 'new' });
-    await taken('POST /api/files/mkdir', 'Folder created', { path: '/alice/new/er' });
+    await taken(`DELETE /api/files/${me}/d%20e%2Bf.txt`, 'Deleted');
+    await taken(`DELETE /api/files?path=${me}/c.txt`, 'Deleted');
+    await taken('POST /api/files/folder', 'Folder created', { path: me, name: 'new' });
+    await taken('POST /api/files/mkdir', 'Folder created', { path: `/${me}/new/er` });
     // After the rename the NAS would know no owner of it (docs/NAS.md).
     await taken('PUT /api/files/move', 'Moved', {
-      source_path: 'alice/A/a.txt',
-      destination_path: 'alice/new/er',
+      source_path: `${me}/A/a.txt`,
+      destination_path: `${me}/new/er`,
     });
-    await taken('PUT /api/files/rename', 'Renamed', { old_path: 'alice/A', new_name: 'Z' });
-    assert.deepEqual(await list('alice'), ['alice/B', 'alice/Z', 'alice/new']);
-    assert.deepEqual(await list('alice/Z'), ['alice/Z/in']);
-    assert.deepEqual(await list('alice/new/er'), ['alice/new/er/a.txt']);
+    await taken('PUT /api/files/rename', 'Renamed', { old_path: `${me}/A`, new_name: 'Z' });
+    assert.deepEqual(await list(me), [`${me}/B`, `${me}/Z`, `${me}/new`]);
+    assert.deepEqual(await list(`${me}/Z`), [`${me}/Z/in`]);
+    assert.deepEqual(await list(`${me}/new/er`), [`${me}/new/er/a.txt`]);
     assert.equal((await status())['pending_changes'], 6);
     assert.equal((await call('POST /api/sync/changes', { device_id: 'd' })).status, 503);
-    assert.equal(await read('alice/c.txt'), 404);
+    assert.equal(await read(`${me}/c.txt`), 404);
     await wakeAndSettle();
-    assert.deepEqual(await onNas(), ['alice/B/x.txt', 'alice/Z/in/b.txt', 'alice/new/er/a.txt']);
-    assert.deepEqual(await list('alice/new/er'), ['alice/new/er/a.txt']);
-    assert.equal(await read('alice/new/er/a.txt'), 'a');
+    assert.deepEqual(await onNas(), [`${me}/B/x.txt`, `${me}/Z/in/b.txt`, `${me}/new/er/a.txt`]);
+    assert.deepEqual(await list(`${me}/new/er`), [`${me}/new/er/a.txt`]);
+    assert.equal(await read(`${me}/new/er/a.txt`), 'a');
     assert.ok((await rows()).every(({ state }) => state === 'synced'));
   });
 
   it('serves a kept file at the place it was moved to while the NAS sleeps', async () => {
     await pi.nas.wake();
     await pi.until('the NAS to be seen awake', async () => (await status())['nas_online'] === true);
-    assert.equal(await read('alice/A/a.txt'), 'a');
+    assert.equal(await read(`${me}/A/a.txt`), 'a');
     await sleep();
-    await taken('PUT /api/files/rename', 'Renamed', { old_path: 'alice/A', new_name: 'Z' });
-    assert.equal(await read('alice/Z/a.txt'), 'a');
-    assert.equal(await read('alice/A/a.txt'), 404);
+    await taken('PUT /api/files/rename', 'Renamed', { old_path: `${me}/A`, new_name: 'Z' });
+    assert.equal(await read(`${me}/Z/a.txt`), 'a');
+    assert.equal(await read(`${me}/A/a.txt`), 404);
   });
 
   it('says 503 with Retry-After to what was not shown, and no to what may not be', async () => {
     for (const [line, body, wanted] of [
-      ['DELETE /api/files/alice/unheard.txt', undefined, 503],
-      ['DELETE /api/files/alice/never/listed.txt', undefined, 503],
-      ['PUT /api/files/rename', { old_path: 'alice/zzz.txt', new_name: 'y.txt' }, 503],
+      [`DELETE /api/files/${me}/unheard.txt`, undefined, 503],
+      [`DELETE /api/files/${me}/never/listed.txt`, undefined, 503],
+      ['PUT /api/files/rename', { old_path: `${me}/zzz.txt`, new_name: 'y.txt' }, 503],
       ['DELETE /api/files/bob/x.txt', undefined, 403],
-      ['DELETE /api/files/alice', undefined, 403],
-      ['PUT /api/files/rename', { old_path: 'alice/c.txt', new_name: 'A' }, 409],
-      ['PUT /api/files/rename', { old_path: 'alice/c.txt', new_name: 'a\u202Eb' }, 400],
-      ['POST /api/files/folder', { path: 'alice', name: 'a\u0007b' }, 400],
+      [`DELETE /api/files/${me}`, undefined, 403],
+      ['PUT /api/files/rename', { old_path: `${me}/c.txt`, new_name: 'A' }, 409],
+      ['PUT /api/files/rename', { old_path: `${me}/c.txt`, new_name: 'a\u202Eb' }, 400],
+      ['POST /api/files/folder', { path: me, name: 'a\u0007b' }, 400],
     ] as const) {
       const answered = await call(line, body);
       assert.equal(answered.status, wanted, `${line} ${JSON.stringify(answered.body)}`);
@@ -181,12 +201,12 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
   });
 
   it('survives kill -9 right after the answer, and the loss of the queue’s database', async () => {
-    await taken('DELETE /api/files/alice/c.txt', 'Deleted');
-    await taken('PUT /api/files/rename', 'Renamed', { old_path: 'alice/A', new_name: 'Z' });
+    await taken(`DELETE /api/files/${me}/c.txt`, 'Deleted');
+    await taken('PUT /api/files/rename', 'Renamed', { old_path: `${me}/A`, new_name: 'Z' });
     pi.signal('SIGKILL');
     await pi.exit();
     await pi.restart();
-    assert.deepEqual(await list('alice'), ['alice/B', 'alice/Z', 'alice/d e+f.txt']);
+    assert.deepEqual(await list(me), [`${me}/B`, `${me}/Z`, `${me}/d e+f.txt`]);
     pi.signal('SIGKILL');
     await pi.exit();
     for (const suffix of ['', '-wal', '-shm']) {
@@ -194,25 +214,25 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
     }
     await pi.nas.wake();
     await pi.restart();
-    token = await pi.signIn('alice');
+    token = await pi.signIn(me);
     await wakeAndSettle();
     await pi.until('the file at its new place', async () =>
-      (await onNas()).includes('alice/Z/a.txt'),
+      (await onNas()).includes(`${me}/Z/a.txt`),
     );
-    assert.ok(!(await onNas()).includes('alice/c.txt'));
+    assert.ok(!(await onNas()).includes(`${me}/c.txt`));
   });
 
   it('touches nothing that changed, says why, and does it when its user says so', async () => {
-    await taken('DELETE /api/files/alice/A', 'Deleted');
-    await taken('DELETE /api/files/alice/c.txt', 'Deleted');
-    await pi.nas.putFile('alice/A/in/new.txt', Buffer.from('new'), 'alice');
-    await pi.nas.putFile('alice/c.txt', Buffer.from('theirs'), 'alice');
+    await taken(`DELETE /api/files/${me}/A`, 'Deleted');
+    await taken(`DELETE /api/files/${me}/c.txt`, 'Deleted');
+    await pi.nas.putFile(`${me}/A/in/new.txt`, Buffer.from('new'), me);
+    await pi.nas.putFile(`${me}/c.txt`, Buffer.from('theirs'), me);
     await pi.nas.wake();
     await pi.until('two conflicts', async () => (await conflicts()).length === 2);
     const [file, folder] = await conflicts();
     assert.ok(file !== undefined && folder !== undefined);
-    assert.deepEqual([file.kind, file.path], ['delete', 'alice/c.txt']);
-    assert.equal(folder.detail, 'alice/A/in/new.txt: It was not there when you decided.');
+    assert.deepEqual([file.kind, file.path], ['delete', `${me}/c.txt`]);
+    assert.equal(folder.detail, `${me}/A/in/new.txt: It was not there when you decided.`);
     assert.equal((await status())['conflicts'], 2);
     assert.equal((await onNas()).length, 6);
     const settle = (id: number, resolution: string): Promise<Answered> =>
@@ -222,15 +242,15 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
     assert.equal((await settle(folder.id, 'done')).status, 200);
     await pi.until(
       'the delete on the NAS',
-      async () => !(await onNas()).some((path) => path.startsWith('alice/A/')),
+      async () => !(await onNas()).some((path) => path.startsWith(`${me}/A/`)),
     );
-    assert.ok((await onNas()).includes('alice/c.txt'));
+    assert.ok((await onNas()).includes(`${me}/c.txt`));
     await pi.until('no conflict', async () => (await status())['conflicts'] === 0);
   });
 
   it('has an upload and a change in their order, also when the NAS is awake by then', async () => {
     const form = new FormData();
-    form.set('path', 'alice/A');
+    form.set('path', `${me}/A`);
     form.set('file', new Blob(['u']), 'u.txt');
     const sent = await fetch(`${pi.url}/api/files/upload`, {
       method: 'POST',
@@ -238,29 +258,29 @@ describe('Changes while the NAS sleeps, through a running BaluPi', function () {
       body: form,
     });
     assert.equal(sent.status, 200);
-    await taken('PUT /api/files/rename', 'Renamed', { old_path: 'alice/A', new_name: 'Z' });
-    assert.deepEqual(await list('alice/Z'), ['alice/Z/a.txt', 'alice/Z/in', 'alice/Z/u.txt']);
-    assert.equal(await read('alice/Z/u.txt'), 'u');
+    await taken('PUT /api/files/rename', 'Renamed', { old_path: `${me}/A`, new_name: 'Z' });
+    assert.deepEqual(await list(`${me}/Z`), [`${me}/Z/a.txt`, `${me}/Z/in`, `${me}/Z/u.txt`]);
+    assert.equal(await read(`${me}/Z/u.txt`), 'u');
     await wakeAndSettle();
     const tree = await pi.nas.tree();
-    const uploaded = tree.find(({ path }) => path === 'alice/Z/u.txt');
+    const uploaded = tree.find(({ path }) => path === `${me}/Z/u.txt`);
     assert.equal(uploaded?.sha256, createHash('sha256').update('u').digest('hex'));
   });
 
   it('drops and retries a change by its id', async () => {
-    await taken('DELETE /api/files/alice/c.txt', 'Deleted');
+    await taken(`DELETE /api/files/${me}/c.txt`, 'Deleted');
     const [row] = await rows();
-    assert.deepEqual([row?.kind, row?.state, row?.path], ['delete', 'queued', 'alice/c.txt']);
+    assert.deepEqual([row?.kind, row?.state, row?.path], ['delete', 'queued', `${me}/c.txt`]);
     assert.equal((await call(`POST /api/files/uploads/${row?.id ?? ''}/retry`)).status, 200);
     assert.equal((await call(`DELETE /api/files/uploads/${row?.id ?? ''}`)).status, 200);
-    assert.ok((await list('alice')).includes('alice/c.txt'));
+    assert.ok((await list(me)).includes(`${me}/c.txt`));
     await wakeAndSettle();
-    assert.ok((await onNas()).includes('alice/c.txt'));
+    assert.ok((await onNas()).includes(`${me}/c.txt`));
   });
 
   it('answers as before with CHANGES_ASLEEP=off', async () => {
     await pi.restart({ BALUPI_CHANGES_ASLEEP: 'off' });
-    const answered = await call('DELETE /api/files/alice/c.txt');
+    const answered = await call(`DELETE /api/files/${me}/c.txt`);
     assert.deepEqual([answered.status, answered.body['code']], [503, 'nas_asleep']);
     assert.deepEqual(await rows(), []);
   });

@@ -24,12 +24,12 @@ describe('What the queue says of itself', function () {
   let pi: BootedBaluPi;
   let token: string;
 
-  beforeEach(async () => {
+  before(async () => {
     pi = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
     token = await pi.signIn('alice');
   });
 
-  afterEach(async () => {
+  after(async () => {
     await pi.stop();
   });
 
@@ -95,6 +95,77 @@ describe('What the queue says of itself', function () {
   const settle = (id: number, resolution: string) =>
     call(`/files/conflicts/${String(id)}`, 'POST', { resolution });
 
+  it('leaves a folder where it is, whatever is settled about a file of its name', async () => {
+    await pi.nas.putFile('alice/Photos/2026/a.jpg', Buffer.from('a'), 'alice');
+    const id = await send('Photos', 'mine');
+    await pi.until('the conflict', async () => (await stateOf(id)) === 'conflict');
+    const [open] = await conflicts();
+    assert.equal(open?.path, 'alice/Photos');
+    const refused = await settle(open.id, 'local');
+    assert.deepEqual([refused.status, refused.body['code']], [409, 'conflict']);
+    assert.match(String(refused.body['detail']), /alice\/Photos is a folder/);
+    const listed = await call('/files/list?path=alice');
+    const names = (listed.body['files'] as { name: string; type: string }[]).map(
+      ({ name, type }) => `${name} ${type}`,
+    );
+    assert.deepEqual(names.sort(), [
+      `${open.conflict_path.slice('alice/'.length)} file`,
+      'Photos directory',
+    ]);
+    const kept = await fetch(`${pi.url}/api/files/download/alice/Photos/2026/a.jpg`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    assert.equal(await kept.text(), 'a');
+    assert.equal((await conflicts()).length, 1);
+    assert.equal((await settle(open.id, 'renamed')).status, 200);
+  });
+
+  it('shows as a conflict what is one, until it is settled', async () => {
+    await theirs('kept.txt', 'placed.txt', 'removed.txt');
+    await pi.until('them to be listed', async () => {
+      const { files } = (await call('/files/list?path=alice')).body as { files: Row[] };
+      return files.some(({ path }) => path === 'alice/removed.txt');
+    });
+    const [kept, placed, removed] = [
+      await conflict('kept.txt'),
+      await conflict('placed.txt'),
+      await conflict('removed.txt'),
+    ];
+    // A later version of that branch lies in its copy's place.
+    const later = await send('kept.txt', 'mine too', {
+      'X-Base-Checksum': createHash('sha256').update('mine').digest('hex'),
+    });
+    await delivered();
+    assert.deepEqual([await stateOf(kept.upload_id), await stateOf(later)], ['synced', 'conflict']);
+    assert.equal((await conflicts()).length, 3);
+    assert.equal((await settle(kept.id, 'renamed')).status, 200);
+    assert.equal((await settle(placed.id, 'local')).status, 200);
+    assert.equal((await settle(removed.id, 'remote')).status, 200);
+    assert.deepEqual(await uploads('conflict'), []);
+    const paths = new Map((await uploads()).map(({ id, path }) => [id, path]));
+    assert.equal(paths.get(later), kept.conflict_path);
+    assert.equal(paths.get(placed.upload_id), 'alice/placed.txt');
+    assert.equal(paths.has(removed.upload_id), false);
+    assert.deepEqual([(await status())['conflicts'], await conflicts()], [0, []]);
+    // What lies beside is not what was listed at its own place: the next save goes on from that.
+    const again = await send('kept.txt', 'once more');
+    await delivered();
+    assert.equal(await stateOf(again), 'synced');
+  });
+
+  it('drops no upload that a conflict is about', async () => {
+    await theirs('g.txt');
+    const open = await conflict('g.txt');
+    for (const path of ['/files/uploads/', '/mobile/upload/queue/']) {
+      const refused = await call(`${path}${open.upload_id}`, 'DELETE');
+      assert.deepEqual([refused.status, refused.body['code']], [409, 'conflict']);
+    }
+    assert.equal(await stateOf(open.upload_id), 'conflict');
+    assert.equal((await settle(open.id, 'renamed')).status, 200);
+    assert.equal((await call(`/files/uploads/${open.upload_id}`, 'DELETE')).status, 200);
+    assert.deepEqual(await conflicts(), []);
+  });
+
   it('counts what was found again and waits for its owner, wherever it says how it stands', async () => {
     await pi.nas.sleep('suspend');
     await pi.until(
@@ -134,73 +205,5 @@ describe('What the queue says of itself', function () {
     await delivered();
     assert.equal((await status())['waiting_for_owner'], 0);
     assert.equal((await call('/handshake/status')).body['inbox_files'], 0);
-  });
-
-  it('leaves a folder where it is, whatever is settled about a file of its name', async () => {
-    await pi.nas.putFile('alice/Photos/2026/a.jpg', Buffer.from('a'), 'alice');
-    const id = await send('Photos', 'mine');
-    await pi.until('the conflict', async () => (await stateOf(id)) === 'conflict');
-    const [open] = await conflicts();
-    assert.equal(open?.path, 'alice/Photos');
-    const refused = await settle(open.id, 'local');
-    assert.deepEqual([refused.status, refused.body['code']], [409, 'conflict']);
-    assert.match(String(refused.body['detail']), /alice\/Photos is a folder/);
-    const listed = await call('/files/list?path=alice');
-    const names = (listed.body['files'] as { name: string; type: string }[]).map(
-      ({ name, type }) => `${name} ${type}`,
-    );
-    assert.deepEqual(names.sort(), [
-      `${open.conflict_path.slice('alice/'.length)} file`,
-      'Photos directory',
-    ]);
-    const kept = await fetch(`${pi.url}/api/files/download/alice/Photos/2026/a.jpg`, {
-      headers: { Authorization: `Bearer ${token}` },
-    });
-    assert.equal(await kept.text(), 'a');
-    assert.equal((await conflicts()).length, 1);
-    assert.equal((await settle(open.id, 'renamed')).status, 200);
-  });
-
-  it('shows as a conflict what is one, until it is settled', async () => {
-    await theirs('kept.txt', 'placed.txt', 'removed.txt');
-    await call('/files/list?path=alice');
-    const [kept, placed, removed] = [
-      await conflict('kept.txt'),
-      await conflict('placed.txt'),
-      await conflict('removed.txt'),
-    ];
-    // A later version of that branch lies in its copy's place.
-    const later = await send('kept.txt', 'mine too', {
-      'X-Base-Checksum': createHash('sha256').update('mine').digest('hex'),
-    });
-    await delivered();
-    assert.deepEqual([await stateOf(kept.upload_id), await stateOf(later)], ['synced', 'conflict']);
-    assert.equal((await conflicts()).length, 3);
-    assert.equal((await settle(kept.id, 'renamed')).status, 200);
-    assert.equal((await settle(placed.id, 'local')).status, 200);
-    assert.equal((await settle(removed.id, 'remote')).status, 200);
-    assert.deepEqual(await uploads('conflict'), []);
-    const paths = new Map((await uploads()).map(({ id, path }) => [id, path]));
-    assert.equal(paths.get(later), kept.conflict_path);
-    assert.equal(paths.get(placed.upload_id), 'alice/placed.txt');
-    assert.equal(paths.has(removed.upload_id), false);
-    assert.deepEqual([(await status())['conflicts'], await conflicts()], [0, []]);
-    // What lies beside is not what was listed at its own place: the next save goes on from that.
-    const again = await send('kept.txt', 'once more');
-    await delivered();
-    assert.equal(await stateOf(again), 'synced');
-  });
-
-  it('drops no upload that a conflict is about', async () => {
-    await theirs('g.txt');
-    const open = await conflict('g.txt');
-    for (const path of ['/files/uploads/', '/mobile/upload/queue/']) {
-      const refused = await call(`${path}${open.upload_id}`, 'DELETE');
-      assert.deepEqual([refused.status, refused.body['code']], [409, 'conflict']);
-    }
-    assert.equal(await stateOf(open.upload_id), 'conflict');
-    assert.equal((await settle(open.id, 'renamed')).status, 200);
-    assert.equal((await call(`/files/uploads/${open.upload_id}`, 'DELETE')).status, 200);
-    assert.deepEqual(await conflicts(), []);
   });
 });

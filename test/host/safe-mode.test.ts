@@ -40,6 +40,7 @@ describe('Flows that do harm', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
+      hurry: 5,
       environment: { BALUPI_EDITOR: 'on' },
       prepare: ({ data }) => {
         mkdirSync(join(data, 'flows'), { recursive: true });
@@ -201,7 +202,7 @@ describe('Flows that do harm', function () {
     const headers = { Authorization: `Bearer ${token}` };
     await pi.until('the function was cut', async () => {
       // The first may still meet the flow of before.
-      const signal = AbortSignal.timeout(7_000);
+      const signal = AbortSignal.timeout(1_500);
       await uncheckedFetch(`${pi.url}/mine`, { headers, signal }).catch(() => undefined);
       return /SCRIPT_EXECUTION_TIMEOUT|Script execution timed out/.test(pi.output);
     });
