@@ -91,10 +91,10 @@ describe('A nightly backup of a running BaluPi', function () {
     writeFileSync(passphraseFile, 'four words nobody guesses\n');
   }
 
-  afterEach(async () => {
+  async function stop(): Promise<void> {
     await pi.stop();
     rmSync(disk, { recursive: true, force: true });
-  });
+  }
 
   async function nightly(
     more: Readonly<Record<string, string>> = {},
@@ -160,109 +160,124 @@ describe('A nightly backup of a running BaluPi', function () {
     });
   }
 
-  it('lies on the disk for its owner alone, is told in health, and takes the place of old ones', async () => {
-    await boot({});
-    assert.equal(await backupWord(), 'not_yet');
-    const mine = join(disk, 'balupi-2020-01-01T00-00-00Z.backup');
-    for (const file of [mine, join(disk, 'balupi-night-2026-01-01T00-00-00Z.backup.part')]) {
-      writeFileSync(file, 'x');
-    }
-    for (let day = 1; day <= 12; day += 1) {
-      writeFileSync(join(disk, nightName(Date.parse('2026-01-01') + day * DAY_MS)), 'old');
-    }
-    const said = await nightly();
-    assert.equal(said.code, 0, said.err);
-    const names = readdirSync(disk).sort();
-    const nights = names.filter((name) => name.startsWith('balupi-night-'));
-    const newest = nights.at(-1) ?? '';
-    assert.equal(statSync(join(disk, newest)).mode & 0o777, 0o600);
-    assert.match(readFileSync(join(disk, newest), 'latin1'), /^BALUPI-SEALED-1\n/);
-    // This day and the six before it that have one; and the Sunday of the fourth week back.
-    assert.equal(nights.length, 8);
-    assert.ok(existsSync(mine), 'one made by hand stays');
-    assert.ok(!names.some((name) => name.endsWith('.part')));
-    assert.equal(await backupWord(), 'ok');
-    const kept = join(pi.dataFolder, 'last-backup.json');
-    assert.equal(statSync(kept).mode & 0o777, 0o600);
-  });
-
-  it('never fills the folder of a disk that is not mounted, and says so', async () => {
-    await boot({});
-    assert.equal((await nightly()).code, 0);
-    for (const name of readdirSync(disk)) rmSync(join(disk, name));
-    const empty = await nightly();
-    assert.equal(empty.code, 2);
-    assert.match(empty.err, /None of the backups made before is in/);
-    assert.deepEqual(readdirSync(disk), []);
-    assert.equal(await backupWord(), 'not_mounted');
-    assert.match((await doctorOn('Backup'))?.found ?? '', /^its disk is missing; \d{4}-.* MB$/);
-    const { status } = (await (await fetch(`${pi.url}/api/health`)).json()) as { status: string };
-    assert.equal(status, 'degraded');
-    const system = join(pi.folder, 'usb');
-    mkdirSync(system);
-    const onSystem = await nightly({ BALUPI_BACKUP_DIR: system });
-    assert.equal(onSystem.code, 2);
-    assert.match(onSystem.err, /its own disk is not mounted/);
-    assert.deepEqual(readdirSync(system), []);
-    const fresh = await nightly({}, '--new-disk');
-    assert.equal(fresh.code, 0, fresh.err);
-    assert.equal(await backupWord(), 'ok');
-  });
-
-  it('that fails leaves the last one and says so until one works', async () => {
-    await boot({});
-    assert.equal((await nightly()).code, 0);
-    const [before] = readdirSync(disk);
-    const gone = join(pi.folder, 'none');
-    const failed = await nightly({ BALUPI_BACKUP_PASSPHRASE_FILE: gone });
-    assert.equal(failed.code, 2);
-    assert.deepEqual(readdirSync(disk), [before]);
-    assert.equal(await backupWord(), 'failed');
-    assert.equal((await nightly()).code, 0);
-    assert.equal(await backupWord(), 'ok');
-  });
-
-  it('asks for nothing where nobody wished for one', async () => {
-    await boot({ BALUPI_BACKUP_DIR: '' });
-    assert.equal(await backupWord(), 'off');
-    const said = await nightly({ BALUPI_BACKUP_DIR: '' });
-    assert.equal(said.code, 0, said.err);
-    assert.match(said.out, /nothing was done/);
-  });
-
-  it('goes to the home of BACKUP_USER once the NAS is awake, without the files of others', async () => {
-    await boot({ BALUPI_BACKUP_DIR: '', BALUPI_BACKUP_USER: 'alice' });
-    await asleep();
-    await upload('alice', 'the text of alice');
-    await upload('bob', `the text of bob ${'b'.repeat(400_000)}`);
-    const wish = { BALUPI_BACKUP_DIR: '', BALUPI_BACKUP_USER: 'alice' };
-    const open = await nightly({ ...wish, BALUPI_BACKUP_PASSPHRASE_FILE: '' });
-    assert.equal(open.code, 0, open.err);
-    // A second one in the same second would have the same name.
-    const said = await nightly(wish);
-    assert.equal(said.code, 0, said.err);
-    const staging = join(pi.dataFolder, 'backup-for-nas');
-    const [name = ''] = readdirSync(staging);
-    assert.equal(readdirSync(staging).length, 1);
-    const bytes = readFileSync(join(staging, name));
-    assert.match(bytes.toString('latin1', 0, 16), /^BALUPI-SEALED-1/);
-    const restored = join(pi.folder, 'restored');
-    assert.deepEqual(await bodiesIn(join(staging, name), restored), ['the text of alice']);
-    assert.equal(await backupWord(), 'not_yet');
-    assert.deepEqual(await doctorOn('Backup on the NAS'), {
-      level: 'ok',
-      subject: 'Backup on the NAS',
-      found: 'one waits until the NAS is awake',
-      advice: '',
+  describe('to a disk', () => {
+    before(async () => {
+      await boot({});
     });
 
-    const home = join(pi.folder, 'nas', 'alice', 'BaluPi backups');
-    await pi.nas.wake();
-    await pi.until('the NAS', () => existsSync(join(home, name)));
-    await pi.until('a word', async () => (await backupWord()) === 'ok');
-    assert.deepEqual(readFileSync(join(home, name)), bytes);
-    assert.deepEqual(readdirSync(staging), []);
-    assert.ok(!existsSync(join(pi.folder, 'nas', 'bob', 'BaluPi backups')));
+    after(stop);
+
+    /** As if none had been made before. */
+    beforeEach(() => {
+      rmSync(join(pi.dataFolder, 'last-backup.json'), { force: true });
+      for (const name of readdirSync(disk)) rmSync(join(disk, name));
+    });
+
+    it('lies on the disk for its owner alone, is told in health, and takes the place of old ones', async () => {
+      assert.equal(await backupWord(), 'not_yet');
+      const mine = join(disk, 'balupi-2020-01-01T00-00-00Z.backup');
+      for (const file of [mine, join(disk, 'balupi-night-2026-01-01T00-00-00Z.backup.part')]) {
+        writeFileSync(file, 'x');
+      }
+      for (let day = 1; day <= 12; day += 1) {
+        writeFileSync(join(disk, nightName(Date.parse('2026-01-01') + day * DAY_MS)), 'old');
+      }
+      const said = await nightly();
+      assert.equal(said.code, 0, said.err);
+      const names = readdirSync(disk).sort();
+      const nights = names.filter((name) => name.startsWith('balupi-night-'));
+      const newest = nights.at(-1) ?? '';
+      assert.equal(statSync(join(disk, newest)).mode & 0o777, 0o600);
+      assert.match(readFileSync(join(disk, newest), 'latin1'), /^BALUPI-SEALED-1\n/);
+      // This day and the six before it that have one; and the Sunday of the fourth week back.
+      assert.equal(nights.length, 8);
+      assert.ok(existsSync(mine), 'one made by hand stays');
+      assert.ok(!names.some((name) => name.endsWith('.part')));
+      assert.equal(await backupWord(), 'ok');
+      const kept = join(pi.dataFolder, 'last-backup.json');
+      assert.equal(statSync(kept).mode & 0o777, 0o600);
+    });
+
+    it('never fills the folder of a disk that is not mounted, and says so', async () => {
+      assert.equal((await nightly()).code, 0);
+      for (const name of readdirSync(disk)) rmSync(join(disk, name));
+      const empty = await nightly();
+      assert.equal(empty.code, 2);
+      assert.match(empty.err, /None of the backups made before is in/);
+      assert.deepEqual(readdirSync(disk), []);
+      assert.equal(await backupWord(), 'not_mounted');
+      assert.match((await doctorOn('Backup'))?.found ?? '', /^its disk is missing; \d{4}-.* MB$/);
+      const { status } = (await (await fetch(`${pi.url}/api/health`)).json()) as { status: string };
+      assert.equal(status, 'degraded');
+      const system = join(pi.folder, 'usb');
+      mkdirSync(system);
+      const onSystem = await nightly({ BALUPI_BACKUP_DIR: system });
+      assert.equal(onSystem.code, 2);
+      assert.match(onSystem.err, /its own disk is not mounted/);
+      assert.deepEqual(readdirSync(system), []);
+      const fresh = await nightly({}, '--new-disk');
+      assert.equal(fresh.code, 0, fresh.err);
+      assert.equal(await backupWord(), 'ok');
+    });
+
+    it('that fails leaves the last one and says so until one works', async () => {
+      assert.equal((await nightly()).code, 0);
+      const [before] = readdirSync(disk);
+      const gone = join(pi.folder, 'none');
+      const failed = await nightly({ BALUPI_BACKUP_PASSPHRASE_FILE: gone });
+      assert.equal(failed.code, 2);
+      assert.deepEqual(readdirSync(disk), [before]);
+      assert.equal(await backupWord(), 'failed');
+      assert.equal((await nightly()).code, 0);
+      assert.equal(await backupWord(), 'ok');
+    });
+  });
+
+  describe('as its settings wish', () => {
+    afterEach(stop);
+
+    it('asks for nothing where nobody wished for one', async () => {
+      await boot({ BALUPI_BACKUP_DIR: '' });
+      assert.equal(await backupWord(), 'off');
+      const said = await nightly({ BALUPI_BACKUP_DIR: '' });
+      assert.equal(said.code, 0, said.err);
+      assert.match(said.out, /nothing was done/);
+    });
+
+    it('goes to the home of BACKUP_USER once the NAS is awake, without the files of others', async () => {
+      await boot({ BALUPI_BACKUP_DIR: '', BALUPI_BACKUP_USER: 'alice' });
+      await asleep();
+      await upload('alice', 'the text of alice');
+      await upload('bob', `the text of bob ${'b'.repeat(400_000)}`);
+      const wish = { BALUPI_BACKUP_DIR: '', BALUPI_BACKUP_USER: 'alice' };
+      const open = await nightly({ ...wish, BALUPI_BACKUP_PASSPHRASE_FILE: '' });
+      assert.equal(open.code, 0, open.err);
+      // A second one in the same second would have the same name.
+      const said = await nightly(wish);
+      assert.equal(said.code, 0, said.err);
+      const staging = join(pi.dataFolder, 'backup-for-nas');
+      const [name = ''] = readdirSync(staging);
+      assert.equal(readdirSync(staging).length, 1);
+      const bytes = readFileSync(join(staging, name));
+      assert.match(bytes.toString('latin1', 0, 16), /^BALUPI-SEALED-1/);
+      const restored = join(pi.folder, 'restored');
+      assert.deepEqual(await bodiesIn(join(staging, name), restored), ['the text of alice']);
+      assert.equal(await backupWord(), 'not_yet');
+      assert.deepEqual(await doctorOn('Backup on the NAS'), {
+        level: 'ok',
+        subject: 'Backup on the NAS',
+        found: 'one waits until the NAS is awake',
+        advice: '',
+      });
+
+      const home = join(pi.folder, 'nas', 'alice', 'BaluPi backups');
+      await pi.nas.wake();
+      await pi.until('the NAS', () => existsSync(join(home, name)));
+      await pi.until('a word', async () => (await backupWord()) === 'ok');
+      assert.deepEqual(readFileSync(join(home, name)), bytes);
+      assert.deepEqual(readdirSync(staging), []);
+      assert.ok(!existsSync(join(pi.folder, 'nas', 'bob', 'BaluPi backups')));
+    });
   });
 
   /** What lies in the queue of a BaluPi that was made from that backup. */
