@@ -3,23 +3,24 @@ import { Script } from 'node:vm';
 /**
  * Loaded before BaluPi: its timers, its steady clock and how long a function node may run go HURRY
  * times as fast, so that who waits for the next probe, a backoff or the end of a window waits a
- * fraction of it. The wall clock stays,
- * as it has to agree with the NAS's. Not for tests of how long something takes, nor of when plugs
- * were read, which goes by the steady clock.
+ * fraction of it. The wall clock stays, as it has to agree with the NAS's. Not for tests of how long
+ * something takes, nor of when plugs were read, which goes by the steady clock.
  */
 const factor = Number(process.env['HURRY'] ?? '1');
 const now = performance.now.bind(performance);
 performance.now = () => now() * factor;
 globalThis.setTimeout = hurried(setTimeout);
 globalThis.setInterval = hurried(setInterval);
-
-const run = Script.prototype.runInContext;
-Script.prototype.runInContext = function (context, options) {
-  const timeout = typeof options === 'object' ? options.timeout : undefined;
-  if (timeout === undefined) return run.call(this, context, options) as unknown;
-  const hurriedMs = Math.ceil(timeout / factor);
-  return run.call(this, context, { ...(options as object), timeout: hurriedMs }) as unknown;
-};
+Script.prototype.runInContext = new Proxy(
+  Reflect.get(Script.prototype, 'runInContext') as Script['runInContext'],
+  {
+    apply: (target, self, [context, options]: Parameters<Script['runInContext']>) => {
+      const { timeout, ...rest } = typeof options === 'object' ? options : {};
+      const limit = timeout === undefined ? {} : { timeout: Math.ceil(timeout / factor) };
+      return Reflect.apply(target, self, [context, { ...rest, ...limit }]) as unknown;
+    },
+  },
+);
 
 function hurried<T extends typeof setTimeout | typeof setInterval>(timer: T): T {
   return new Proxy(timer, {

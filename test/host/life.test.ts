@@ -59,32 +59,6 @@ describe('The life of a BaluPi', function () {
     taken.close();
   });
 
-  it('starts beside damaged databases, and says what it set aside', async () => {
-    const names = ['queue', 'cache', 'energy'] as const;
-    const pi = await BootedBaluPi.start({
-      prepare: ({ data }) => {
-        mkdirSync(data);
-        for (const name of names) writeFileSync(join(data, `${name}.db`), 'no database at all');
-      },
-    });
-    try {
-      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
-        status: string;
-        checks: Record<string, string>;
-      };
-      assert.equal(health.status, 'degraded');
-      for (const name of names) {
-        assert.equal(health.checks[`${name}_db`], 'set_aside');
-        assert.match(
-          pi.output,
-          new RegExp(`The ${name} database was damaged and is now ${name}\\.db`),
-        );
-      }
-    } finally {
-      await pi.stop();
-    }
-  });
-
   it('does not start with a broken flow file, and names it', async () => {
     const { code, output } = await BootedBaluPi.fail({
       prepare: ({ flows }) => {
@@ -94,48 +68,6 @@ describe('The life of a BaluPi', function () {
     assert.equal(code, 78);
     assert.match(output, /api-nas\.json/);
     assert.doesNotMatch(output, /balupi-boot-/);
-  });
-
-  it('leaves out a tab whose nodes are not installed, says so, and works', async () => {
-    const tab = [
-      { id: 'strange', type: 'tab', label: 'strange', disabled: false, info: 'x', env: [] },
-      { id: 'strange-node', type: 'not-there', z: 'strange', name: 'x', x: 100, y: 100, wires: [] },
-    ];
-    const pi = await BootedBaluPi.start({
-      prepare: ({ flows }) => {
-        writeFileSync(join(flows, 'strange.json'), `${JSON.stringify(tab, null, 2)}\n`);
-      },
-    });
-    try {
-      assert.match(pi.output, /Left out the tab "strange"/);
-      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
-        checks: Record<string, string>;
-      };
-      assert.equal(health.checks['flows'], 'left_out');
-      assert.ok(readdirSync(pi.flowsFolder).includes('strange.json'));
-    } finally {
-      await pi.stop();
-    }
-  });
-
-  it('holds its data folder against a second one, and refuses a newer schema', async () => {
-    const pi = await BootedBaluPi.start();
-    try {
-      const second = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
-      assert.equal(second.code, 1);
-      assert.match(second.output, /Another BaluPi uses this data folder/);
-      pi.signal('SIGTERM');
-      assert.equal(await pi.exit(), 0);
-      const database = new DatabaseSync(join(pi.dataFolder, 'queue.db'));
-      database.exec('PRAGMA user_version = 99');
-      database.close();
-      const newer = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
-      assert.equal(newer.code, 65);
-      assert.match(newer.output, /queue database has schema version 99/);
-      assert.doesNotMatch(newer.output, /\n\s+at /);
-    } finally {
-      await pi.stop();
-    }
   });
 
   it('ends with 0 on SIGTERM, while a caller still reads, and leaves whole databases', async () => {
@@ -231,7 +163,59 @@ describe('The life of a BaluPi', function () {
     }
   });
 
-  it('makes a damaged lock anew, and takes the folder from nobody who holds it', async () => {
+  describe('that runs', () => {
+    let pi: BootedBaluPi;
+    const tab = [
+      { id: 'strange', type: 'tab', label: 'strange', disabled: false, info: 'x', env: [] },
+      { id: 'strange-node', type: 'not-there', z: 'strange', name: 'x', x: 100, y: 100, wires: [] },
+    ];
+
+    before(async () => {
+      pi = await BootedBaluPi.start({
+        prepare: ({ flows }) => {
+          writeFileSync(join(flows, 'strange.json'), `${JSON.stringify(tab, null, 2)}\n`);
+        },
+      });
+    });
+
+    after(async () => {
+      await pi.stop();
+    });
+
+    it('leaves out a tab whose nodes are not installed, says so, and works', async () => {
+      assert.match(pi.output, /Left out the tab "strange"/);
+      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
+        checks: Record<string, string>;
+      };
+      assert.equal(health.checks['flows'], 'left_out');
+      assert.ok(readdirSync(pi.flowsFolder).includes('strange.json'));
+    });
+
+    it('keeps a key of its own for the credentials of tinkerers, for its owner only', () => {
+      const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
+      assert.match(key, /^[0-9a-f]{64}$/);
+      assert.doesNotMatch(pi.output, /system-generated key/);
+    });
+
+    it('holds its data folder against a second one, and refuses a newer schema', async () => {
+      const second = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
+      assert.equal(second.code, 1);
+      assert.match(second.output, /Another BaluPi uses this data folder/);
+      pi.signal('SIGTERM');
+      assert.equal(await pi.exit(), 0);
+      const database = new DatabaseSync(join(pi.dataFolder, 'queue.db'));
+      database.exec('PRAGMA user_version = 99');
+      database.close();
+      const newer = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
+      assert.equal(newer.code, 65);
+      assert.match(newer.output, /queue database has schema version 99/);
+      assert.doesNotMatch(newer.output, /\n\s+at /);
+    });
+  });
+
+  describe('whose data folder is damaged', () => {
+    let pi: BootedBaluPi;
+    const names = ['queue', 'cache', 'energy'] as const;
     const damage = (data: string): void => {
       for (const [name, bytes] of [
         ['lock.db', 5_000] as const,
@@ -240,13 +224,37 @@ describe('The life of a BaluPi', function () {
         writeFileSync(join(data, name), randomBytes(bytes));
       }
     };
-    const pi = await BootedBaluPi.start({
-      prepare: ({ data }) => {
-        mkdirSync(data, { recursive: true, mode: 0o700 });
-        damage(data);
-      },
+
+    before(async () => {
+      pi = await BootedBaluPi.start({
+        prepare: ({ data }) => {
+          mkdirSync(data, { recursive: true, mode: 0o700 });
+          for (const name of names) writeFileSync(join(data, `${name}.db`), 'no database at all');
+          damage(data);
+        },
+      });
     });
-    try {
+
+    after(async () => {
+      await pi.stop();
+    });
+
+    it('starts beside damaged databases, and says what it set aside', async () => {
+      const health = (await (await fetch(`${pi.url}/api/health`)).json()) as {
+        status: string;
+        checks: Record<string, string>;
+      };
+      assert.equal(health.status, 'degraded');
+      for (const name of names) {
+        assert.equal(health.checks[`${name}_db`], 'set_aside');
+        assert.match(
+          pi.output,
+          new RegExp(`The ${name} database was damaged and is now ${name}\\.db`),
+        );
+      }
+    });
+
+    it('makes a damaged lock anew, and takes the folder from nobody who holds it', async () => {
       const lateFor = async (): Promise<void> => {
         const late = await BootedBaluPi.fail({ environment: { BALUPI_DATA_DIR: pi.dataFolder } });
         assert.equal(late.code, 1, late.output);
@@ -256,19 +264,6 @@ describe('The life of a BaluPi', function () {
       damage(pi.dataFolder);
       await lateFor();
       assert.equal((await fetch(`${pi.url}/api/ping`)).status, 200);
-    } finally {
-      await pi.stop();
-    }
-  });
-
-  it('keeps a key of its own for the credentials of tinkerers, for its owner only', async () => {
-    const pi = await BootedBaluPi.start();
-    try {
-      const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
-      assert.match(key, /^[0-9a-f]{64}$/);
-      assert.doesNotMatch(pi.output, /system-generated key/);
-    } finally {
-      await pi.stop();
-    }
+    });
   });
 });
