@@ -44,17 +44,12 @@ export async function edit(page: Page, id: string, act: () => Promise<void>): Pr
   await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
   await page.waitForSelector('#node-input-name', { state: 'visible' });
   await act();
-  // The dialog takes no click while it slides in.
-  do await page.click('#node-dialog-ok');
-  while (!(await isShut(page)));
-}
-
-async function isShut(page: Page): Promise<boolean> {
-  const shut = page.waitForSelector('#node-input-name', { state: 'detached', timeout: 2_000 });
-  return await shut.then(
-    () => true,
-    () => false,
+  // The dialog takes no click while it slides in; the editor raises it behind that.
+  await page.waitForFunction(
+    `document.querySelector('#red-ui-editor-stack').style.zIndex === '13'`,
   );
+  await page.click('#node-dialog-ok');
+  await page.waitForSelector('#node-input-name', { state: 'detached' });
 }
 
 /** Presses the button of an inject node. */

@@ -158,7 +158,6 @@ describe('The editor', function () {
         [english, inEnglish],
         [german, inGerman],
       ] as const) {
-        await show(page, tab);
         const words = await formWords(page, id);
         assert.ok(words.includes(word), `${id}: ${words.join(' | ')}`);
         const ofFlows = page === german.page ? 'In einem eigenen Flow' : 'In a flow of yours';
