@@ -12,7 +12,9 @@ performance.now = () => now() * factor;
 globalThis.setTimeout = hurried(setTimeout);
 globalThis.setInterval = hurried(setInterval);
 Script.prototype.runInContext = new Proxy(
-  Reflect.get(Script.prototype, 'runInContext') as Script['runInContext'],
+  // Given the script by the proxy.
+  // oxlint-disable-next-line typescript/unbound-method
+  Script.prototype.runInContext,
   {
     apply: (target, self, [context, options]: Parameters<Script['runInContext']>) => {
       const { timeout, ...rest } = typeof options === 'object' ? options : {};

@@ -131,7 +131,9 @@ describe('The example that shows the plugs in Home Assistant', function () {
       );
       return broker.published.findLast(({ topic }) => topic === sensor?.state_topic)?.payload;
     };
-    await published(() => valueOf('power') !== undefined && valueOf('energy') !== undefined);
+    await published(() =>
+      ['power', 'voltage', 'energy'].every((name) => valueOf(name) !== undefined),
+    );
     assert.equal(valueOf('power'), '42.5');
     assert.equal(valueOf('voltage'), '230');
     assert.ok(Number(valueOf('energy')) >= 0);

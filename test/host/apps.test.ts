@@ -20,7 +20,6 @@ describe('The plugs in the apps of BaluHost', function () {
     plug = new PracticePlug({ clock, load: steady(42.5), ...OWNER, nickname: 'NAS' });
     await plug.start();
     balupi = await BootedBaluPi.start({
-      hurry: 5,
       environment: {
         BALUPI_TAPO_USERNAME: OWNER.username,
         BALUPI_TAPO_PASSWORD: OWNER.password,

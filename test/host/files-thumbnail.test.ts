@@ -15,7 +15,6 @@ describe('Small pictures on the page Files', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
     });
     const create = { width: 800, height: 400, channels: 3, background: '#208040' } as const;

@@ -17,7 +17,6 @@ describe('The address itself, in a browser', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: {
         BALUPI_DNS_NAME: 'nas.home.arpa',
         BALUPI_PIHOLE_URL: 'http://127.0.0.1:9',

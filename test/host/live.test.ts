@@ -18,7 +18,6 @@ describe('The websocket of the notifications', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_LOG_LEVEL: 'debug' },
     });
     token = await pi.signIn('alice');

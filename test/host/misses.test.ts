@@ -15,7 +15,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
   const bytes = Buffer.alloc(SIZE, 'abcdefg');
 
   before(async () => {
-    booted = await BootedBaluPi.start({ hurry: 5, environment: SETTINGS });
+    booted = await BootedBaluPi.start({ environment: SETTINGS });
     await booted.nas.putFile('alice/v/first.bin', bytes, 'alice');
     token = await booted.signIn('alice');
   });

@@ -16,7 +16,6 @@ describe('A desktop that was paired through the Pi', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
     });
     // The Pi registers itself for her, which is what it acts by later.

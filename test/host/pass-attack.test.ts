@@ -89,7 +89,6 @@ describe('What must never reach the NAS', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
     });
     bearer.set('user', [`Authorization: Bearer ${await pi.signIn('alice')}`]);

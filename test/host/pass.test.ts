@@ -35,7 +35,6 @@ describe('What BaluPi does not answer itself', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
       prepare: ({ flows }) => {
         writeFileSync(join(flows, 'own.json'), `${JSON.stringify(OWN_FLOW, null, 2)}\n`);

@@ -20,7 +20,6 @@ describe('Reading through a whole BaluPi', function () {
 
   before(async () => {
     booted = await BootedBaluPi.start({
-      hurry: 5,
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_HOLD_SECONDS: '1' },
     });
     for (const name of ['a.txt', 'b.txt', 'c.txt']) {

@@ -36,7 +36,6 @@ describe("A desktop's delta through the Pi", function () {
 
   before(async () => {
     pi = await BootedBaluPi.start({
-      hurry: 5,
       environment: {
         BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1',
         BALUPI_WAKE_ON_MISS: 'false',
