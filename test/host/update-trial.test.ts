@@ -153,7 +153,7 @@ describe('A version on trial after an update', function () {
 
   it('lays aside what the plugs tell, shows it, and delivers nothing', async () => {
     const before = sampleTimes();
-    await pi.until('readings', () => asideTimes().length >= 3);
+    await pi.until('readings', () => asideTimes().length >= 4);
     assert.deepEqual(sampleTimes(), before);
     const current = (await (await ask('GET', '/energy/current')).json()) as {
       total_power_watts?: number | null;
@@ -185,7 +185,7 @@ describe('A version on trial after an update', function () {
 
   it('leaves to the version of before what it laid aside', async () => {
     await startOnTrial();
-    await pi.until('readings', () => asideTimes().length >= 2);
+    await pi.until('readings', () => asideTimes().length >= 3);
     pi.signal('SIGKILL');
     await pi.exit();
     const laid = asideTimes();
