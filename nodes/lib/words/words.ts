@@ -19,6 +19,16 @@ const MARKED = /\[\[([A-Za-z][A-Za-z0-9]*)\]\]/g;
 /** A word in a sentence that is filled in. */
 const GAP = /\{(\w+)\}/g;
 
+interface SentenceKey {
+  readonly section: 'pages' | 'answers';
+  readonly key: string;
+}
+
+interface SentencePattern {
+  readonly key: string;
+  readonly pattern: RegExp;
+}
+
 /**
  * Everything people read, in every language with a file here.
  *
@@ -28,7 +38,9 @@ const GAP = /\{(\w+)\}/g;
 export class Words {
   readonly #catalogues: ReadonlyMap<Language, Catalogue>;
   /** The key of each sentence that the API says in English. */
-  readonly #keys: ReadonlyMap<string, { readonly section: 'pages' | 'answers'; key: string }>;
+  readonly #keys: ReadonlyMap<string, SentenceKey>;
+  /** The sentences with gaps among them, those with the most words of their own first. */
+  readonly #patterns: readonly SentencePattern[];
 
   private constructor(catalogues: ReadonlyMap<Language, Catalogue>) {
     this.#catalogues = catalogues;
@@ -40,6 +52,10 @@ export class Words {
         ),
       ),
     );
+    this.#patterns = Object.entries(answers)
+      .filter(([, text]) => text.search(GAP) >= 0)
+      .sort(([, a], [, b]) => b.replace(GAP, '').length - a.replace(GAP, '').length)
+      .map(([key, text]) => ({ key, pattern: patternOf(text) }));
   }
 
   /**
@@ -98,15 +114,35 @@ export class Words {
   }
 
   /**
-   * A sentence the API says in English. A prefix before a colon, such as a path, stays; a sentence
-   * unknown to the catalogue stays whole.
+   * A sentence the API says in English. Values in it, such as a name, stay as they are, and so does
+   * a prefix before a colon, such as a path; a sentence unknown to the catalogue stays whole.
    */
   told(language: Language, sentence: string): string {
-    const from = this.#keys.has(sentence) ? 0 : sentence.lastIndexOf(': ') + 2;
-    const known = this.#keys.get(sentence.slice(from));
-    if (known === undefined) return sentence;
-    const words: Readonly<Record<string, string>> = this.of(language)[known.section];
-    return sentence.slice(0, from) + (words[known.key] ?? '');
+    const whole = this.#toldWhole(language, sentence);
+    if (whole !== null) return whole;
+    for (let at = sentence.indexOf(': '); at > 0; at = sentence.indexOf(': ', at + 1)) {
+      const told = this.#toldWhole(language, sentence.slice(at + 2));
+      if (told !== null) return sentence.slice(0, at + 2) + told;
+    }
+    return sentence;
+  }
+
+  #toldWhole(language: Language, sentence: string): string | null {
+    const known = this.#keys.get(sentence);
+    if (known !== undefined) return this.#inSection(language, known);
+    for (const { key, pattern } of this.#patterns) {
+      const values = pattern.exec(sentence)?.groups;
+      if (values === undefined) continue;
+      const { reason } = values;
+      const told = reason === undefined ? {} : { reason: this.told(language, reason) };
+      return filled(this.#inSection(language, { section: 'answers', key }), { ...values, ...told });
+    }
+    return null;
+  }
+
+  #inSection(language: Language, { section, key }: SentenceKey): string {
+    const words: Readonly<Record<string, string>> = this.of(language)[section];
+    return words[key] ?? '';
   }
 
   #text(language: Language, { $said: parts }: Said): string {
@@ -120,6 +156,16 @@ export class Words {
       })
       .join('');
   }
+}
+
+/** Matches a sentence whatever is in its gaps; a gap `reason` holds a sentence itself. */
+function patternOf(text: string): RegExp {
+  const parts = text.split(GAP);
+  // Split by a pattern with a group, every other part is the name of a gap.
+  const source = parts.map((part, at) =>
+    at % 2 === 1 ? `(?<${part}>.+)` : part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`),
+  );
+  return new RegExp(`^${source.join('')}$`, 's');
 }
 
 /** A sentence with its gaps filled: `{name}` by `values.name`. */

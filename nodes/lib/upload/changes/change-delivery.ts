@@ -4,6 +4,7 @@ import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
 import type { Clock } from '../../time/clock.ts';
 import { backoffMs, type Random } from '../delivery/backoff.ts';
 import {
+  busyReason,
   type Interruption,
   type NasFolder,
   type NasMoves,
@@ -12,6 +13,7 @@ import {
 } from '../delivery/nas-calls.ts';
 import type { Next } from '../delivery/outcome.ts';
 import type { PathLocks } from '../delivery/path-locks.ts';
+import { type Reason, reason, reasonAt } from '../reasons.ts';
 import { folderOf } from '../receive/target.ts';
 import {
   type ChangeDeliveryRows,
@@ -31,7 +33,7 @@ const MOST_REFUSALS = 3;
 const LOCKED_MS = 2_000;
 
 const NEXT: Next = { kind: 'next' };
-const BUILT_ON = 'A change that this one builds on was not carried out.';
+const BUILT_ON = reason('changeBeforeFailed');
 
 interface ChangeDeliveryDeps extends Pick<UploadDeps, 'credentials' | 'storageStands' | 'changed'> {
   readonly changeRows: ChangeRows;
@@ -91,7 +93,7 @@ export class ChangeDelivery {
     const token = await this.#tokenOf(row);
     if (token === null) return this.#noCredential(row);
     if (!(await storageStands(row.userId, token))) {
-      this.#end(row, 'waiting', 'The NAS shows nothing of its storage. Is its disk mounted?');
+      this.#end(row, 'waiting', reason('nasNoStorage'));
       return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
     }
     let outcome: ChangeOutcome;
@@ -100,7 +102,7 @@ export class ChangeDelivery {
     } catch (error) {
       if (!signal.aborted) {
         this.#deps.log.error(`Carrying out a change failed unexpectedly: ${errorKind(error)}.`);
-        this.#wait(row, 'Something went wrong here.');
+        this.#wait(row, reason('somethingWentWrongHere'));
         return NEXT;
       }
       return this.#released(row);
@@ -137,13 +139,13 @@ export class ChangeDelivery {
         this.#wait(row, outcome.detail);
         return NEXT;
       case 'gone':
-        this.#end(row, 'waiting', 'The NAS went away.');
+        this.#end(row, 'waiting', reason('nasWentAway'));
         return { kind: 'hold', reason: 'gone', atLeastMs: 0 };
       case 'busy':
-        this.#end(row, 'waiting', `The NAS is busy (${outcome.status}).`);
+        this.#end(row, 'waiting', busyReason(outcome));
         return { kind: 'hold', reason: 'busy', atLeastMs: outcome.retryAfterMs ?? 0 };
       case 'nas_full':
-        this.#end(row, 'waiting', 'The NAS has no room left.');
+        this.#end(row, 'waiting', reason('nasFull'));
         return { kind: 'hold', reason: 'full', atLeastMs: 0 };
       case 'credential_refused':
         return await this.#credentialRefused(row, token);
@@ -212,7 +214,7 @@ export class ChangeDelivery {
   #noCredential(row: ChangeRow): Next {
     this.#commit(row, 'no_credential', null, () => {
       const { changeDeliveryRows: rows } = this.#deps;
-      rows.waitForCredential(row.userId, 'Waiting for its user to sign in.');
+      rows.waitForCredential(row.userId, reason('waitingForUser'));
     });
     return NEXT;
   }
@@ -228,7 +230,7 @@ export class ChangeDelivery {
     return NEXT;
   }
 
-  #wait(row: ChangeRow, detail: string): void {
+  #wait(row: ChangeRow, detail: Reason): void {
     const { changeDeliveryRows: rows, clock, random } = this.#deps;
     const delayMs = backoffMs(row.attempts, random);
     const due = { tickMs: clock.monotonicMs() + delayMs, atMs: clock.nowMs() + delayMs };
@@ -237,13 +239,13 @@ export class ChangeDelivery {
     });
   }
 
-  #end(row: ChangeRow, state: Exclude<PutBackState, 'queued'>, detail: string): void {
+  #end(row: ChangeRow, state: Exclude<PutBackState, 'queued'>, detail: Reason): void {
     this.#commit(row, state, detail, () => {
       this.#deps.changeDeliveryRows.settle(row.id, state, detail);
     });
   }
 
-  #commit(row: ChangeRow, outcome: string, detail: string | null, work: () => void): void {
+  #commit(row: ChangeRow, outcome: string, detail: Reason | null, work: () => void): void {
     const { changeRows, syncLog, clock } = this.#deps;
     changeRows.transaction(() => {
       work();
@@ -277,7 +279,7 @@ type ChangeOutcome =
   /** Nothing was touched. `found`: what lies there now, null where that is not known in full. */
   | {
       readonly kind: 'changed';
-      readonly detail: string;
+      readonly detail: Reason;
       readonly found: readonly SeenEntry[] | null;
     }
   | Interruption;
@@ -304,7 +306,7 @@ type Tree =
   | Interruption;
 
 const DONE: ChangeOutcome = { kind: 'done' };
-const CHANGED = 'It changed on the NAS.';
+const CHANGED = reason('itChangedOnTheNas');
 
 /**
  * Carries out one change on the NAS. Each attempt first checks what is where, so that a retry after
@@ -349,12 +351,12 @@ export class ChangeAttempt {
     const after = await this.#look(path, run);
     if (after.kind !== 'seen') return after;
     if (after.item !== null) return this.#made(path, after.item);
-    return { kind: 'refused', status: 403, detail: `${path}: The NAS did not make it.` };
+    return { kind: 'refused', status: 403, detail: reasonAt(path, reason('nasDidNotMakeIt')) };
   }
 
   #made(path: string, item: NasFileItem): ChangeOutcome {
     if (item.type === 'directory') return DONE;
-    return changed(path, 'A file of that name lies on the NAS.', null);
+    return changed(path, reason('nameTaken'), null);
   }
 
   async #delete(path: string, seen: readonly SeenEntry[], run: Run): Promise<ChangeOutcome> {
@@ -384,7 +386,7 @@ export class ChangeAttempt {
     if (target.kind !== 'seen') return target;
     if (source.item === null) return await this.#wasMoved(path, toPath, target.item, seen, run);
     if (target.item !== null) {
-      return changed(toPath, 'Something else has that name on the NAS.', null);
+      return changed(toPath, reason('otherHasName'), null);
     }
     const differs = await this.#compare(path, source.item, seen, false, run);
     if (differs !== null) return differs;
@@ -406,7 +408,7 @@ export class ChangeAttempt {
     seen: readonly SeenEntry[],
     run: Run,
   ): Promise<ChangeOutcome> {
-    const gone = changed(path, 'It is not on the NAS any more.', null);
+    const gone = changed(path, reason('goneFromNas'), null);
     if (item === null) return gone;
     const differs = await this.#compare(toPath, item, seen, false, run);
     if (differs === null) return DONE;
@@ -450,7 +452,7 @@ export class ChangeAttempt {
     const [target, ...below] = seen;
     if (target === undefined || target.isFolder !== (item.type === 'directory')) {
       const isFolder = item.type === 'directory';
-      return changed(path, isFolder ? 'It is a folder now.' : 'It is a file now.', null);
+      return changed(path, reason(isFolder ? 'itIsAFolderNow' : 'itIsAFileNow'), null);
     }
     if (!target.isFolder) {
       const verdict = await this.#judge(target, item, isForGood, run);
@@ -460,7 +462,7 @@ export class ChangeAttempt {
     }
     const tree = await this.#tree(path, run);
     if (tree.kind === 'too_many') {
-      return changed(path, 'There is more in it than BaluPi compares.', null);
+      return changed(path, reason('tooMuchToCompare'), null);
     }
     if (tree.kind !== 'tree') return tree;
     return await this.#compareBelow(path, item, { below, tree: tree.items, isForGood }, run);
@@ -485,7 +487,7 @@ export class ChangeAttempt {
     for (const [inside, its] of of.tree) {
       const entry = seen.get(inside);
       if (entry === undefined) {
-        return changed(`${path}/${inside}`, 'It was not there when you decided.', found());
+        return changed(`${path}/${inside}`, reason('notSeenByYou'), found());
       }
       const verdict = await this.#judge(entry, its, of.isForGood, run);
       if (verdict === 'changed') return changed(`${path}/${inside}`, CHANGED, found());
@@ -539,13 +541,12 @@ export class ChangeAttempt {
   }
 }
 
-/** @param sentence one that the pages know in German */
 function changed(
   path: string,
-  sentence: string,
+  why: Reason,
   found: readonly SeenEntry[] | null,
 ): Extract<ChangeOutcome, { kind: 'changed' }> {
-  return { kind: 'changed', detail: `${path}: ${sentence}`, found };
+  return { kind: 'changed', detail: reasonAt(path, why), found };
 }
 
 /** `doubtful`: the listing alone cannot tell, the content must be read. */

@@ -2,6 +2,7 @@ import type { Caller } from '../../accounts/caller.ts';
 import { isWithin, nameOf, parentOf, pathNow, type QueuedChange } from '../../files/files.ts';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { reason } from '../reasons.ts';
 import { type Admission, refused, type Refused, type UploadQuota } from '../receive/admission.ts';
 import { folderOf } from '../receive/target.ts';
 import type {
@@ -185,7 +186,7 @@ class ChangeIntake {
       if (fault === null) throw error;
       return refused(fault);
     }
-    return refused('conflict', 'Its place keeps changing. Try again.');
+    return refused('conflict', reason('placeUnsteady'));
   }
 
   async #plan(caller: Caller, input: QueuedInput): Promise<Plan | ChangeTaken> {
@@ -213,7 +214,7 @@ class ChangeIntake {
     const shown = this.#deps.shownPlaces.placeShown(caller.user.id, path);
     if (shown === 'unknown') return ASLEEP;
     if (shown === 'folder') return NOTHING_LEFT;
-    if (shown === 'file') return refused('conflict', `There is a file ${path} already.`);
+    if (shown === 'file') return refused('conflict', reason('fileIsThere', { path }));
     const above = this.#folderFault(caller.user.id, folderOf(path));
     return above ?? this.#plain(caller, 'mkdir', path, null, []);
   }
@@ -307,11 +308,14 @@ class ChangeIntake {
 
   #targetFault(userId: number, path: string, toPath: string): ChangeTaken | null {
     if (isWithin(toPath, path)) {
-      return refused('conflict', `${path} cannot be put into itself.`);
+      return refused('conflict', reason('intoItself', { path }));
     }
     const shown = this.#deps.shownPlaces.placeShown(userId, toPath);
     if (shown === 'unknown') return ASLEEP;
-    if (shown !== 'absent') return refused('conflict', `There is a ${shown} ${toPath} already.`);
+    if (shown !== 'absent') {
+      const key = shown === 'file' ? 'fileIsThere' : 'folderIsThere';
+      return refused('conflict', reason(key, { path: toPath }));
+    }
     return this.#folderFault(userId, folderOf(toPath));
   }
 
@@ -319,7 +323,7 @@ class ChangeIntake {
   #folderFault(userId: number, folder: string): ChangeTaken | null {
     const shown = this.#deps.shownPlaces.placeShown(userId, folder);
     if (shown === 'folder' || shown === 'unknown') return null;
-    return refused('conflict', `There is no folder ${folder} to put it into.`);
+    return refused('conflict', reason('folderMissing', { path: folder }));
   }
 
   async #refusal(
@@ -439,9 +443,9 @@ class ChangeActions {
     const { changeRows } = this.#deps;
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
-    if (row.state === 'synced') return refused('conflict', 'This change is done already.');
+    if (row.state === 'synced') return refused('conflict', reason('changeDone'));
     if (row.state === 'conflict') return refused('conflict', SETTLE_FIRST);
-    if (row.state === 'held') return refused('conflict', 'Its user is gone. Drop it.');
+    if (row.state === 'held') return refused('conflict', reason('changeUserGone'));
     changeRows.requeue(id);
     return { kind: 'done', change: changeRows.byId(id) ?? row };
   }
@@ -450,7 +454,7 @@ class ChangeActions {
   async drop(caller: Caller, id: string): Promise<ChangeDone> {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
-    if (row.state === 'synced') return refused('conflict', 'This change is done already.');
+    if (row.state === 'synced') return refused('conflict', reason('changeDone'));
     if (row.state === 'conflict') return refused('conflict', SETTLE_FIRST);
     return await this.#drop(row);
   }
@@ -474,7 +478,7 @@ class ChangeActions {
     const { changeRows } = this.#deps;
     const row = changeRows.bySeq(id - CONFLICTS_FROM);
     if (row === null || row.userId !== caller.user.id) return refused('not_found');
-    if (row.state !== 'conflict') return refused('conflict', 'This conflict is settled already.');
+    if (row.state !== 'conflict') return refused('conflict', reason('conflictSettled'));
     if (resolution === 'dropped') return await this.#drop(row);
     changeRows.rebase(row.id);
     return { kind: 'done', change: row };
@@ -482,7 +486,7 @@ class ChangeActions {
 
   async #drop(row: ChangeRow): Promise<ChangeDone> {
     const { changeRows, delivery, intents, clock } = this.#deps;
-    const busy = refused('conflict', 'This change is being carried out right now.');
+    const busy = refused('conflict', reason('changeRunning'));
     if (!changeRows.freeze(row.id)) return busy;
     try {
       await intents.end([endOfChange(row, 'dropped', clock.nowMs())]);
@@ -516,4 +520,4 @@ class ChangeActions {
   }
 }
 
-const SETTLE_FIRST = 'Something else was found in its place. Settle that conflict.';
+const SETTLE_FIRST = reason('changeSettleFirst');

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { reason } from '../reasons.ts';
 import type { ChangeDeliveryRows, ChangeRow, ChangeRows, NewChange } from '../rows/change-rows.ts';
 import { type DropRows, KEPT_MS, type ConflictBackupRows } from '../rows/conflict-rows.ts';
 import {
@@ -206,10 +207,10 @@ export class ChangeRecovery {
     const bornAt = this.#deps.bornAt(userId);
     const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
     if (isAnother || userId < 0) {
-      return { state: 'held', found: true, detail: `Its user ${username} is gone.` };
+      return { state: 'held', found: true, detail: reason('userGone', { username }) };
     }
     if (!isRestored) return { state: 'found', found: true, detail: null };
-    const detail = 'It was found after a restore. Try now to have it done, or drop it.';
+    const detail = reason('restoredChange');
     return { state: FOUND_WAITING, found: true, detail };
   }
 }

@@ -11,6 +11,7 @@ import {
   readBack,
 } from '../delivery/nas-calls.ts';
 import type { PathLocks } from '../delivery/path-locks.ts';
+import { type Reason, reason } from '../reasons.ts';
 import { refused, type Refused } from '../receive/admission.ts';
 import { folderOf } from '../receive/target.ts';
 import type { Conflict, ConflictRows, Resolution } from '../rows/conflict-rows.ts';
@@ -43,10 +44,7 @@ interface ConflictsDeps {
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
 }
 
-const ON_ITS_WAY = refused(
-  'conflict',
-  'An upload to one of these places is on its way. Wait for it.',
-);
+const ON_ITS_WAY = refused('conflict', reason('placeBusy'));
 
 /** How long a call waits for other work on the same paths. */
 const LOCK_MS = 10_000;
@@ -84,7 +82,7 @@ export class Conflicts {
     if (rows.isBusy(seen)) return ON_ITS_WAY;
     // The delivery that met the conflict may not have let go yet; another call may settle it first.
     const unlock = await locks.takeSoon([seen.path, seen.conflictPath], LOCK_MS);
-    if (unlock === null) return refused('conflict', 'This conflict is being settled right now.');
+    if (unlock === null) return refused('conflict', reason('conflictBeingSettled'));
     try {
       const conflict = rows.byId(id) ?? seen;
       if (rows.isBusy(conflict)) return ON_ITS_WAY;
@@ -103,7 +101,8 @@ export class Conflicts {
 
   #settledBefore(conflict: Conflict, resolution: Resolution): Resolved {
     if (conflict.resolution === resolution) return { kind: 'resolved', conflict };
-    return refused('conflict', `This conflict was settled as ${conflict.resolution ?? ''}.`);
+    const values = { resolution: conflict.resolution ?? '' };
+    return refused('conflict', reason('conflictSettledAs', values));
   }
 
   async #settle(caller: Caller, conflict: Conflict, resolution: Resolution): Promise<Resolved> {
@@ -135,7 +134,7 @@ export class Conflicts {
     const item = seen.items.find(({ name }) => name === named) ?? null;
     if (item === null) return { kind: 'removed' };
     if (item.type === 'directory') {
-      return { kind: 'changed', detail: 'A folder lies where the conflict copy was.' };
+      return { kind: 'changed', detail: reason('conflictCopyIsFolder') };
     }
     const keeping = await kept.keep(conflict, item, token, signal);
     if (keeping.kind !== 'kept') return keeping;
@@ -143,7 +142,7 @@ export class Conflicts {
     if (again.kind !== 'items') return again;
     const now = again.items.find(({ name }) => name === named) ?? null;
     if (!isSameItem(item, now)) {
-      return { kind: 'changed', detail: 'The conflict copy is changing. Try again.' };
+      return { kind: 'changed', detail: reason('conflictCopyChanging') };
     }
     return (await moves.remove(token, conflict.conflictPath)) ?? { kind: 'removed' };
   }
@@ -162,7 +161,7 @@ function refusalOf(done: Exclude<Done, { readonly kind: 'swapped' | 'removed' }>
     case 'changed':
       return refused('conflict', done.detail);
     case 'unsteady':
-      return refused('conflict', 'The conflict copy is changing. Try again.');
+      return refused('conflict', reason('conflictCopyChanging'));
     case 'no_room':
       return refused('no_room');
     case 'refused':
@@ -186,7 +185,7 @@ type SwapOutcome =
   /** `now`: what lies at each place that had to do with it. */
   | { readonly kind: 'swapped'; readonly now: readonly TouchedPlace[] }
   /** A file to be swapped is gone, or a new one is there. Nothing is lost. */
-  | { readonly kind: 'changed'; readonly detail: string }
+  | { readonly kind: 'changed'; readonly detail: Reason }
   | Interruption;
 
 /** What lies at the three places now. */
@@ -199,7 +198,7 @@ interface Places {
 type Step =
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'done' }
-  | { readonly kind: 'changed'; readonly detail: string };
+  | { readonly kind: 'changed'; readonly detail: Reason };
 
 interface ConflictSwapDeps {
   readonly rows: ConflictRows;
@@ -254,7 +253,7 @@ export class ConflictSwap {
       const unknown = fault.kind === 'trouble' || fault.kind === 'gone';
       if (!unknown || faults > MOST_FAULTS) return fault;
     }
-    return { kind: 'trouble', detail: 'The files of this conflict keep changing.' };
+    return { kind: 'trouble', detail: reason('conflictFilesChanging') };
   }
 
   /** Whether the upload's own content lies in its place already. */
@@ -335,7 +334,7 @@ function stepWithSwap(
   if (place === null && copy !== null) return { kind: 'rename', from: conflictPath, to: path };
   // The copy vanished meanwhile: the other version goes back to its place.
   if (place === null) return { kind: 'rename', from: swapPath, to: path };
-  const detail = `A new version came meanwhile. The other one is now ${nameOf(swapPath)}.`;
+  const detail = reason('conflictNewVersion', { name: nameOf(swapPath) });
   return { kind: 'changed', detail };
 }
 
@@ -343,10 +342,10 @@ function stepWithSwap(
 function inTheWay({ path }: NasFileItem): Step {
   return {
     kind: 'changed',
-    detail: `${path} is a folder on the NAS, so no file can be put there.`,
+    detail: reason('folderInTheWayOnNas', { path }),
   };
 }
 
 function gone(): Step {
-  return { kind: 'changed', detail: 'The conflict copy is not on the NAS any more.' };
+  return { kind: 'changed', detail: reason('conflictCopyGone') };
 }

@@ -1,6 +1,7 @@
 import { nameOf } from '../../files/files.ts';
 import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
 import { LocalTime } from '../../time/zoned-time.ts';
+import { type Reason, reason } from '../reasons.ts';
 import { folderOf } from '../receive/target.ts';
 import type { DeliveryRows } from '../rows/delivery-rows.ts';
 import {
@@ -32,7 +33,7 @@ export type StepOutcome =
       readonly beside: boolean;
     }
   /** It was found again, and something may have changed since it was sent: its owner decides. */
-  | { readonly kind: 'awaits_owner'; readonly detail: string }
+  | { readonly kind: 'awaits_owner'; readonly detail: Reason }
   /** It was sent, and what is there now is something else. */
   | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
   | Interruption;
@@ -95,7 +96,7 @@ export class DeliveryAttempt {
     return {
       kind: 'refused',
       status: 409,
-      detail: `${file} is a file on the NAS, so nothing can be put into it.`,
+      detail: reason('fileInTheWayOnNas', { path: file }),
     };
   }
 
@@ -125,7 +126,7 @@ export class DeliveryAttempt {
       const ended = afterSending(sent);
       if (ended !== null) return ended;
     }
-    return { kind: 'trouble', detail: 'Its place on the NAS keeps changing.' };
+    return { kind: 'trouble', detail: reason('placeKeepsChanging') };
   }
 
   /** The row with its path decided, where it may go at all. */
@@ -158,11 +159,8 @@ export class DeliveryAttempt {
     if (seen.kind !== 'free' && seen.kind !== 'changed') return seen;
     const { kind } = listings.shows(row.userId, path);
     if (kind === 'absent' || kind === 'unknown') return null;
-    const what = seen.kind === 'free' ? 'is not on the NAS any more' : 'changed on the NAS';
-    return {
-      kind: 'awaits_owner',
-      detail: `What it was made from ${what}. Try now to deliver it, or drop it.`,
-    };
+    const detail = reason(seen.kind === 'free' ? 'foundBaseGone' : 'foundBaseChanged');
+    return { kind: 'awaits_owner', detail };
   }
 
   /** Where a row goes first: a conflict name is stored before anything is sent to it. */
@@ -264,7 +262,7 @@ export class DeliveryAttempt {
     if (typeof adopted !== 'boolean') return adopted;
     const again = adopted ? await send() : sent;
     if (again.kind !== 'refused' || again.isForbidden !== true) return again;
-    const detail = `${again.detail} Its folder ${folder} may not be this user's on the NAS.`;
+    const detail = reason('folderNotTheirs', { reason: again.detail, path: folder });
     return { ...again, detail, needsFolder: true };
   }
 
@@ -311,9 +309,7 @@ function baseAt(path: string, row: UploadRow, { base, copyPath }: BranchBase): U
 /** @returns null where the NAS has to be asked again */
 function afterSending(sent: Exclude<Sent, { kind: 'completed' }>): Interruption | null {
   if (sent.kind === 'held_back' || sent.kind === 'unknown') return null;
-  return sent.kind === 'no_sessions'
-    ? { kind: 'trouble', detail: 'The NAS kept no upload session.' }
-    : sent;
+  return sent.kind === 'no_sessions' ? { kind: 'trouble', detail: reason('nasLostSession') } : sent;
 }
 
 /** What the NAS shows where an upload is to go. */

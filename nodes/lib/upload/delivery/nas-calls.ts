@@ -17,6 +17,7 @@ import type {
   NasListing,
 } from '../../nas/nas-client.ts';
 import type { Clock } from '../../time/clock.ts';
+import { type Reason, reason } from '../reasons.ts';
 
 /** Below the NAS's 200 listings a minute, leaving most of a user's own allowance to the user. */
 const LIST_PACE = { burst: 40, perMinute: 120 };
@@ -315,7 +316,7 @@ export type Interruption =
       readonly isUnread?: true;
     }
   /** It failed on this upload, maybe not for good. */
-  | { readonly kind: 'trouble'; readonly detail: string }
+  | { readonly kind: 'trouble'; readonly detail: Reason }
   /** The NAS has no space (507): nothing will go through for a while. */
   | { readonly kind: 'nas_full' }
   /** It does not know this token any more. */
@@ -324,7 +325,7 @@ export type Interruption =
   | {
       readonly kind: 'refused';
       readonly status: number;
-      readonly detail: string;
+      readonly detail: Reason;
       readonly isForbidden?: true;
       /** Its folder is not the user's, as far as the NAS knows; that may change. */
       readonly needsFolder?: true;
@@ -370,9 +371,9 @@ function interruption(failure: NasFailure): Interruption {
       return { kind, status, retryAfterMs, ...(isUnread ? { isUnread } : {}) };
     }
     case 'trouble':
-      return { kind, detail: `The NAS answered ${inWords(failure)}.` };
+      return { kind, detail: inWords('nasAnswered', failure) };
     case 'refused': {
-      const detail = `The NAS refused it with ${inWords(failure)}.`;
+      const detail = inWords('nasRefused', failure);
       const isForbidden = failure.kind === 'forbidden';
       return { kind, status, detail, ...(isForbidden ? { isForbidden } : {}) };
     }
@@ -383,8 +384,14 @@ function interruption(failure: NasFailure): Interruption {
   }
 }
 
-function inWords({ status, detail }: NasRefusal): string {
-  return detail === null ? String(status) : `${status}: ${detail.slice(0, MOST_DETAIL)}`;
+function inWords(key: 'nasAnswered' | 'nasRefused', { status, detail }: NasRefusal): Reason {
+  if (detail === null) return reason(key, { status });
+  return reason(`${key}Saying`, { status, reason: detail.slice(0, MOST_DETAIL) });
+}
+
+/** A page or half an answer says nothing of how busy the NAS is. */
+export function busyReason({ status, isUnread }: Extract<Interruption, { kind: 'busy' }>): Reason {
+  return reason(isUnread === true ? 'nasUnread' : 'nasBusyStatus', { status });
 }
 
 /** A field of a JSON object; undefined where there is none. */

@@ -1,5 +1,6 @@
 import { errorKind, type Listeners, type Log, quoted } from '../../log/log.ts';
 import type { Clock } from '../../time/clock.ts';
+import { type Reason, reason } from '../reasons.ts';
 import type { DeliveryRows, RecoveryRows, SyncLogRows, WaitRows } from '../rows/delivery-rows.ts';
 import { FOUND_WAITING, type PutBackState, type UploadRow } from '../rows/upload-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
@@ -13,6 +14,7 @@ import {
 } from '../upload-deps.ts';
 import type { StepOutcome } from './attempt.ts';
 import { backoffMs, type Random } from './backoff.ts';
+import { busyReason } from './nas-calls.ts';
 
 /** Contract 4: sent again at most three times. */
 const MOST_RESENDS = 3;
@@ -28,7 +30,7 @@ export type Next =
   | { readonly kind: 'stop' };
 
 const NEXT: Next = { kind: 'next' };
-const WAITS_FOR_SIGN_IN = 'Waiting for its user to sign in.';
+const WAITS_FOR_SIGN_IN = reason('waitingForUser');
 
 interface SettleDeps {
   readonly rows: DeliveryRows;
@@ -80,13 +82,13 @@ export class Settle {
         this.#wait(row, outcome.detail);
         return NEXT;
       case 'gone':
-        this.#pause(row, 'The NAS went away.');
+        this.#pause(row, reason('nasWentAway'));
         return { kind: 'hold', reason: 'gone', atLeastMs: 0 };
       case 'busy':
-        this.#pause(row, `The NAS is busy (${outcome.status}).`);
+        this.#pause(row, busyReason(outcome));
         return { kind: 'hold', reason: 'busy', atLeastMs: outcome.retryAfterMs ?? 0 };
       case 'nas_full':
-        this.#pause(row, 'The NAS has no room left.');
+        this.#pause(row, reason('nasFull'));
         return { kind: 'hold', reason: 'full', atLeastMs: 0 };
       case 'credential_refused':
         return this.#credentialRefused(row, token);
@@ -109,7 +111,7 @@ export class Settle {
 
   /** What is sent now would lie hidden under the NAS's disk once that is back. */
   storageMissing(row: UploadRow): Next {
-    this.#pause(row, 'The NAS shows nothing of its storage. Is its disk mounted?');
+    this.#pause(row, reason('nasNoStorage'));
     return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
   }
 
@@ -120,13 +122,13 @@ export class Settle {
     if (code === 'ENOENT' && this.#deps.disk.isWell()) {
       this.#deps.log.error('An accepted upload has lost its file. Its row is kept as failed.');
       this.#commit(row, 'lost', null, () => {
-        this.#deps.recovery.markLost(row.id, 'Its file on the Pi is lost.');
+        this.#deps.recovery.markLost(row.id, reason('fileLost'));
       });
-      this.#tellFailed(row, 'Its file on the Pi is lost.');
+      this.#tellFailed(row, reason('fileLost'));
       return NEXT;
     }
     if (fault === null) this.#deps.log.error('Delivering an upload failed unexpectedly.');
-    this.#wait(row, fault === null ? 'Something went wrong here.' : 'The disk cannot be read.');
+    this.#wait(row, reason(fault === null ? 'somethingWentWrongHere' : 'diskUnreadable'));
     return NEXT;
   }
 
@@ -160,11 +162,11 @@ export class Settle {
     this.#deps.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
   }
 
-  #tellFailed(row: UploadRow, detail: string): void {
+  #tellFailed(row: UploadRow, detail: Reason): void {
     this.#deps.news.tell(newsOfUpload('upload_failed', row, { detail }));
   }
 
-  #tellWaits(row: UploadRow, detail: string): void {
+  #tellWaits(row: UploadRow, detail: Reason): void {
     this.#deps.news.tell(newsOfUpload('upload_waits', row, { detail }));
   }
 
@@ -174,7 +176,7 @@ export class Settle {
   }
 
   /** Nothing goes through for a while. */
-  #pause(row: UploadRow, why: string): void {
+  #pause(row: UploadRow, why: Reason): void {
     this.#deps.log.info(`delivery: pauses. ${why}`);
     this.#end(row, 'waiting', why);
     this.#tellWaits(row, why);
@@ -182,13 +184,13 @@ export class Settle {
 
   #mismatch(row: UploadRow, { found }: Extract<StepOutcome, { kind: 'mismatch' }>): void {
     const { rows, log } = this.#deps;
-    const detail = 'What the NAS shows is not what was sent.';
+    const detail = reason('nasShowsOther');
     const isLast = row.resends >= MOST_RESENDS;
     const next = isLast ? 'kept as failed' : 'sent again';
     log.warn(`delivery: ${nameOf(row)} did not arrive whole and is ${next}.`);
     this.#commit(row, 'mismatch', detail, () => {
       if (isLast) {
-        rows.settle(row.id, 'failed', `${detail} It was sent ${MOST_RESENDS + 1} times.`);
+        rows.settle(row.id, 'failed', reason('nasShowsOtherTimes', { count: MOST_RESENDS + 1 }));
         return;
       }
       rows.mismatched(row.id, {
@@ -202,7 +204,7 @@ export class Settle {
     else this.#tellWaits(row, detail);
   }
 
-  #wait(row: UploadRow, detail: string): void {
+  #wait(row: UploadRow, detail: Reason): void {
     const { rows, clock, random } = this.#deps;
     const delayMs = backoffMs(row.attempts, random);
     const seconds = Math.round(delayMs / 1_000);
@@ -214,7 +216,7 @@ export class Settle {
     this.#tellWaits(row, detail);
   }
 
-  #end(row: UploadRow, state: Exclude<PutBackState, 'queued'>, detail: string): void {
+  #end(row: UploadRow, state: Exclude<PutBackState, 'queued'>, detail: Reason): void {
     this.#commit(row, state, detail, () => {
       this.#deps.rows.settle(row.id, state, detail);
     });
@@ -235,7 +237,7 @@ export class Settle {
     return NEXT;
   }
 
-  #commit(row: UploadRow, outcome: string, detail: string | null, work: () => void): void {
+  #commit(row: UploadRow, outcome: string, detail: Reason | null, work: () => void): void {
     const { rows, syncLog, clock } = this.#deps;
     rows.transaction(() => {
       work();

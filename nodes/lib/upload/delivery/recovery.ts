@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Log } from '../../log/log.ts';
 import { type ChangeRecovery, keepBody } from '../changes/withdrawals.ts';
+import { reason } from '../reasons.ts';
 import type { DropRows } from '../rows/conflict-rows.ts';
 import type { RecoveryRows } from '../rows/delivery-rows.ts';
 import {
@@ -236,10 +237,10 @@ export class Recovery {
     const bornAt = this.#deps.bornAt(userId);
     const isAnother = bornAt !== null && ownerCreatedAt !== null && bornAt !== ownerCreatedAt;
     if (isAnother || userId < 0) {
-      return { state: 'held', found: true, detail: `Its user ${username} is gone.` };
+      return { state: 'held', found: true, detail: reason('userGone', { username }) };
     }
     if (!isRestored) return { state: 'found', found: true, detail: null };
-    const detail = 'It was found after a restore. Try now to deliver it, or drop it.';
+    const detail = reason('restoredUpload');
     return { state: FOUND_WAITING, found: true, detail };
   }
 
@@ -277,8 +278,7 @@ export class Recovery {
           continue;
         }
         lost += 1;
-        const found = size === null ? 'is missing' : 'has another size';
-        rows.markLost(row.id, `Its file on the Pi ${found}: it is lost.`);
+        rows.markLost(row.id, reason(size === null ? 'fileIsMissing' : 'fileOtherSize'));
       }
       if (some.length === 0) return lost;
     }

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { nameOf } from '../../files/files.ts';
 import { failureOf, goodBodyOf, isGood } from '../../nas/nas.ts';
 import type { NasClient, NasJson, NasUploadChannel } from '../../nas/nas-client.ts';
+import { reason } from '../reasons.ts';
 import { folderOf } from '../receive/target.ts';
 import type { Disk } from '../spool/disk.ts';
 import type { PlainUpload } from '../upload-deps.ts';
@@ -123,7 +124,7 @@ export class ChunkedSend {
     if (interruption !== null) return this.#interrupted(interruption);
     const told = goodBodyOf(answered);
     const nasId = fieldOf(told, 'upload_id');
-    if (typeof nasId !== 'string') return { kind: 'trouble', detail: 'The NAS gave no session.' };
+    if (typeof nasId !== 'string') return { kind: 'trouble', detail: reason('nasGaveNoSession') };
     const wanted = fieldOf(told, 'chunk_size');
     const chunkBytes =
       typeof wanted === 'number' && wanted > 0 ? Math.min(wanted, CHUNK_BYTES) : CHUNK_BYTES;
@@ -245,8 +246,7 @@ export class PlainSend implements PlainUpload {
     const filename = nameOf(path);
     const target = filename.includes('.') ? path : folderOf(path);
     if (target !== path && nameOf(target).includes('.')) {
-      const detail = 'It can be sent in chunks alone, and the NAS keeps no upload session';
-      return { kind: 'answer', status: 500, body: { detail } };
+      return { kind: 'answer', status: 500, body: { detail: reason('onlyInChunks') } };
     }
     const body = this.#disk.read(file, 0, sizeBytes);
     let readError: unknown = null;

@@ -3,6 +3,7 @@ import type { Caller } from '../../accounts/caller.ts';
 import { parentOf } from '../../files/files.ts';
 import type { RefusalCode } from '../../http/http.ts';
 import type { Clock } from '../../time/clock.ts';
+import { type Reason, reason } from '../reasons.ts';
 import type { ShareRows } from '../rows/queue-view-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
 import type { MakeRoom, MayWrite } from '../upload-deps.ts';
@@ -114,7 +115,7 @@ export class Admission {
     if (!(await this.#mayWrite(caller, path))) return refused('not_yours');
     for (let above = parentOf(path); above !== null && above !== ''; above = parentOf(above)) {
       if (this.#kindAt(caller.user.id, above) !== 'file') continue;
-      return refused('conflict', `${above} is a file, so nothing can be put into it.`);
+      return refused('conflict', reason('fileInTheWay', { path: above }));
     }
     return null;
   }
@@ -126,10 +127,13 @@ export class Admission {
   async checkFile(caller: Caller, path: string): Promise<Refused | null> {
     const refusal = await this.checkTarget(caller, path);
     if (refusal !== null || this.#kindAt(caller.user.id, path) !== 'folder') return refusal;
-    return refused('conflict', `${path} is a folder, so no file can have its name.`);
+    return refused('conflict', reason('folderInTheWay', { path }));
   }
 }
 
+/** A conflict is shown on the pages, so its reason is one that has words in every language. */
+export function refused(code: 'conflict', detail: Reason): Refused;
+export function refused(code: Exclude<RefusalCode, 'conflict'>, detail?: string): Refused;
 export function refused(code: RefusalCode, detail?: string): Refused {
   return detail === undefined ? { kind: 'refused', code } : { kind: 'refused', code, detail };
 }

@@ -357,7 +357,7 @@ class MultipartIntake {
     }
   }
 
-  #refuse(code: Refused['code'], detail: string): void {
+  #refuse(code: Exclude<Refused['code'], 'conflict'>, detail: string): void {
     this.#files.refuse(refused(code, detail));
   }
 

@@ -4,6 +4,7 @@ import { answerTo } from '../../api/api.ts';
 import { type Answer, isoSeconds } from '../../http/http.ts';
 import type { Log } from '../../log/log.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
+import { reason } from '../reasons.ts';
 import {
   type Admission,
   type BodySlots,
@@ -159,8 +160,8 @@ export class ResumableUploads {
         const { receivedBytes, totalBytes } = upload;
         if (receivedBytes < totalBytes) {
           // The NAS would store a truncated file and report success.
-          const detail = `${receivedBytes} of ${totalBytes} bytes are here. Send the rest first.`;
-          return refused('conflict', detail);
+          const values = { received: receivedBytes, total: totalBytes };
+          return refused('conflict', reason('restOfBytesMissing', values));
         }
         return this.#publish(caller, upload, content);
       }),

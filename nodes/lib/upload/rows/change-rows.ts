@@ -1,6 +1,7 @@
 import type { UploadState } from '../../api/api.ts';
 import { belowBounds, parentOf } from '../../files/files.ts';
 import { prepareAll, Remembered, type Store } from '../../store/store.ts';
+import { type Reason, USER_GONE_SQL } from '../reasons.ts';
 import {
   CLAIMABLE,
   FOUND_WAITING,
@@ -115,11 +116,11 @@ const SQL = {
       WHERE id = ? AND state = 'conflict'`,
   hold: `
       UPDATE queued_changes SET user_id = -user_id, intent_file = NULL,
-        detail = iif(state IN ${UNFINISHED}, 'Its user ' || username || ' is gone.', detail),
+        detail = iif(state IN ${UNFINISHED}, ${USER_GONE_SQL}, detail),
         state = iif(state IN ${UNFINISHED} OR state = 'conflict', 'held', state)
       WHERE user_id = ?`,
   holdOthers: `
-      UPDATE queued_changes SET state = 'held', detail = 'Its user ' || username || ' is gone.',
+      UPDATE queued_changes SET state = 'held', detail = ${USER_GONE_SQL},
         user_id = -user_id, intent_file = NULL
       WHERE user_id = ? AND owner_created_at <> ? AND found = 1 AND state <> 'sending'
         AND state IN ${UNFINISHED}`,
@@ -339,7 +340,7 @@ export interface ChangeRow extends Omit<NewChange, 'seen' | 'withdraws' | 'owner
   readonly found: boolean;
   readonly attempts: number;
   readonly nextAttemptMs: number | null;
-  readonly detail: string | null;
+  readonly detail: Reason | null;
   readonly conflictAtMs: number | null;
   readonly intentFile: string | null;
 }
@@ -368,7 +369,7 @@ function toChangeRow(raw: Raw): ChangeRow {
     found: raw['found'] === 1,
     attempts: Number(raw['attempts']),
     nextAttemptMs: numberOf(raw['next_attempt_ms']),
-    detail: textOf(raw['detail']),
+    detail: textOf(raw['detail']) as Reason | null,
     createdAtMs: Number(raw['created_at_ms']),
     conflictAtMs: numberOf(raw['conflict_at_ms']),
     intentFile: textOf(raw['intent_file']),
@@ -540,7 +541,7 @@ export class ChangeDeliveryRows {
   settle(
     id: string,
     state: PutBackState,
-    detail: string | null,
+    detail: Reason | null,
     due: { readonly tickMs: number; readonly atMs: number } | null = null,
   ): void {
     this.#sql.settle.run(state, detail, Math.ceil(due?.tickMs ?? 0), due?.atMs ?? null, id);
@@ -551,7 +552,7 @@ export class ChangeDeliveryRows {
   }
 
   /** @param found what lies there instead; null where that is not known in full */
-  conflict(id: string, detail: string, found: readonly SeenEntry[] | null, nowMs: number): void {
+  conflict(id: string, detail: Reason, found: readonly SeenEntry[] | null, nowMs: number): void {
     this.#sql.conflict.run(detail, found === null ? null : seenText(found), nowMs, id);
   }
 
@@ -572,7 +573,7 @@ export class ChangeDeliveryRows {
     return this.#sql.builtOn.all({ user: userId, seq, made }).map((raw) => String(raw['id']));
   }
 
-  waitForCredential(userId: number, detail: string): void {
+  waitForCredential(userId: number, detail: Reason): void {
     this.#sql.waitForCredential.run(detail, userId);
   }
 

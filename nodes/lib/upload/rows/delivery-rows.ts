@@ -1,5 +1,6 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
+import type { Reason } from '../reasons.ts';
 import { meets } from './change-rows.ts';
 import {
   CLAIMABLE,
@@ -229,7 +230,7 @@ export class DeliveryRows {
   settle(
     id: string,
     state: PutBackState,
-    detail: string | null,
+    detail: Reason | null,
     due: { readonly tickMs: number; readonly atMs: number } | null = null,
   ): void {
     this.#state.run(state, detail, Math.ceil(due?.tickMs ?? 0), due?.atMs ?? null, id);
@@ -333,7 +334,7 @@ export class RecoveryRows {
     return this.#withBytesAfter.all(seq).map(toUploadRow);
   }
 
-  markLost(id: string, detail: string): void {
+  markLost(id: string, detail: Reason): void {
     this.#markLost.run(detail, id);
   }
 
@@ -433,7 +434,7 @@ export class WaitRows {
       WHERE state = 'sending'`);
   }
 
-  waitForCredential(userId: number, detail: string): void {
+  waitForCredential(userId: number, detail: Reason): void {
     this.#waitForCredential.run(detail, userId);
   }
 

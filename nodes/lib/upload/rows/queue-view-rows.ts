@@ -2,6 +2,7 @@ import type { StatementSync } from 'node:sqlite';
 import type { UploadState } from '../../api/api.ts';
 import { belowBounds, type Span } from '../../files/files.ts';
 import { Remembered, type Store } from '../../store/store.ts';
+import { USER_GONE_SQL } from '../reasons.ts';
 import {
   CLAIMABLE,
   FOUND_WAITING,
@@ -225,12 +226,12 @@ export class HeldRows {
   constructor(store: Store) {
     this.#store = store;
     this.#holdUploads = store.prepare(`
-      UPDATE upload_queue SET state = 'held', detail = 'Its user ' || username || ' is gone.',
+      UPDATE upload_queue SET state = 'held', detail = ${USER_GONE_SQL},
         next_attempt_ms = NULL, lease_owner = NULL, lease_until_tick_ms = NULL,
         intent_file = NULL
       WHERE user_id = ? AND state IN ${UNFINISHED}`);
     this.#holdOthers = store.prepare(`
-      UPDATE upload_queue SET state = 'held', detail = 'Its user ' || username || ' is gone.',
+      UPDATE upload_queue SET state = 'held', detail = ${USER_GONE_SQL},
         next_attempt_ms = NULL, user_id = -user_id, intent_file = NULL
       WHERE user_id = ? AND owner_created_at <> ? AND found = 1 AND state <> 'sending'
         AND state IN ${UNFINISHED}`);

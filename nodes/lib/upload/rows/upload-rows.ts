@@ -2,12 +2,13 @@ import type { StatementSync } from 'node:sqlite';
 import type { UploadState } from '../../api/api.ts';
 import type { NasFileItem } from '../../nas/nas-client.ts';
 import type { Store } from '../../store/store.ts';
+import type { Reason } from '../reasons.ts';
 
 /** Where a new row begins. */
 export interface InsertedAs {
   readonly state: 'queued' | 'found' | typeof FOUND_WAITING | 'held';
   readonly found: boolean;
-  readonly detail: string | null;
+  readonly detail: Reason | null;
 }
 
 const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
@@ -227,7 +228,7 @@ export interface UploadRow {
   readonly attempts: number;
   readonly resends: number;
   readonly nextAttemptMs: number | null;
-  readonly detail: string | null;
+  readonly detail: Reason | null;
   /** Its name since a conflict was found. */
   readonly conflictPath: string | null;
   readonly deliveredPath: string | null;
@@ -267,7 +268,7 @@ export function toUploadRow(raw: Raw): UploadRow {
     attempts: Number(raw['attempts']),
     resends: Number(raw['resends']),
     nextAttemptMs: numberOf(raw['next_attempt_ms']),
-    detail: textOf(raw['detail']),
+    detail: textOf(raw['detail']) as Reason | null,
     conflictPath: textOf(raw['conflict_path']),
     deliveredPath: textOf(raw['delivered_path']),
     createdAtMs: Number(raw['created_at_ms']),

@@ -4,6 +4,7 @@ import { nameOf, type Span } from '../../files/files.ts';
 import { errorKind, type Log } from '../../log/log.ts';
 import type { NasPresence } from '../../nas/presence.ts';
 import type { Clock } from '../../time/clock.ts';
+import { reason } from '../reasons.ts';
 import { refused, type Refused, refusedAt } from '../receive/admission.ts';
 import { folderOf, parsePath } from '../receive/target.ts';
 import type { ChangeRows } from '../rows/change-rows.ts';
@@ -123,13 +124,12 @@ export class QueueView {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
     if (isDelivered(row)) {
-      return refused('conflict', 'This upload is on the NAS already.');
+      return refused('conflict', reason('uploadDelivered'));
     }
     if (row.state === 'held') {
-      return refused('conflict', 'Its user is gone. Take it up for a user, or drop it.');
+      return refused('conflict', reason('uploadUserGone'));
     }
-    if (!row.hasBytes)
-      return refused('conflict', 'The file of this upload is lost. Send it again.');
+    if (!row.hasBytes) return refused('conflict', reason('uploadFileLost'));
     this.#deps.uploads.requeue(id);
     return this.#done(this.#deps.uploads.byId(id) ?? row);
   }
@@ -139,10 +139,10 @@ export class QueueView {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
     if (row.state === 'conflict') {
-      return refused('conflict', 'It lies on the NAS beside another version. Settle that first.');
+      return refused('conflict', reason('uploadSettleFirst'));
     }
     const { drops, disk, fileOf, uploads, intents } = this.#deps;
-    const beingSent = refused('conflict', 'This upload is being sent right now.');
+    const beingSent = refused('conflict', reason('uploadBeingSent'));
     if (!drops.freeze(id)) return beingSent;
     const fault = await this.#writeEnd(row);
     if (fault !== null) return fault;
@@ -286,7 +286,7 @@ export class HeldUploads {
     if (caller.user.role !== 'admin') return refused('admin_only');
     const row = this.#held(id);
     if (row === null) return refused('not_found');
-    if (!row.hasBytes) return refused('conflict', 'The file of this upload is lost.');
+    if (!row.hasBytes) return refused('conflict', reason('uploadFileGone'));
     const user = this.#deps.userNamed(input.username);
     if (user === null) return refusedAt(['body', 'username'], 'There is no such user here.');
     const parsed = parsePath(input.path);
