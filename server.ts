@@ -141,7 +141,9 @@ function forHealth(flows: FlowState, loop: LoopWatch): ComposeDeps['host'] {
 
 function warnOfSettings(log: Log, { unused, unreadable }: ReadAtStart): void {
   for (const name of unreadable) {
-    log.warn(`The kept ${name} was sealed with another SECRET_KEY and is unreadable: set it anew.`);
+    log.warn(
+      `The stored ${name} was sealed with another SECRET_KEY and cannot be read. Set it again.`,
+    );
   }
   for (const name of unused) log.warn(`The setting ${name} is not used by BaluPi.`);
   const open = ARGUMENTS['no-env-file'] ? null : openToOthers(join(PACKAGE_FOLDER, '.env'));

@@ -65,6 +65,6 @@ export function refused({ services, log }: BuildContext, token: string): void {
   services()
     .credentials.refused(token)
     .catch((error: unknown) => {
-      log.error(`A refused token could not be put away: ${String(error)}`);
+      log.error(`A refused token could not be removed: ${String(error)}`);
     });
 }

@@ -109,7 +109,7 @@ export function faultOfRelease(
   }
   if (allowsUnsigned) return null;
   return signature === null
-    ? `${name} is not signed: there is no ${name}${SIGNATURE} beside it. To take it all the same: --unsigned`
+    ? `${name} is not signed: there is no ${name}${SIGNATURE} next to it. To install it anyway: --unsigned`
     : `This installation knows no key to check the signature of ${name} by. Put the maker's public key into /etc/balupi/release.pub, or take it unchecked: --unsigned`;
 }
 

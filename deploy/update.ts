@@ -237,7 +237,7 @@ export class Updater {
     const { bavail, bsize } = statfsSync(dataFolder);
     const copies = data === 'returns' ? 2 : 1;
     if (bavail * bsize > bytes * copies * 1.2) return;
-    throw new UpdateRefused('There is no room for a copy of the databases beside them.');
+    throw new UpdateRefused('There is no space for a copy of the databases next to them.');
   }
 
   #ask({ from, to, data }: { from: string; to: string; data: DataChoice }): void {

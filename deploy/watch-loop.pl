@@ -44,9 +44,9 @@ while (getppid() == $process) {
     my $is_waiting = $state ne 'R';
     if ($used >= $burned) {
         end(sprintf 'A flow or a node held everything else up for %.0f s of CPU time: '
-            . 'BaluPi ends, to be started anew.', $used / 1000);
+            . 'BaluPi exits, to be restarted.', $used / 1000);
     } elsif ($waited >= $stalled && $is_waiting) {
-        end(sprintf 'Everything waited %.0f s for the disk: BaluPi ends.', $waited / 1000);
+        end(sprintf 'Everything waited %.0f s for the disk: BaluPi exits.', $waited / 1000);
     } elsif ($waited >= $slow && $is_waiting && !$is_told) {
         $is_told = syswrite STDOUT, '.';
     }

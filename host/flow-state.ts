@@ -79,7 +79,7 @@ export class FlowState {
     this.#now = { ...this.#now, isSafe: false };
     this.#runs.forget();
     reload().catch((error: unknown) => {
-      log.error(`The flows could not be started anew: ${String(error)}`);
+      log.error(`The flows could not be restarted: ${String(error)}`);
     });
   }
 }

@@ -34,10 +34,10 @@ setInterval(() => {
   if (burnedMs >= order.burnedMs) {
     end(
       `A flow or a node held everything else up for ${(burnedMs / 1_000).toFixed(0)} s of CPU ` +
-        'time: BaluPi ends, to be started anew.',
+        'time: BaluPi exits, to be restarted.',
     );
   } else if (waitedMs >= order.stalledMs && !isRunning) {
-    end(`Everything waited ${(waitedMs / 1_000).toFixed(0)} s for the disk: BaluPi ends.`);
+    end(`Everything waited ${(waitedMs / 1_000).toFixed(0)} s for the disk: BaluPi exits.`);
   } else if (waitedMs >= order.slowMs && !isRunning && !isTold) {
     isTold = true;
     parentPort?.postMessage('slow');

@@ -61,7 +61,7 @@ export class UpdateTrial {
   watch(outcome: Outcome): void {
     if (!this.isUndecided) return;
     const { clock, log } = this.#deps;
-    log.info('This version is on trial after an update: it takes nothing in until it is kept.');
+    log.info('This version is on trial after an update: it accepts nothing until it is kept.');
     this.#look(outcome, clock.monotonicMs() + LONGEST_MS);
   }
 
@@ -76,11 +76,13 @@ export class UpdateTrial {
       if (this.#isKept()) {
         this.#keep(outcome).catch((error: unknown) => {
           // A failure that ends a start: the next start faces it from the beginning.
-          log.error(`What this version held back on trial did not begin: ${errorKind(error)}.`);
+          log.error(
+            `What this version held back during its trial could not start: ${errorKind(error)}.`,
+          );
           outcome.onGivenUp();
         });
       } else if (clock.monotonicMs() >= endTickMs) {
-        log.error('Nobody kept this version in time: the one of before runs again.');
+        log.error('This version was not confirmed in time: the previous one runs again.');
         outcome.onGivenUp();
       } else this.#look(outcome, endTickMs);
     });

@@ -83,7 +83,9 @@ export class NasCopy {
       this.#isLooking = true;
       this.#running = this.#look()
         .catch((error: unknown) => {
-          this.#deps.log.error(`How the backup for the NAS went is lost: ${errorKind(error)}`);
+          this.#deps.log.error(
+            `The outcome of the NAS backup could not be stored: ${errorKind(error)}`,
+          );
           return LONGEST_PAUSE_MS;
         })
         .then((nextMs) => {
@@ -103,7 +105,7 @@ export class NasCopy {
       if (name !== undefined && isReady) outcome = await this.#bring(name);
     } catch (error) {
       if (this.#aborter.signal.aborted) return LOOK_EVERY_MS;
-      log.error(`The backup for the NAS could not be taken there: ${errorKind(error)}`);
+      log.error(`The backup could not be copied to the NAS: ${errorKind(error)}`);
       outcome = 'refused';
     }
     if (outcome === 'refused') {
@@ -176,7 +178,7 @@ export class NasCopy {
     const read = await readBack(nas, token, { path, size: sizeBytes }, signal);
     if (read.kind !== 'hash') return 'later';
     if (read.sha256 !== (await hashOf(file, sizeBytes))) {
-      log.error('The NAS does not give the backup back as it was sent; it is sent again.');
+      log.error('The NAS returned the backup with other content than was sent; it is sent again.');
       return 'refused';
     }
     const listing = await nas.list(token, target, { signal });
@@ -185,7 +187,7 @@ export class NasCopy {
     rmSync(file, { force: true });
     const at = new Date(clock.nowMs()).toISOString();
     tellLastBackup(dataFolder, 'nas', { problem: null, made: { at, where: target, sizeBytes } });
-    log.info('A backup was taken to the NAS.');
+    log.info('A backup was copied to the NAS.');
     return 'done';
   }
 }

@@ -240,7 +240,7 @@ export const DECLARATION = {
       run: doctor,
     },
     activity: {
-      words: { en: 'what happened in the house', de: 'was im Haus geschah' },
+      words: { en: 'what happened', de: 'was geschah' },
       for: 'flow',
       serves: ['activity'],
       fieldWords: {
@@ -387,7 +387,7 @@ function powerMetrics({ energy }: Services): readonly Metric[] {
   return [
     gauge(
       'plug_info',
-      'Always 1; the names of a plug, which may change, beside what names it for ever.',
+      'Always 1; the names of a plug, which may change, next to its id, which never does.',
       devices.map((device) => ({ labels: namesOf(device), value: 1 })),
     ),
     gauge('plug_power_watts', 'Power of a plug.', fresh),

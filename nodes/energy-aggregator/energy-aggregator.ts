@@ -790,7 +790,7 @@ What was measured is written by itself every \`BALUPI_ENERGY_COMMIT_SECONDS\`, h
 
 {{price-slots}} takes, without a request, \`payload\` \`{name, slots: [{from, to, price_per_kwh_cents}]}\` from a flow of your own, in the place of what the tariff of that name has in their range; the example *Prices of tomorrow* fetches them from the exchange.
 
-{{report}} answers with a whole calendar period or any days in bars and by plug, beside the stretch before or a year earlier, and tells what is estimated, corrected or unknown. The page Energy is made of it.
+{{report}} answers with a whole calendar period or any days in bars and by plug, next to the period before or a year earlier, and tells what is estimated, corrected or unknown. The page Energy is made of it.
 
 Those **for a page** answer nobody: they put what a gauge, a table or a template of the Dashboard shows into \`payload\`.`,
     de: `{{record}} nimmt die Nachrichten von *Steckdosen: fällige Steckdosen lesen*, eine je Steckdose; eine ohne Messwert bucht nichts. Energie ist das Trapez zwischen den Messwerten, gehalten im Zähler der Steckdose; eine Lücke wird aus diesem Zähler gefüllt und als *geschätzt* markiert oder bleibt unbelegt.

@@ -208,7 +208,7 @@ export const DECLARATION = {
     },
   ],
   details: {
-    en: `{{ask}} passes a request on as the call that it would be over the API, after the same check of role and form. *As endpoint* names the endpoint, such as \`tapo-devices-toggle\`. \`payload\` holds \`params\`, \`query\` and \`body\` as that endpoint takes them. The second output gets refusals.
+    en: `{{ask}} turns a request of the page into the call that it would be over the API, after the same check of role and form. *As endpoint* names the endpoint, such as \`tapo-devices-toggle\`. \`payload\` holds \`params\`, \`query\` and \`body\` as that endpoint takes them. The second output gets refusals.
 
 {{answer}} makes what an operation answered one for the page that asked, and for no other. \`ok\` tells whether it went well; \`text\` is what *Says then* holds, or why not. A page that asks the same again puts \`known\`, the \`action\` of the answer it has, into its \`payload\`; where that was the last one, \`changes\` (JSON Patch, RFC 6902) stand in place of the \`payload\`.
 
@@ -217,7 +217,7 @@ export const DECLARATION = {
 {{look}} lets messages through while a page is open, so that a Pi does not count for nobody.
 
 Words in double brackets, such as \`[[energy]]\`, are keys of the catalogues and shown in the reader's language.`,
-    de: `{{ask}} lässt einen Wunsch als den Aufruf weiter, der er über die API wäre, nach derselben Prüfung von Rolle und Form. *Wie Endpunkt* nennt den Endpunkt, etwa \`tapo-devices-toggle\`. \`payload\` enthält \`params\`, \`query\` und \`body\`, wie der Endpunkt sie nimmt. Der zweite Ausgang bekommt Ablehnungen.
+    de: `{{ask}} macht aus einer Anfrage der Seite den Aufruf, der sie über die API wäre, nach derselben Prüfung von Rolle und Form. *Wie Endpunkt* nennt den Endpunkt, etwa \`tapo-devices-toggle\`. \`payload\` enthält \`params\`, \`query\` und \`body\`, wie der Endpunkt sie nimmt. Der zweite Ausgang bekommt Ablehnungen.
 
 {{answer}} macht aus der Antwort eine für die Seite, die gefragt hat, und für keine andere. \`ok\` sagt, ob es gelang; \`text\` ist, was in *Sagt danach* steht, oder der Grund. Eine Seite, die dasselbe wieder fragt, legt \`known\`, die \`action\` der Antwort, die sie hat, in ihre \`payload\`; war das die letzte, stehen \`changes\` (JSON Patch, RFC 6902) statt der \`payload\` da.
 

@@ -93,7 +93,7 @@ describe('What BaluPi tells its log', function () {
   it('each conflict', async () => {
     await pi.nas.putFile('alice/plan.txt', Buffer.from('somebody else’s plan'), 'alice');
     await upload('plan.txt', 'my plan', { 'X-Base-Checksum': 'a'.repeat(64) });
-    await said(/^\[warn\] conflict: upload \w{26} of "alice" lies beside its place, as /m);
+    await said(/^\[warn\] conflict: upload \w{26} of "alice" has a second name on the NAS, as /m);
   });
 
   it('each wake: for whom, by what, and how it ended', async () => {

@@ -56,14 +56,14 @@ for (const [who, perl, before] of [
       assert.equal(signal, 'SIGKILL');
       assert.match(
         said,
-        /^\[error\] A flow or a node held everything else up for \d+ s of CPU time: BaluPi ends, to be started anew\.$/m,
+        /^\[error\] A flow or a node held everything else up for \d+ s of CPU time: BaluPi exits, to be restarted\.$/m,
       );
     });
 
     it('ends one that waits without an end, later', async () => {
       const { signal, said } = await watched(perl, 'wait(60_000);');
       assert.equal(signal, 'SIGKILL');
-      assert.match(said, /^\[error\] Everything waited \d+ s for the disk: BaluPi ends\.$/m);
+      assert.match(said, /^\[error\] Everything waited \d+ s for the disk: BaluPi exits\.$/m);
     });
 
     it('tells of a wait that came to its end, once', async () => {

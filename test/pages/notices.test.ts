@@ -94,7 +94,7 @@ describe('The page Notifications in a browser', function () {
 
   it('adds the browser one sits at, knows it again, and lets it go', async () => {
     const page = await open('alice');
-    await says(page, '[data-section=here]', /Nothing is told here yet/);
+    await says(page, '[data-section=here]', /This device gets no messages yet/);
     await add(page);
     await page.waitForSelector('.bp-chip:has-text("this device")');
     await here(page).getByText('Messages arrive here.').waitFor();
@@ -108,7 +108,7 @@ describe('The page Notifications in a browser', function () {
     );
     await picture(page, 'dashboard-notices', true);
     await here(page).getByRole('button', { name: 'Stop telling here' }).click();
-    await page.waitForSelector('.bp-empty:has-text("No device is told yet.")');
+    await page.waitForSelector('.bp-empty:has-text("No device gets messages yet.")');
     assert.deepEqual([reader?.foreign, reader?.complaints], [[], []]);
   });
 

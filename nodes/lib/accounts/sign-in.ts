@@ -338,7 +338,7 @@ export class RefusedSignIns {
       return false;
     }
     if (this.#untold > 0) {
-      this.#log.warn(`sign-in: refused ${this.#untold} times more than was told here.`);
+      this.#log.warn(`sign-in: refused ${this.#untold} more times than were logged here.`);
       this.#untold = 0;
     }
     return true;

@@ -214,7 +214,7 @@ export class Activity {
       store.transaction(() => this.write())();
     } catch (error) {
       // It stays noted, for the next minute.
-      log.warn(`What happened could not be written down: ${errorKind(error)}.`);
+      log.warn(`The activity log could not be written: ${errorKind(error)}.`);
     }
   }
 

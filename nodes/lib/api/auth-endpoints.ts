@@ -347,7 +347,7 @@ export const PAIRING_ENDPOINTS = [
     id: 'auth-desktops-end',
     method: 'DELETE',
     path: '/api/auth/desktops/{device_id}',
-    summary: 'End what a paired desktop may do here. It has to be paired anew.',
+    summary: 'End what a paired desktop may do here. It has to be paired again.',
     tags: PAIRING_TAGS,
     access: 'caller',
     params: Type.Object({

@@ -127,13 +127,13 @@ export const PriceSlotsBody = Type.Object(
 export type PriceSlotsBody = Static<typeof PriceSlotsBody>;
 
 export const RecalculateBody = Type.Object(
-  { from: moment('From here on stored costs are worked out anew.') },
+  { from: moment('Stored costs are recalculated from here on.') },
   { title: 'RecalculateBody' },
 );
 export type RecalculateBody = Static<typeof RecalculateBody>;
 
 export const RecalculateAnswer = Type.Object(
-  { message: Type.String(), recalculated_hours: count('How many hours were worked out anew.') },
+  { message: Type.String(), recalculated_hours: count('How many hours were recalculated.') },
   { title: 'RecalculateAnswer' },
 );
 export type RecalculateAnswer = Static<typeof RecalculateAnswer>;
@@ -249,7 +249,7 @@ export const PRICE_ENDPOINTS = [
     id: 'energy-prices-recalculate',
     method: 'POST',
     path: `${PATH}/recalculate`,
-    summary: 'Work out stored costs anew with the prices of now.',
+    summary: 'Recalculate stored costs with the prices of now.',
     tags: TAGS,
     access: 'admin',
     bodySchema: RecalculateBody,
@@ -324,7 +324,7 @@ export const CORRECTION_ENDPOINTS = [
     id: 'energy-history-correct',
     method: 'PATCH',
     path: '/api/energy/history',
-    summary: 'Put a range of one plug right. What was metered is kept beside it; costs follow.',
+    summary: 'Put a range of one plug right. What was metered is kept with it; costs follow.',
     tags: TAGS,
     access: 'admin',
     bodySchema: CorrectionBody,

@@ -356,7 +356,7 @@ export const ActivityEntry = Type.Object(
     ),
     cost_cents: nullable(Type.Number({ description: 'What that cost; null without.' })),
     path: nullable(nasPath({ description: 'The file; where files is above 1, their folder.' })),
-    conflict_path: nullable(nasPath({ description: 'Where the upload lies beside it.' })),
+    conflict_path: nullable(nasPath({ description: 'Where the upload is, next to it.' })),
     what: nullable(
       words(['upload', 'delete', 'rename', 'move', 'mkdir'], { description: 'What was wanted.' }),
     ),

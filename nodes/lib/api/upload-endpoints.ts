@@ -25,7 +25,7 @@ const STATE_WORDS = {
   found: 'it was rebuilt after a loss',
   held: 'its user is gone',
   synced: 'the NAS has it',
-  conflict: 'it lies beside another version',
+  conflict: 'it is on the NAS next to another version',
   failed: 'retry or drop it',
 } as const;
 

@@ -95,7 +95,7 @@ export class Cache {
   /** Its disk went or came back: files held open may be of one that is gone. */
   diskChanged(): void {
     this.#blobs.open.close().catch((error: unknown) => {
-      this.#deps.log.warn(`Files of a disk that went could not be closed: ${String(error)}`);
+      this.#deps.log.warn(`Files of a removed disk could not be closed: ${String(error)}`);
     });
   }
 
@@ -103,7 +103,9 @@ export class Cache {
   async check(): Promise<ScrubReport> {
     const report = await this.#scrub.round();
     if (report.damaged > 0) {
-      this.#deps.log.warn(`${report.damaged} kept files had changed on the disk; they are gone.`);
+      this.#deps.log.warn(
+        `${report.damaged} cached files had changed on the disk and were dropped.`,
+      );
     }
     return report;
   }

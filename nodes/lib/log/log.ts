@@ -47,7 +47,7 @@ export class Listeners<News> {
       try {
         listener(news);
       } catch (error) {
-        this.#log.error(`News could not be passed on: ${errorKind(error)}.`);
+        this.#log.error(`A listener of news failed: ${errorKind(error)}.`);
       }
     }
   }

@@ -255,11 +255,11 @@ export const FIELD_WORDS: Readonly<Record<string, FieldWords>> = {
   },
   time_from: {
     label: { en: 'From (time)', de: 'Von (Uhrzeit)' },
-    about: { en: '`HH:MM` in the zone of the house', de: '`HH:MM` in der Zone des Hauses' },
+    about: { en: '`HH:MM` in BaluPi’s time zone', de: '`HH:MM` in der Zeitzone von BaluPi' },
   },
   time_to: {
     label: { en: 'To (time)', de: 'Bis (Uhrzeit)' },
-    about: { en: '`HH:MM` in the zone of the house', de: '`HH:MM` in der Zone des Hauses' },
+    about: { en: '`HH:MM` in BaluPi’s time zone', de: '`HH:MM` in der Zeitzone von BaluPi' },
   },
   is_active: {
     label: { en: 'In use', de: 'In Gebrauch' },

@@ -486,7 +486,7 @@ class RunningHooks {
       } catch (error) {
         // The NAS has done it by now, and the caller gets its answer all the same.
         const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        this.#log.error(`What follows a passed request failed: ${reason}`);
+        this.#log.error(`The follow-up of a passed request failed: ${reason}`);
       }
     }
     return instead;

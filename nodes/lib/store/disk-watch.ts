@@ -199,7 +199,7 @@ export class DiskWatch {
     if (fault === 'full') log.error('The disk of the data folder is full: nothing is accepted.');
     else if (fault === 'failing') {
       log.error('The disk of the data folder refuses to write: nothing is accepted.');
-    } else log.info('The disk of the data folder takes what is written again.');
+    } else log.info('The disk of the data folder can be written again.');
     for (const listener of this.#listeners) listener();
   }
 }
@@ -267,9 +267,7 @@ export class IntegrityWatch {
         await this.#lookAt(name);
       } catch (error) {
         if (this.#aborter.signal.aborted) return;
-        this.#deps.log.warn(
-          `The ${name} database could not be looked through: ${errorKind(error)}`,
-        );
+        this.#deps.log.warn(`The ${name} database could not be checked: ${errorKind(error)}`);
       }
     }
   }
@@ -280,7 +278,7 @@ export class IntegrityWatch {
     if (looked.kind === 'not_now') return;
     this.#note(name);
     if (looked.kind === 'sound') {
-      log.debug(`The ${name} database was looked through and is sound.`);
+      log.debug(`The ${name} database was checked and is sound.`);
       return;
     }
     const found = looked.found.replace(/\s*\n\s*/g, ' ');

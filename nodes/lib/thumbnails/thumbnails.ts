@@ -320,7 +320,7 @@ export class PictureProcess {
     if (!running.isReady && running.child.signalCode === null) {
       this.#isMissing = true;
       this.#deps.log.warn(
-        'There are no small pictures on this machine: their process needs Linux on arm64 or x64 ' +
+        'There are no thumbnails on this machine: their process needs Linux on arm64 or x64 ' +
           'with Perl, and a kernel with seccomp.',
       );
     }

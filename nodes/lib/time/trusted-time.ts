@@ -126,7 +126,7 @@ export class TrustedTime implements TrustedClock {
       store.putRight(fromMs, toMs, buildDateMs > laterOf(proofs) ? buildDateMs : 0);
     } catch (error) {
       // The next minute tries again.
-      log.warn(`The time that lies ahead could not be put right: ${String(error)}`);
+      log.warn(`A time in the future could not be corrected: ${String(error)}`);
       return;
     }
     this.#newestMs = toMs;

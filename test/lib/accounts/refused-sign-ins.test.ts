@@ -50,7 +50,7 @@ describe('refused sign-ins in the log', () => {
     await clock.advance(60_000);
     refused.note(WRONG, 'alice', '192.168.1.10');
     assert.deepEqual(lines.slice(10), [
-      'warn sign-in: refused 4990 times more than was told here.',
+      'warn sign-in: refused 4990 more times than were logged here.',
       'warn sign-in: refused for "alice" from 192.168.1.10: bad_credentials.',
     ]);
   });

@@ -74,9 +74,9 @@ describe('A database in use', function () {
     await clock.advance(QUARTER_HOUR_MS);
     await looked();
     assert.deepEqual(said, [
-      'debug The queue database was looked through and is sound.',
-      'debug The cache database was looked through and is sound.',
-      'debug The energy database was looked through and is sound.',
+      'debug The queue database was checked and is sound.',
+      'debug The cache database was checked and is sound.',
+      'debug The energy database was checked and is sound.',
     ]);
     await clock.advance(WEEK_MS - 2 * 3_600_000);
     assert.equal(said.length, 3);

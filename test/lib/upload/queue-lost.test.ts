@@ -329,7 +329,7 @@ describe('a queue whose database is lost', () => {
     overwrite(join(bench.queueFolder, 'resumable', `${id}.intent`), 30, 5);
     await bench.restart({}, removeDatabase);
     assert.ok(existsSync(partOf(id)));
-    assert.ok(bench.log.lines.some((line) => /unfinished upload are nobody’s/.test(line)));
+    assert.ok(bench.log.lines.some((line) => /unfinished upload belong to no user/.test(line)));
   });
 
   it('gives up an unfinished upload that it found, a day later, and leaves nothing', async () => {

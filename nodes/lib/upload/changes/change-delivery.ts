@@ -173,7 +173,7 @@ export class ChangeDelivery {
       rows.shown(row.id);
     } catch (error) {
       // The next start tells them again; the NAS's own listings are right meanwhile.
-      log.warn(`What was carried out could not be shown yet: ${errorKind(error)}.`);
+      log.warn(`Listings could not be updated after a change yet: ${errorKind(error)}.`);
     }
   }
 

@@ -121,7 +121,7 @@ export class ChangedPaths {
         if (file !== null && !uploads.isIntentNeeded(file)) await intents.discard(file);
       }
     } catch (error) {
-      log.warn(`Intents that are done with could not be removed: ${errorKind(error)}.`);
+      log.warn(`Intents that are no longer needed could not be removed: ${errorKind(error)}.`);
     }
   }
 }

@@ -94,7 +94,7 @@ export class Withdrawals {
         await intents.discard(intentFile);
       }
     } catch (error) {
-      log.warn(`Bytes of uploads that are not wanted any more stay: ${errorKind(error)}.`);
+      log.warn(`Bytes of dropped uploads could not be removed: ${errorKind(error)}.`);
     }
   }
 }

@@ -159,7 +159,7 @@ export class Settle {
     if (!beside) return;
     this.#deps.news.tell(newsOfUpload('conflict', row, { conflictPath: path }));
     const why = 'as the file on the NAS had changed; its owner decides';
-    this.#deps.log.warn(`conflict: ${nameOf(row)} lies beside its place, ${why}.`);
+    this.#deps.log.warn(`conflict: ${nameOf(row)} has a second name on the NAS, ${why}.`);
   }
 
   #tellFailed(row: UploadRow, detail: Reason): void {
@@ -327,7 +327,9 @@ export class PendingCleanup {
     try {
       await this.#deps.intents.discard(file);
     } catch (error) {
-      this.#deps.log.warn(`Intents that are done with could not be removed: ${errorKind(error)}.`);
+      this.#deps.log.warn(
+        `Intents that are no longer needed could not be removed: ${errorKind(error)}.`,
+      );
     }
   }
 }

@@ -88,7 +88,9 @@ export class Recovery {
     if (lost > 0) log.error(`${lost} accepted uploads have lost their file.`);
     if (found > 0) log.warn(`Found ${found} accepted uploads that the database did not know.`);
     if (strangers > 0) {
-      log.error(`${strangers} whole files in the queue's folder are nobody's that BaluPi knows.`);
+      log.error(
+        `${strangers} whole files in the queue's folder belong to no user that BaluPi knows.`,
+      );
     }
     return { orphans: removed, lost, found, strangers };
   }

@@ -110,7 +110,7 @@ class ResumableIntents {
     const intent = readIntent(values[0]);
     if (intent?.id !== id) return null;
     const marks = values.slice(1).map(readMark);
-    if (marks.includes(null)) log.warn('A line on an unfinished upload cannot be read.');
+    if (marks.includes(null)) log.warn('A record of an unfinished upload cannot be read.');
     const known = marks.filter((mark) => mark !== null);
     return { intent, marks: known };
   }
@@ -280,7 +280,9 @@ export class ResumableSpool {
       await this.#intents.remove(id);
     } catch (error) {
       // The next start removes it, as its file is not there any more.
-      this.#deps.log.warn(`A done intent could not be removed (${errorKind(error)}).`);
+      this.#deps.log.warn(
+        `An intent that is no longer needed could not be removed (${errorKind(error)}).`,
+      );
     }
   }
 
@@ -364,7 +366,7 @@ export class ResumableSpool {
       return false;
     }
     if (known === null) {
-      log.error('The bytes of an unfinished upload are nobody’s that BaluPi knows.');
+      log.error('The bytes of an unfinished upload belong to no user that BaluPi knows.');
       return false;
     }
     const { intent } = known;

@@ -95,7 +95,7 @@ export class Metering {
     const { samples, log } = this.#deps;
     this.#settleZone();
     if (this.#book.load(samples, this.#hasHour).length > 0) {
-      log.warn('A kept meter state could not be read; it was rebuilt from raw samples.');
+      log.warn('A stored meter state could not be read; it was rebuilt from raw samples.');
     }
     this.counters.load();
     this.#storedUntilS = samples.newestS();
@@ -215,7 +215,7 @@ export class Metering {
     if (before === null) return;
     log.warn(
       `The time zone is ${timeZone} now and was ${before}. Hours and what they cost stay; ` +
-        `${days} days were put together anew from them.`,
+        `${days} days were recalculated from them.`,
     );
   }
 

@@ -111,9 +111,7 @@ export class Recorder {
     const { book, log } = this.#deps;
     const forgotten = book.forgetFuture(Math.floor(nowMs / 1_000));
     if (forgotten.length > 0) {
-      log.warn(
-        'Stored energy samples lie in the future; metering starts anew at the present time.',
-      );
+      log.warn('Stored energy samples lie in the future; metering restarts at the present time.');
     }
     this.placeWaiting();
   }
@@ -210,7 +208,7 @@ export class Recorder {
       },
       (error: unknown) => {
         const reason = error instanceof Error ? error.name : 'no reason given';
-        this.#deps.log.warn(`Plug ${deviceNumber} did not tell its own history: ${reason}.`);
+        this.#deps.log.warn(`Plug ${deviceNumber} did not return its own history: ${reason}.`);
         finish([]);
       },
     );
@@ -219,7 +217,7 @@ export class Recorder {
   #reject(deviceNumber: number): void {
     this.#rejected += 1;
     if (this.#rejected % 100 !== 1) return;
-    this.#deps.log.warn(`Plug ${deviceNumber} told a power no plug can have; it was not counted.`);
+    this.#deps.log.warn(`Plug ${deviceNumber} reported an impossible power; it was not counted.`);
   }
 }
 

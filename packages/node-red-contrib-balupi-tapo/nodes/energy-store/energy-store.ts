@@ -49,7 +49,7 @@ function timeZoneOf({ timeZone }: EnergyStoreConfig, log: Log): string {
     return new Intl.DateTimeFormat('en', { timeZone: wanted }).resolvedOptions().timeZone;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    log.warn(`There is no time zone "${wanted}"; ${own} is taken.`);
+    log.warn(`There is no time zone "${wanted}"; ${own} is used.`);
     return own;
   }
 }
