@@ -248,7 +248,7 @@ export class Restore {
     return Object.keys(all).length - Object.keys(here).length;
   }
 
-  /** @returns 1 if there was nothing of that name */
+  /** @returns 1 if nothing had that name yet, else 0 */
   #add(name: string): 0 | 1 {
     const target = join(this.#input.folder, name);
     if (existsSync(target)) return 0;

@@ -63,7 +63,7 @@ export type { PageOutcome, SignInOutcome, SignInRefusal } from './caller.ts';
 export type { OpenedPage } from './sessions.ts';
 export { NewestTimeRows } from './page-session-rows.ts';
 
-/** What of the user registry others may ask. */
+/** The part of the user registry that others may read. */
 type UserReader = Pick<
   UserBook,
   | 'userOf'
@@ -91,30 +91,30 @@ interface AccountsDeps {
   /** scrypt's N for password verifiers, a power of two; default what a Pi 3B+ bears. */
   readonly scryptCost?: number;
   readonly budget: CallBudget;
-  /** Stored credentials that act for users, and nothing the users sent themselves. */
+  /** Stored credentials that act for users; nothing that users send goes here. */
   readonly stored: StoredCredentials;
   /** DESKTOP_REFRESH. */
   readonly desktopRefresh: 'auto' | 'off';
-  /** A NAS token of that user's own that is stored here; null where there is none now. */
+  /** A stored NAS token of that user; null where there is none right now. */
   readonly storedTokenOf: (userId: number) => Promise<string | null>;
   readonly log: Log;
 }
 
 /** Who is calling: tokens, passwords, roles. This module's entry point. */
 export class Accounts {
-  /** What the NAS said of tokens; learns of each token it refuses. */
+  /** What the NAS said about tokens; learns of each token it refuses. */
   readonly introspection: TokenIntrospection;
-  /** Stands before every route that is not open to all. */
+  /** Guards every route that is not open to all. */
   readonly authenticator: Authenticator;
   /** What callers learn about themselves, and their logout. */
   readonly profile: Profile;
-  /** Signs a person in to a page that asks for the second factor by itself. */
+  /** Signs a person in on a page that asks for the second factor in a step of its own. */
   readonly pageSignIn: PageSignIn;
   /** Signs admins in to the editor, for 12 hours. */
   readonly editor: EditorSessions;
-  /** Who is known here, also while they are away, and which of their tokens are over. */
+  /** Who is known here, also while they are away, and which of their tokens have ended. */
   readonly users: UserReader;
-  /** The newest token of each user that the NAS said is good, for delivery while they are here. */
+  /** The newest token of each user that the NAS confirmed, for deliveries while they are here. */
   readonly liveTokens: Pick<LiveTokens, 'ofUser' | 'any'>;
   /** Who has the pages of the Pi open. */
   readonly pages: PageSessions;
@@ -206,24 +206,26 @@ export class Accounts {
     return this.#shares.refreshes.take('pi', 'known').kind === 'go';
   }
 
-  /** Whether an admin of the NAS is known here at all. */
+  /** Whether any admin of the NAS is known here. */
   knowsAdmin(): boolean {
     return this.#book.users.knowsAdmin();
   }
 
-  /** May do what the contract keeps for admins. */
+  /** Whether a caller may do what the contract reserves for admins. */
   isAdmin(caller: Caller): boolean {
     return caller.user.role === 'admin' && caller.scope === 'all';
   }
 
-  /** May wake the NAS: admins, and users whose last `my-permissions` allowed it. */
+  /**
+   * Whether a caller may wake the NAS: admins, and users whose last `my-permissions` allowed it.
+   */
   mayWake(caller: Caller): boolean {
     if (caller.user.role === 'admin') return true;
     const permissions = this.#book.users.find(caller.user.id)?.permissions;
     return permissions?.['can_wol'] === true || permissions?.['can_wake'] === true;
   }
 
-  /** The NAS told a user what they may do with its sleep (`my-permissions`). */
+  /** The NAS told what a user may do with its sleep (`my-permissions`). */
   permissionsTold(userId: number, told: Readonly<Record<string, unknown>>): void {
     this.#book.users.keepPermissions(userId, told, this.#deps.time.nowMs());
   }
@@ -243,7 +245,7 @@ export class Accounts {
     return rows.length > 0;
   }
 
-  /** That user's password was changed: earlier pairings end. */
+  /** That user's password was changed, which ends earlier pairings. */
   passwordChanged(userId: number): void {
     this.#book.endDesktopsOf(userId, 'password_changed');
   }
@@ -253,41 +255,44 @@ export class Accounts {
     this.#desktops.credentialEnded(userId);
   }
 
-  /** Whose device that is, as far as the NAS said so; null when it did not. */
+  /** Whose device that is, as far as the NAS told; null when it did not. */
   deviceOwner(deviceId: string): number | null {
     return this.#book.devices.ownerOf(deviceId);
   }
 
-  /** The NAS said that this user has that device; whose it is already it stays. */
+  /** The NAS told that this user has that device; an owner already known stays. */
   learnDevice(deviceId: string, userId: number): void {
     this.#book.devices.learn(deviceId, userId, this.#deps.time.nowMs());
   }
 
-  /** Ids of the active users for whom the NAS has answered since then. */
+  /** Ids of the active users whom the NAS has confirmed since then. */
   signedInSince(sinceMs: number): readonly number[] {
     return this.#book.users.answeredSince(sinceMs);
   }
 
-  /** @returns how to stop hearing */
+  /** @returns how to unsubscribe */
   onConfirmed(listener: ConfirmedListener): () => void {
     return this.#events.onConfirmed(listener);
   }
 
-  /** @returns how to stop hearing */
+  /** @returns how to unsubscribe */
   onLogout(listener: LogoutListener): () => void {
     return this.#events.onLogout(listener);
   }
 
   /**
-   * The NAS gave an id to somebody else. Listen before {@link start}, which tells again what a power
+   * The NAS gave an id to somebody else. Subscribe before {@link start}, which repeats what a power
    * cut left undone.
-   * @returns how to stop hearing
+   * @returns how to unsubscribe
    */
   onReplaced(listener: ReplacedListener): () => void {
     return this.#events.onReplaced(listener);
   }
 
-  /** Tells of sign-ins from new places and of new devices. @returns how to stop that */
+  /**
+   * Reports sign-ins from new places and new devices.
+   * @returns how to unsubscribe
+   */
   onNews(listener: (news: AccountNews) => void): () => void {
     return this.#events.onNews(listener);
   }
@@ -367,7 +372,7 @@ interface ProfileDeps {
   readonly presence: NasPresence;
   readonly book: UserBook;
   readonly piSignIn: PiSignIn;
-  /** A NAS token of that user's own that is stored here; null where there is none now. */
+  /** A stored NAS token of that user; null where there is none right now. */
   readonly storedTokenOf: (userId: number) => Promise<string | null>;
   readonly events: AccountEvents;
 }
@@ -413,7 +418,7 @@ class Profile {
     return { kind: 'issued', body: { message: 'Logged out' }, user };
   }
 
-  /** Tells the NAS, now that it is up, of those who signed out here while it was not. */
+  /** Tells the NAS, now that it is up, who signed out here while it was not. */
   async tellLogouts(): Promise<void> {
     const { book, storedTokenOf } = this.#deps;
     for (const userId of book.users.owingLogout()) {

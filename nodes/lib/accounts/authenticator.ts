@@ -34,7 +34,7 @@ import type { PiTokens } from './pi-tokens.ts';
 import type { UserBook } from './user-book.ts';
 import type { IntrospectionRow } from './user-rows.ts';
 
-/** A request with its caller on it, once it went through {@link Authenticator.before}. */
+/** A request with its caller attached by {@link Authenticator.before}. */
 export interface KnownRequest extends IncomingMessage {
   caller?: Caller;
 }
@@ -46,7 +46,7 @@ export type Middleware = (
   next: (error?: unknown) => void,
 ) => void;
 
-/** Why a token opens nothing. */
+/** Why a token is not accepted. */
 type Refused = Exclude<AuthResult, { kind: 'caller' }>;
 
 /** What a failed strategy hands to passport, so that the reason is not lost on the way. */
@@ -54,7 +54,7 @@ interface AuthChallenge {
   readonly result: Refused;
 }
 
-/** What Passport calls back with; the challenge is the one of the single strategy that was asked. */
+/** What Passport calls back with; the challenge is the one of the only strategy that was asked. */
 type PassportCallback = (
   error: unknown,
   caller: Caller | false,
@@ -64,7 +64,7 @@ type PassportCallback = (
 const PI_TOKEN = 'pi-token';
 const INTROSPECTION = 'introspection';
 
-/** Which of the two ways a token takes; it is written in the token, so it never changes. */
+/** Which of the two strategies a token takes; the token itself tells, so it never changes. */
 type Way = typeof PI_TOKEN | typeof INTROSPECTION;
 
 const WAYS_REMEMBERED = 200;
@@ -149,7 +149,7 @@ export class Authenticator {
 }
 
 /**
- * Lets in whoever the NAS lets in. Passport works on objects made with Object.create(strategy),
+ * Lets in whomever the NAS lets in. Passport works on objects made with Object.create(strategy),
  * which have none of the strategy's #private fields, hence the plain property.
  */
 class IntrospectionStrategy extends Strategy {
@@ -203,7 +203,7 @@ function piTokenStrategy(tokens: PiTokens): JwtStrategy {
 /** Contract 2: at most 5 minutes while the NAS answers. */
 const FRESH_MS = 300_000;
 
-/** How long a user object from the NAS serves for further tokens of that user. */
+/** How long a user object from the NAS is reused for further tokens of that user. */
 const TOLD_FRESH_MS = 3_600_000;
 
 /** After a silence kept results are not checked again this long: each would wait for a timeout. */
@@ -212,7 +212,7 @@ const SILENCE_MS = 5_000;
 type Form = Exclude<TokenForm, { kind: 'none' }>;
 type Asked = AuthResult | { readonly kind: 'silent' };
 
-/** What a token says of itself, which is the same each time it is shown. */
+/** What a token says about itself, which never changes. */
 interface ReadToken {
   readonly form: Form;
   readonly hash: Buffer;
@@ -230,7 +230,7 @@ interface TokenIntrospectionDeps {
   readonly time: TrustedClock;
   readonly graceMs: number;
   readonly budget: Pick<CallBudget, 'made'>;
-  /** Hears of each token right after the NAS confirmed it. */
+  /** Called with each token right after the NAS confirmed it. */
   readonly onConfirmed: (user: User, token: string) => void;
 }
 
@@ -282,7 +282,7 @@ export class TokenIntrospection {
     this.#whys.add(asking);
   }
 
-  /** Waits for what is being asked. */
+  /** Waits for pending questions. */
   async stop(): Promise<void> {
     await Promise.all(this.#whys);
   }
@@ -338,7 +338,7 @@ export class TokenIntrospection {
     return { kind: 'caller', caller: device === null ? caller : { ...caller, device } };
   }
 
-  /** By what is kept: until the token's own end plus the grace. */
+  /** By the kept result: until the token's own end plus the grace period. */
   #withoutNas(kept: IntrospectionRow | null, form: Form, token: string): AuthResult {
     const { time, graceMs, presence } = this.#deps;
     const cannotAsk = { kind: 'cannot_ask', code: silentCode(presence.state) } as const;
@@ -358,7 +358,7 @@ export class TokenIntrospection {
     if (user === null) return REFUSED;
     if (user === 'silent') return { kind: 'silent' };
     const kept = this.#deps.book.introspections.find(hash);
-    // Refused by another call meanwhile, or its user just switched off.
+    // Another call may have refused it meanwhile, or its user was just switched off.
     if (kept === null || this.#isOver(hash, kept)) return REFUSED;
     this.#deps.onConfirmed(user, token);
     return this.#letIn(kept, token);
@@ -392,12 +392,15 @@ export class TokenIntrospection {
     const kept = book.introspections.find(hashToken(token));
     book.refuse(token);
     if (!saysInactive(failure)) return;
-    // The NAS says so only after it verified the signature, so the claim can be believed.
+    // The NAS says so only after it verified the signature, so the claim can be trusted.
     const userId = kept?.userId ?? (form.kind === 'jwt' ? form.claims.userId : null);
     if (userId !== null && book.users.find(userId) !== null) book.deactivate(userId);
   }
 
-  /** @returns null when the account is switched off, `silent` when a key's owner cannot be learnt */
+  /**
+   * @returns null when the account is switched off, `silent` when a key's owner cannot be
+   * determined
+   */
   async #whose(token: string, hash: Buffer, form: Form): Promise<User | null | 'silent'> {
     const { book } = this.#deps;
     const need = form.kind === 'jwt' ? this.#needOfMe(hash, form.claims) : 'must';

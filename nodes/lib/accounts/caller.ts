@@ -9,12 +9,12 @@ export interface User {
   readonly role: string;
 }
 
-/** Who makes a request, once that is sure. */
+/** The authenticated sender of a request. */
 export interface Caller {
   readonly user: User;
   /** `nas`: the token is the NAS's and may be sent to it. `pi`: it opens this Pi only. */
   readonly kind: 'nas' | 'pi';
-  /** The bearer token to show the NAS; null for a Pi token, which never leaves the Pi. */
+  /** The bearer token for the NAS; null for a Pi token, which never leaves the Pi. */
   readonly nasToken: string | null;
   /** `wake`: a known admin after the grace, who may wake the NAS and see its status, nothing else. */
   readonly scope: 'all' | 'wake';
@@ -29,7 +29,7 @@ export interface Caller {
   readonly agent?: string;
 }
 
-/** Whether a bearer token authenticates, and as whom. */
+/** Whether a bearer token authenticates, and whom. */
 export type AuthResult =
   | { readonly kind: 'caller'; readonly caller: Caller }
   /** The NAS refused it, or it cannot be a token at all: 401. */
@@ -42,13 +42,13 @@ export interface SignInRefusal {
   readonly kind: 'refused';
   readonly code: RefusalCode;
   readonly retryAfterSeconds?: number;
-  /** Replaces the table's sentence. */
+  /** Replaces the sentence in the table. */
   readonly detail?: string;
 }
 
-/** What came of login, verify-2fa, refresh, me or logout. */
+/** The outcome of login, verify-2fa, refresh, me or logout. */
 export type SignInOutcome =
-  /** The NAS's own answer, to be given on unchanged. `user` when it let somebody in. */
+  /** The NAS's own answer, to be passed on unchanged. `user` when it let somebody in. */
   | {
       readonly kind: 'passed';
       readonly status: number;
@@ -77,17 +77,17 @@ export function refused(
   return { kind: 'refused', code, ...more };
 }
 
-/** Hears that the NAS just said a token of `user` is good. The token is theirs and lives minutes. */
+/** Called when the NAS just confirmed a token of `user`. The token is theirs and lives minutes. */
 export type ConfirmedListener = (user: User, token: string) => void;
 
-/** Hears that a user signed out, by the NAS's id. */
+/** Called when a user signed out, with the NAS's id. */
 export type LogoutListener = (userId: number) => void;
 
 /** The NAS gave this id to somebody else: what was kept for it belongs to nobody any more. */
 export type ReplacedListener = (userId: number) => void;
 
 /**
- * What somebody wants to hear of their account: a sign-in from where there was none before, and a
+ * Called with what somebody wants to know about their account: a sign-in from a new place, or a
  * device that got tokens of its own.
  */
 export type AccountNews =

@@ -82,7 +82,7 @@ export class CredentialRows {
     return oneOf(this.#named.get(username, kind));
   }
 
-  /** Keeps it in place of what that user had of its kind. */
+  /** Stores it in place of that user's earlier one of its kind. */
   put(row: CredentialRow): void {
     this.#store.transaction(() => {
       // Under an older name of the same user too.
@@ -103,7 +103,7 @@ export class CredentialRows {
     });
   }
 
-  /** What was revoked or removed loses its secret: it is good for nothing any more. */
+  /** What was revoked or removed loses its secret, which is of no use any more. */
   setState(id: string, state: CredentialState, detail: string | null): void {
     this.#state.run({ id, state, detail });
     if (state !== 'revoked' && state !== 'removed' && state !== 'inactive') return;
@@ -111,7 +111,7 @@ export class CredentialRows {
     if (typeof userId === 'number') this.#onEnded(userId);
   }
 
-  /** The NAS said that it is good, and whose it is. */
+  /** The NAS confirmed it, and told whose it is. */
   confirm(id: string, userId: number): void {
     this.#owner.run(userId, id);
   }

@@ -2,10 +2,10 @@ import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { CredentialKind, CredentialRow, CredentialRows } from './credential-rows.ts';
 
-/** A use is written down at most this often: it costs a commit. */
+/** A use is recorded at most this often, as it costs a commit. */
 const USE_EVERY_MS = 600_000;
 
-/** What is to be kept, its secret in the clear. */
+/** What is to be kept, with its secret in plain text. */
 interface NewCredential {
   readonly kind: CredentialKind;
   readonly username: string;
@@ -37,7 +37,7 @@ export class CredentialVault {
   }
 
   /**
-   * Finds out which secrets this SECRET_KEY does not open. One that opens again is to be checked.
+   * Finds the secrets this SECRET_KEY does not open. One that opens again has to be checked.
    * @returns how many are unreadable
    */
   inspect(): number {

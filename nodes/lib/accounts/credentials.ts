@@ -23,7 +23,7 @@ import { RateLimiter } from '../limits/limits.ts';
 import { readTokenForm, SingleFlight } from './nas-answers.ts';
 
 const ROW_ID_BYTES = 9;
-/** After so long the NAS takes refreshes again, ms. */
+/** How long until the NAS takes refreshes again, ms. */
 const ROUND_MS = 61_000;
 const MOST_ROUNDS = 8;
 
@@ -41,17 +41,17 @@ interface CredentialsDeps {
   readonly enrol: 'auto' | 'off';
   readonly randomBytes: (size: number) => Buffer;
   readonly userOf: (userId: number) => User | null;
-  /** The newest token of that user that the NAS confirmed recently: the last resort. */
+  /** The newest token of that user that the NAS confirmed recently, as a last resort. */
   readonly liveToken: (userId: number) => string | null;
-  /** Whether that token has ended, by a logout too. */
+  /** Whether that token has ended, also by a logout. */
   readonly isOver: (token: string) => boolean;
   /** Takes one of the refreshes per minute that the NAS allows the Pi's address. */
   readonly takeRefresh: () => boolean;
-  /** A token that is none of the stored ones is over. */
+  /** Called when the NAS refuses a token that is not stored. */
   readonly refusedElsewhere: (token: string) => void;
-  /** What was stored for that user is over, by the NAS's word or by theirs. */
+  /** Called when a user's stored credential ended, by the NAS's word or the user's. */
   readonly onEnded: (userId: number) => void;
-  /** That user can be acted for from now on. */
+  /** Called when that user can be acted for again. */
   readonly onReady: (userId: number) => void;
 }
 
@@ -86,7 +86,7 @@ export class Credentials {
   readonly #flight = new SingleFlight<string | null>();
   #unlisten: () => void = () => undefined;
   readonly #inTurn: InTurn;
-  /** By user: the minute in which the NAS takes another registration is waited for. */
+  /** By user: waiting for the minute in which the NAS takes another registration. */
   readonly #later = new Map<number, Cancel>();
 
   constructor(deps: CredentialsDeps) {
@@ -134,7 +134,7 @@ export class Credentials {
     return (await this.storedFor(userId)) ?? this.#deps.liveToken(userId);
   }
 
-  /** As {@link credentialFor}, by what is stored alone. */
+  /** As {@link credentialFor}, with what is stored only. */
   async storedFor(userId: number): Promise<string | null> {
     const { presence, userOf } = this.#deps;
     if (!presence.state.awake) return null;
@@ -331,7 +331,10 @@ const RENEW_BEFORE_MS = 40 * 86_400_000;
 const PER_MINUTE = 2;
 const AGAIN_AFTER_MS = 300_000;
 
-/** What came of a user whose token the NAS confirmed. `later`: the NAS takes no more in this minute. */
+/**
+ * What became of the registration of a user whose token the NAS confirmed. `later`: the NAS takes
+ * no more this minute.
+ */
 type Considered =
   | { readonly kind: 'enrolled' }
   | { readonly kind: 'nothing' }
@@ -345,7 +348,7 @@ interface EnrolmentDeps {
   readonly calls: DeviceCalls;
   readonly clock: Clock;
   readonly time: TrustedClock;
-  /** Whether that token lets nobody in any more, a logout included. */
+  /** Whether that token no longer lets anybody in, also after a logout. */
   readonly isOver: (token: string) => boolean;
 }
 
@@ -357,7 +360,7 @@ class Enrolment {
   readonly #deps: EnrolmentDeps;
   readonly #pace: RateLimiter;
   readonly #suspects = new Set<number>();
-  /** Whose suspected registration is being looked at. */
+  /** Users whose suspected registration is being checked. */
   readonly #looking = new Set<number>();
   readonly #notBeforeMs = new Map<number, number>();
 
@@ -372,12 +375,12 @@ class Enrolment {
     this.#notBeforeMs.delete(userId);
   }
 
-  /** Whether a refusal of that user's registration tells no more than the logout before it. */
+  /** Whether a refusal of that user's registration only reflects the logout before it. */
   isSuspect(userId: number): boolean {
     return this.#suspects.has(userId) || this.#looking.has(userId);
   }
 
-  /** That id is another person's from now on. */
+  /** Forgets what was kept for an id that now belongs to another person. */
   forget(userId: number): void {
     this.#suspects.delete(userId);
     this.#notBeforeMs.delete(userId);
@@ -386,7 +389,7 @@ class Enrolment {
   /** @param token of that user, good at this moment */
   async consider(user: User, token: string): Promise<Considered> {
     const { vault, clock, isOver } = this.#deps;
-    // It may have waited its turn, and its user may have signed out with it meanwhile.
+    // It may have waited in line, and its user may have signed out with it meanwhile.
     if (isOver(token)) return NOTHING;
     const nowMs = clock.monotonicMs();
     if (nowMs < (this.#notBeforeMs.get(user.id) ?? -Infinity)) return NOTHING;
@@ -459,7 +462,9 @@ class Enrolment {
     return false;
   }
 
-  /** Takes off the list what this Pi was registered as before, an answer lost on the way included. */
+  /**
+   * Removes earlier registrations of this Pi from the list, including one whose answer was lost.
+   */
   async #tidy(
     userId: number,
     before: CredentialRow | null,
@@ -493,14 +498,14 @@ class InTurn {
       });
   }
 
-  /** Begins nothing more and waits for what runs. */
+  /** Starts nothing more and waits for what runs. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#last;
   }
 }
 
-/** After a silence, and for a switched-off user, the NAS is not asked again sooner, ms. */
+/** How long the NAS is not asked again after a silence, or for a switched-off user, ms. */
 const ASK_AGAIN_MS = 30_000;
 const INACTIVE_AGAIN_MS = 900_000;
 
@@ -547,13 +552,13 @@ class KeyCredentials {
     return this.#take(row, await whoseToken(this.#nas, key));
   }
 
-  /** The NAS answered that user's key 401: asked again, it tells why. */
+  /** The NAS answered that user's key with 401; asking again tells why. */
   async refused(row: CredentialRow): Promise<void> {
     this.#proven.delete(row.id);
     await this.check(row);
   }
 
-  /** The NAS just said whose this new key is. */
+  /** The NAS just told whose this new key is. */
   proven(row: CredentialRow): void {
     this.#proven.add(row.id);
   }

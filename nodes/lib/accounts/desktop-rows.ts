@@ -12,7 +12,7 @@ export interface DesktopRow {
   readonly listedAtMs: number;
 }
 
-/** Why one ended; told in the log of its owner's list. */
+/** Why a pairing ended; the log tells it. */
 export type DesktopEnd =
   | 'logout'
   | 'refused'
@@ -68,7 +68,7 @@ export class DesktopRows {
     this.#cap.run(userId);
   }
 
-  /** One that has not ended. */
+  /** Finds an active pairing. */
   find(refreshHash: Uint8Array): DesktopRow | null {
     const raw = this.#find.get(refreshHash);
     return raw === undefined ? null : toRow(raw);
@@ -80,7 +80,7 @@ export class DesktopRows {
     return all.map(toRow);
   }
 
-  /** That user's desktops whose state differed when they were paired. */
+  /** That user's desktops whose user data differed when they were paired. */
   ofOtherState(userId: number, userState: string): readonly DesktopRow[] {
     return this.#otherState.all(userId, userState).map(toRow);
   }

@@ -19,7 +19,7 @@ const REFRESHES_PER_MINUTE = 3;
 /** A token this close to its end is not used for new work, ms. */
 const NEARLY_OVER_MS = 60_000;
 const ASK_AGAIN_MS = 30_000;
-/** How long a look at the user's device list holds, ms. */
+/** How long an answer with the user's device list is valid, ms. */
 const LIST_HOLDS_MS = 60_000;
 
 interface Access {
@@ -80,7 +80,9 @@ export class DeviceCredentials {
     return access.token;
   }
 
-  /** A registration just made: the NAS told whose it is together with its first token. */
+  /**
+   * Takes over a registration just made: the NAS told whose it is, together with its first token.
+   */
   begin(row: CredentialRow, token: string): void {
     const form = readTokenForm(token);
     if (form.kind !== 'jwt') return;
@@ -96,7 +98,7 @@ export class DeviceCredentials {
     return true;
   }
 
-  /** Its access token may be over: the refresh token tells at the next use. */
+  /** Its access token may have ended: the next use of the refresh token tells. */
   doubt(row: CredentialRow): void {
     this.#access.delete(row.id);
     this.#notBeforeMs.delete(row.id);
@@ -212,7 +214,7 @@ export class DeviceCalls {
     return device.userId === userId && device.model === this.#model;
   }
 
-  /** Registers this Pi as a device of the token's user; null where the NAS does not do it now. */
+  /** Registers this Pi as a device of the token's user; null where the NAS does not do so now. */
   async register(token: string): Promise<Registered | null> {
     const query = `device_name=${DEVICE_NAME}&token_validity_days=${VALIDITY_DAYS}`;
     const invited = await this.#nas.call({
@@ -242,7 +244,7 @@ export class DeviceCalls {
     return readRegistered(goodBodyOf(answer));
   }
 
-  /** @returns whether it is off the list; one that was not on it is */
+  /** @returns true if the device is not on the list (any more) */
   async remove(token: string, deviceId: string): Promise<boolean> {
     const path = `/api/mobile/devices/${encodeURIComponent(deviceId)}`;
     const answered = await this.#nas.call({ method: 'DELETE', path, token, auto: true });
@@ -281,14 +283,14 @@ function readRegistered(body: unknown): Registered | null {
 /** Whose a token is, by the NAS's own word. */
 export type Whose =
   | { readonly kind: 'user'; readonly id: number; readonly username: string }
-  /** It does not know this token any more. */
+  /** The NAS does not know this token any more. */
   | { readonly kind: 'refused'; readonly detail: string }
-  /** Its user is switched off on the NAS, maybe not for good. */
+  /** Its user is switched off on the NAS, perhaps only for now. */
   | { readonly kind: 'inactive' }
-  /** It cannot say now. */
+  /** The NAS cannot tell now. */
   | { readonly kind: 'silent' };
 
-/** Asks the NAS whose a token is; never wakes it. */
+/** Asks the NAS whose a token is, and never wakes it. */
 export async function whoseToken(nas: Pick<NasClient, 'me'>, token: string): Promise<Whose> {
   const answer = await nas.me(token, { auto: true });
   const fault = refusalIn(answer);

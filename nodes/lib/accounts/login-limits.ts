@@ -38,13 +38,13 @@ export class LoginLimits {
   }
 }
 
-/** Hashed, so that a key has the same small size whatever a guesser sends. */
+/** Hashed, so that a key stays small whatever a guesser sends. */
 function keyOf(address: string, name: string): string {
   const hash = createHash('sha256').update(address).update('\0').update(name.toLowerCase());
   return hash.digest('base64');
 }
 
-/** The NAS's minute, and a second for what arrives there sooner or later than it was sent. */
+/** The NAS's minute, plus a second because calls arrive sooner or later than they were sent. */
 const SHARE_WINDOW_MS = 61_000;
 
 /**
@@ -57,15 +57,15 @@ export type Claimant = 'stranger' | 'proven' | 'known';
 interface ShareSize {
   /** What the NAS takes a minute from one address, which is the Pi's for all who come through it. */
   readonly perMinute: number;
-  /** How much of it is anybody's. */
+  /** The part of it open to anybody. */
   readonly open: number;
-  /** How much of the kept part one address may have. */
+  /** The part of the reserve that one address may use. */
   readonly keptPerAddress: number;
 }
 
 /**
- * One rate limit of the NAS, divided: strangers with made-up names or tokens use up the open share
- * and nothing else.
+ * One rate limit of the NAS, divided so that strangers with made-up names or tokens use up nothing
+ * but the open share.
  */
 export class NasShare {
   readonly #size: ShareSize;

@@ -13,11 +13,11 @@ export interface NasUser {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** What a good login, second factor, refresh, registration or pairing brings. */
+/** What a successful login, second factor, refresh, registration or pairing returns. */
 export interface NasSignIn {
   readonly accessToken: string;
   readonly refreshToken: string | null;
-  /** Null where the answer names nobody; the access token then does. */
+  /** Null where the answer names nobody; then the access token does. */
   readonly user: NasUser | null;
 }
 
@@ -31,7 +31,9 @@ export function readNasUser(body: unknown): NasUser | null {
   return { id, username, role, isActive, createdAtS: secondsOf(body['created_at']), raw: body };
 }
 
-/** The NAS tells the same moment with a zone in one answer and without one in the next (measured). */
+/**
+ * The NAS writes the same moment with a zone in one answer and without one in the next (measured).
+ */
 function secondsOf(time: unknown): number | null {
   if (typeof time !== 'string') return null;
   const atMs = Date.parse(withZone(time));
@@ -45,7 +47,7 @@ export function userStateIn(raw: Readonly<Record<string, unknown>>): string | nu
   return typeof updatedAt === 'string' ? updatedAt : null;
 }
 
-/** @returns null when the answer lets nobody in */
+/** @returns null when the answer does not sign anybody in */
 export function readSignIn(body: unknown): NasSignIn | null {
   if (!isRecord(body)) return null;
   const accessToken = body['access_token'];
@@ -65,12 +67,12 @@ export function pendingTokenOf(body: unknown): string | null {
   return typeof token === 'string' ? token : '';
 }
 
-/** Whether a 401 says that the account itself is switched off (two of the NAS's four texts). */
+/** Whether a 401 says that the account itself is switched off (two of the NAS's four texts do). */
 export function saysInactive({ detail }: NasRefusal): boolean {
   return /\binactive$/i.test(detail ?? '');
 }
 
-/** How long the NAS's own limiter wants one to wait, in seconds. */
+/** How long the NAS's rate limiter asks to wait, in seconds. */
 export function retryAfterOf({ retryAfterMs }: NasRefusal): number {
   return (retryAfterMs ?? 60_000) / 1_000;
 }
@@ -103,11 +105,11 @@ export interface NasClaims {
   readonly issuedAtS: number;
 }
 
-/** What a bearer token looks like, before anybody is asked. */
+/** What kind of bearer token this looks like, before anybody is asked. */
 export type TokenForm =
   | { readonly kind: 'jwt'; readonly claims: NasClaims }
   | { readonly kind: 'api_key' }
-  /** Nothing the NAS could have issued, so it is not asked. */
+  /** The NAS cannot have issued this, so the call is skipped. */
   | { readonly kind: 'none' };
 
 interface DecodedJwt {
@@ -122,7 +124,7 @@ const MAX_TOKEN_BYTES = 8_192;
 const JWT = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/;
 /** `balu_` and URL-safe characters, as BaluHost 1.38 mints them. */
 const API_KEY = /^balu_[\w-]{8,500}$/;
-/** Year 10000: what lies beyond is no time a token can mean. */
+/** Year 10000: no token means a later time. */
 const LAST_TIME_S = 253_402_300_800;
 const USER_ID = /^[1-9]\d{0,14}$/;
 
@@ -130,7 +132,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Tokens are known by this alone. */
+/** Tokens are only ever identified by this hash. */
 export function hashToken(token: string): Buffer {
   return hash('sha256', token, 'buffer');
 }
@@ -143,7 +145,7 @@ export function bearerOf(authorization: string | undefined): string | null {
   return /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
-/** Takes a JWT apart without believing it. */
+/** Decodes a JWT without trusting it. */
 export function decodeJwt(token: string): DecodedJwt | null {
   if (token.length > MAX_TOKEN_BYTES) return null;
   const [, head, body, signature] = JWT.exec(token) ?? [];
@@ -168,7 +170,7 @@ export function hasForm(token: string): boolean {
   return API_KEY.test(token) || decodeJwt(token) !== null;
 }
 
-/** Only an access token with an end is a form the NAS lets in. */
+/** The NAS only accepts an access token with an expiry. */
 export function readTokenForm(token: string): TokenForm {
   if (API_KEY.test(token)) return { kind: 'api_key' };
   const decoded = decodeJwt(token);
@@ -203,7 +205,7 @@ export function readUserId(value: unknown): number | null {
   return typeof text === 'string' && USER_ID.test(text) ? Number(text) : null;
 }
 
-/** When a JWT says it ends, epoch ms; null for anything that does not tell. */
+/** When a JWT expires, epoch ms; null for anything that does not tell. */
 export function expiryOf(token: string): number | null {
   const exp = decodeJwt(token)?.claims['exp'];
   return isTime(exp) ? Math.floor(exp) * 1_000 : null;

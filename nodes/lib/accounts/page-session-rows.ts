@@ -72,7 +72,7 @@ function sessionIn(row: Readonly<Record<string, unknown>>): PageSessionRow {
   };
 }
 
-/** A change and what is bound to it. */
+/** Runs a change and its dependents in one transaction. */
 type Change = readonly [sql: string, ...values: number[]];
 
 /**
@@ -96,7 +96,7 @@ function putRight(fromMs: number, toMs: number, graceMs: number): readonly Chang
       byMs,
       Math.floor(toMs / 1_000),
     ],
-    // Each says itself when it was given, and one of a time to come is believed by nobody.
+    // Each token tells when it was issued, and one from the future is never accepted.
     ['DELETE FROM pi_sessions WHERE issued_at_ms > ? OR expires_at_ms <= ?', toMs, fromMs],
     ['DELETE FROM page_sessions WHERE ends_at_ms <= ?', fromMs],
     [

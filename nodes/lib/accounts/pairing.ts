@@ -32,9 +32,9 @@ import type { UserBook } from './user-book.ts';
 
 /** Stored credentials, as far as paired desktops depend on them. */
 export interface StoredCredentials {
-  /** A token of that user's stored credential; never one the user came with. Null: none now. */
+  /** A token of that user's stored credential; never one the user sent. Null: none right now. */
   tokenOf(userId: number): Promise<string | null>;
-  /** Whether there is one, though it may have no token at this moment. */
+  /** Whether there is one, even without a token at this moment. */
   holdsFor(userId: number): boolean;
   /** The NAS answered 401 to it. */
   refused(token: string): Promise<void>;
@@ -51,7 +51,7 @@ export interface PairedDesktopsDeps {
   readonly mode: 'auto' | 'off';
 }
 
-/** Whether a desktop may continue. `unsure`: the NAS could not say; it keeps its tokens. */
+/** Whether a desktop may continue. `unsure`: the NAS could not tell; it keeps its tokens. */
 export type DesktopState =
   | { readonly kind: 'stands'; readonly user: User }
   | { readonly kind: 'unsure' }
@@ -113,7 +113,7 @@ export class PairedDesktops {
     return row !== null && row.endsAtMs <= this.#deps.time.nowMs();
   }
 
-  /** Whether it may go on as far as is known without the NAS. */
+  /** Whether it may continue, as far as is known without the NAS. */
   goesOn(refreshHash: Buffer): boolean {
     const isKnown = this.#deps.book.desktops.find(refreshHash) !== null;
     return this.#deps.mode === 'auto' && isKnown && !this.isOver(refreshHash);
@@ -126,7 +126,7 @@ export class PairedDesktops {
     if (row === null) return OVER;
     const confirmed = await this.#confirm(row);
     if (confirmed !== 'confirmed') return confirmed === 'unsure' ? UNSURE : OVER;
-    // Read again: any of the answers may have ended it.
+    // Read again: any of these answers may have ended it.
     const user = book.desktops.find(refreshHash) === null ? null : book.userOf(row.userId);
     return user === null ? OVER : { kind: 'stands', user };
   }
@@ -175,7 +175,9 @@ export class PairedDesktops {
     return 'confirmed';
   }
 
-  /** An approved pairing makes the desktop one that syncs, and its user may take it off that list. */
+  /**
+   * An approved pairing makes the desktop a syncing one, and its user may remove it from that list.
+   */
   async #askListed(row: DesktopRow, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
     const { api, book, stored, time } = this.#deps;
     const path = `/api/sync/status/${encodeURIComponent(row.deviceId)}`;
@@ -243,7 +245,7 @@ export class Pairing {
   readonly #registrations: RateLimiter;
   readonly #codes: RateLimiter;
   readonly #polls: RateLimiter;
-  /** By the hash of the code a desktop polls with. */
+  /** By hash of the code with which a desktop polls. */
   readonly #asking = new LruMap<string, Asking>(CODES_KEPT);
 
   constructor(deps: PairingDeps) {
@@ -309,7 +311,7 @@ export class Pairing {
     return { ...passed, user: learnt.user };
   }
 
-  /** The NAS's answer to a desktop names its user and no more, so the rest is asked for. */
+  /** The NAS's answer to a desktop names its user and nothing more, so the rest is asked for. */
   async #paired(
     user: User,
     token: string,
@@ -338,7 +340,7 @@ export class Pairing {
     if (leave.kind === 'wait') {
       return no(refused('too_many_tries', { retryAfterSeconds: leave.retryAfterSeconds }));
     }
-    // Anybody may ask, and nobody who is not signed in keeps the NAS awake.
+    // Anybody may ask, but only the signed-in may keep the NAS awake.
     const answer = await api.call({ method: 'POST', path, body, auto: true });
     if (answer.kind === 'unreachable') return no(refused(silentCode(presence.state)));
     const failure = failureOf(answer);

@@ -59,7 +59,7 @@ export class PageSessions {
     return { cookie, maxAgeSeconds: SESSION_MS / 1_000 };
   }
 
-  /** Whose cookie it is, with the role as it is now; null once it opens nothing. */
+  /** The user of a cookie, with today's role; null once it opens nothing. */
   find(cookie: string): User | null {
     const row = this.#row(cookie);
     return row === null ? null : this.#userIfActive(row);
@@ -117,13 +117,13 @@ function hashOf(cookie: string): Buffer {
 /** Contract 7: sign-ins of the editor end after 12 hours. */
 const EDITOR_SESSION_MS = 12 * 3_600_000;
 
-/** Admins are few; a household with more sessions than this has another problem. */
+/** Admins are few; more sessions than this mean that something else is wrong. */
 const MAX_SESSIONS = 100;
 
 interface Session {
   readonly userId: number;
   readonly signedInAtMs: number;
-  /** The user's last end at the sign-in; another one since means that this session is over. */
+  /** `ended_at` at sign-in. If the user's value has changed, this session was revoked. */
   readonly endedAtMs: number | null;
 }
 
@@ -177,7 +177,7 @@ export class EditorSessions {
     return outcome;
   }
 
-  /** @returns null when there is no session, or what it stood on is gone */
+  /** @returns null when there is no session, or what it depended on is gone */
   async user(username: string): Promise<User | null> {
     const session = this.#sessions.get(username);
     if (session === undefined) return null;
@@ -231,9 +231,9 @@ interface RoleRecheckDeps {
 }
 
 /**
- * Asks the NAS now and then whether a user with an open page is still valid: by `me`, which wakes
- * nothing, with a live token of theirs. Without one nothing can be asked, and the last answer
- * stands until the grace ends it.
+ * Asks the NAS from time to time whether a user with an open page is still valid: by `me`, which
+ * wakes nothing, with a live token of theirs. Without one nothing can be asked, and the last answer
+ * counts until the grace period ends it.
  */
 export class RoleRecheck {
   readonly #deps: RoleRecheckDeps;
@@ -249,7 +249,7 @@ export class RoleRecheck {
     this.#checkedAtMs.set(userId, this.#deps.clock.monotonicMs());
   }
 
-  /** Asks where five minutes have passed since it was last known. The book learns the answer. */
+  /** Asks if the last answer is five minutes old. The user book learns from it. */
   async run(userId: number): Promise<void> {
     const { clock, presence, book } = this.#deps;
     const checkedAtMs = this.#checkedAtMs.get(userId) ?? -Infinity;
@@ -283,7 +283,7 @@ export class RoleRecheck {
  * the editor.
  */
 interface SignedIn {
-  /** Tells nothing of a token or a cookie. */
+  /** Reveals nothing of a token or a cookie. */
   readonly id: string;
   readonly kind: 'page' | 'app' | 'desktop' | 'editor';
   readonly userId: number;
@@ -291,7 +291,7 @@ interface SignedIn {
   readonly name: string | null;
   /** Of a page and of the editor the sign-in, of an app its last refresh. */
   readonly sinceMs: number;
-  /** Null where nothing says. */
+  /** Null where it is unknown. */
   readonly endsAtMs: number | null;
 }
 
@@ -306,7 +306,7 @@ interface SignInsDeps {
 /** Ends one of the sign-ins. */
 type End = () => void;
 
-/** Every place where people are signed in here, to be listed and ended one by one. */
+/** Every place where people are signed in here, to list them and end them one by one. */
 export class SignIns {
   readonly #deps: SignInsDeps;
 

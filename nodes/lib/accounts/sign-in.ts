@@ -45,7 +45,7 @@ import type { UserRow, VerifierRow, VerifierRows } from './user-rows.ts';
 export interface LoginTry {
   readonly username: string;
   readonly password: string;
-  /** Where it comes from, as the guard saw it. */
+  /** The sender's address, as the guard saw it. */
   readonly address: string;
 }
 
@@ -65,10 +65,10 @@ type CheckedByNas =
     }
   | SignInRefusal;
 
-/** How a password was found. */
+/** How a password was judged. */
 export type Checked =
   | CheckedByNas
-  /** The kept verifier's. `wake`: a known admin after the grace. */
+  /** By the kept verifier. `wake`: a known admin after the grace period. */
   | { readonly kind: 'by_verifier'; readonly user: User; readonly scope: Caller['scope'] };
 
 interface SignInDeps {
@@ -85,9 +85,9 @@ interface SignInDeps {
   readonly onNews: (news: AccountNews) => void;
 }
 
-/** A try with what the Pi itself knows of it. */
+/** A try, with what the Pi itself knows about it. */
 interface Weighed extends LoginTry {
-  /** Of that name, as kept; null for a name nobody is known by. */
+  /** The kept user of that name; null for a name nobody has. */
   readonly row: UserRow | null;
   /** That name signed in from there before. */
   readonly isKnown: boolean;
@@ -97,7 +97,7 @@ interface Weighed extends LoginTry {
 
 const INACTIVE = refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
 const BUSY_SECONDS = 5;
-/** More second factors asked for and not given yet than a household ever has. */
+/** More second factors pending at once than a household ever has. */
 const PENDING_REMEMBERED = 1_000;
 
 /** Checks passwords and second factors: by the NAS while it answers, else by the kept verifier. */
@@ -121,7 +121,7 @@ export class SignIn {
   }
 
   async secondFactor(given: SecondFactorTry): Promise<CheckedByNas> {
-    // The pending token names its user; a made-up one is the NAS's to refuse.
+    // The pending token names its user; refusing a made-up one is left to the NAS.
     const subject = readUserId(decodeJwt(given.pendingToken)?.claims['sub']);
     const isOurs = this.#pending.get(keyOfPending(given.pendingToken)) === true;
     const checked = await this.#secondFactor(given, subject, isOurs);
@@ -135,7 +135,7 @@ export class SignIn {
     const leave = limits.tryAt(given.address, given.username);
     if (leave.kind === 'wait') return tooMany(leave);
     const isKnown = row !== null && book.places.isKnown(row.id, given.address, time.nowMs());
-    // The same try twice at once costs the NAS one of its five logins a minute.
+    // Two equal tries at once cost the NAS only one of its five logins a minute.
     const checked = await this.#flight.run(keyOf(given, isKnown), () =>
       this.#check(given, row, isKnown),
     );
@@ -207,7 +207,7 @@ export class SignIn {
     await verifiers.keep(userId, password, time.nowMs());
   }
 
-  /** Reads a NAS that answered something. */
+  /** Interprets what a NAS answered. */
   #read(answer: Exclude<NasJson, { kind: 'unreachable' }>): CheckedByNas {
     const failure = failureOf(answer);
     if (failure?.kind === 'throttled') {
@@ -223,7 +223,7 @@ export class SignIn {
     return { kind: 'by_nas', status, body, user: learnt.user };
   }
 
-  /** Whether the NAS refused the very password that is kept. */
+  /** Whether the NAS refused exactly the password that is kept. */
   async #matches({ row, password, match }: Weighed): Promise<boolean> {
     if (match !== 'busy' || row === null) return match === 'match';
     return (await this.#deps.verifiers.check(row.id, password, 'known')) === 'match';
@@ -242,7 +242,7 @@ export class SignIn {
   /** By the kept verifier; null where it does not match. */
   #known({ row: kept, match }: Weighed): Checked | null {
     const { book } = this.#deps;
-    // Read again: what the NAS said while the password was being checked counts.
+    // Read again: an answer of the NAS during the password check counts.
     const row = kept === null || match !== 'match' ? null : book.users.find(kept.id);
     if (row === null) return null;
     if (!row.isActive) return INACTIVE;
@@ -270,7 +270,7 @@ function claimantOf({ isKnown, match, row }: Weighed): Claimant {
   return isKnown && match === 'none_kept' && row !== null ? 'known' : 'stranger';
 }
 
-/** The NAS itself took what it was given, be it that it wants a second factor too. */
+/** The NAS itself accepted what it was given, even if it wants a second factor too. */
 function isTaken(checked: Checked): boolean {
   return checked.kind === 'by_nas' && failureOfStatus(checked.status) === null;
 }
@@ -283,7 +283,7 @@ function tooMany(leave: Extract<Leave, { kind: 'wait' }>): SignInRefusal {
   return refused('too_many_tries', { retryAfterSeconds: leave.retryAfterSeconds });
 }
 
-/** Another's calls used the NAS's minute up. */
+/** The NAS's minute was used up by somebody else's calls. */
 function shareUsedUp(leave: Extract<Leave, { kind: 'wait' }>): SignInRefusal {
   return refused('nas_busy', { retryAfterSeconds: leave.retryAfterSeconds });
 }
@@ -303,9 +303,9 @@ type Ended =
   | { readonly kind: 'by_nas'; readonly status: number }
   | { readonly kind: 'by_verifier' };
 
-/** Guessing all day must not fill a disk. */
+/** Somebody who guesses all day must not fill the disk with log lines. */
 const MOST_A_MINUTE = 10;
-/** Nobody did anything wrong: only the NAS could tell. */
+/** Nobody did anything wrong: only the NAS could have told. */
 const NO_ALARM = new Set(['nas_asleep', 'nas_never_seen', 'nas_busy', 'nas_bad_answer']);
 
 /** Tells the log which sign-ins were refused: whose, from where and why, at most ten a minute. */
@@ -320,8 +320,8 @@ export class RefusedSignIns {
   }
 
   /**
-   * @param username null for a name nobody is known by, which is not told: people type their
-   *   password there
+   * @param username null for a name nobody has, which is not logged: people type their password
+   * there
    */
   note(ended: Ended, username: string | null, address: string): void {
     const why = whyRefused(ended);
@@ -409,7 +409,7 @@ function read(checked: Checked): PersonOutcome {
   return pendingTokenOf(checked.body) === null ? refused('bad_credentials') : CODE_NEEDED;
 }
 
-/** Hears whom the NAS just let in, and by which token; awaited. */
+/** Called with whom the NAS just let in, and by which token; awaited. */
 type LetIn = (user: User, token: string) => Promise<void>;
 
 /** Signs a person in to a page of the Pi that asks for the second factor in a step of its own. */
@@ -461,7 +461,7 @@ const MOST_SCRYPT_BYTES = 64 * 1024 * 1024;
 const HASH_BYTES = 32;
 const SALT_BYTES = 16;
 
-/** Derivations at once; each holds 32 MB and a thread of the pool that file reads need too. */
+/** Derivations at once; each holds 32 MB and a thread of the pool that file reads need, too. */
 const CONCURRENT = 1;
 const MAX_STRANGERS_WAITING = 32;
 
@@ -563,7 +563,7 @@ const KEEP_TOKENS = refused('gateway_timeout');
 
 const SIGNED_OUT = refused('bad_token', { detail: 'You were signed out. Sign in again.' });
 
-/** `POST /api/auth/refresh`: any honest failure but 504 signs the apps out for good. */
+/** `POST /api/auth/refresh`: any real failure but 504 signs the apps out for good. */
 export class Refresh {
   readonly #deps: RefreshDeps;
   readonly #flight = new SingleFlight<SignInOutcome>();
@@ -583,7 +583,7 @@ export class Refresh {
   async #refresh(refreshToken: string, hash: Buffer, address: string): Promise<SignInOutcome> {
     const { nas, presence, shares, book } = this.#deps;
     if (!mayAsk(presence.state)) return this.#asleep(hash);
-    // Signed out here, also where the NAS was asleep then and would still take it.
+    // Signed out here; the NAS, asleep at that moment, would still accept it.
     if (book.refreshTokens.isEnded(hash)) return SIGNED_OUT;
     // A token never seen here to be good may be made up, and the NAS counts it against everybody.
     const claimant = book.refreshTokens.find(hash) === null ? 'stranger' : 'known';

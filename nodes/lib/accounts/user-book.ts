@@ -75,7 +75,7 @@ export class UserBook {
   readonly #graceMs: number;
   /** Refused tokens that were never seen good: bounded and in memory, as anybody can send them. */
   readonly #refused = new LruMap<string, true>(REFUSED_KEPT);
-  /** When the NAS last told the user object, ms of the trusted time, by user; of this run. */
+  /** When the NAS last told the user object, by user, in ms of the trusted time; this run only. */
   readonly #toldAtMs = new LruMap<number, number>(TOLD_KEPT);
   readonly #onReplaced: (userId: number) => void;
   #prunedAtMs = 0;
@@ -84,7 +84,7 @@ export class UserBook {
     readonly store: Store;
     readonly time: TrustedClock;
     readonly graceMs: number;
-    /** That id is somebody else's from now on; heard once it is written down. */
+    /** Called once it is stored that the id belongs to somebody else from now on. */
     readonly onReplaced: (userId: number) => void;
   }) {
     this.#store = parts.store;
@@ -102,7 +102,7 @@ export class UserBook {
     this.desktops = new DesktopRows(parts.store);
   }
 
-  /** Whether the NAS answered for this user recently enough to let them in without it. */
+  /** Whether the NAS confirmed this user recently enough to let them in without asking. */
   withinGrace(row: UserRow): boolean {
     return this.#time.nowMs() < row.answeredAtMs + this.#graceMs;
   }
@@ -120,7 +120,7 @@ export class UserBook {
     return known.sort((a, b) => (a.username < b.username ? -1 : 1));
   }
 
-  /** When the NAS last answered for that user, epoch ms; 0 for one who is unknown. */
+  /** When the NAS last confirmed that user, epoch ms; 0 for an unknown one. */
   answeredAtMs(userId: number): number {
     return this.users.find(userId)?.answeredAtMs ?? 0;
   }
@@ -152,13 +152,13 @@ export class UserBook {
     return this.#refused.get(hash.toString('base64')) === true;
   }
 
-  /** Whether the NAS refused that token, or its user signed out with it. */
+  /** Whether that token is over: refused by the NAS, or signed out. */
   isOver(token: string): boolean {
     const hash = hashToken(token);
     return this.isRefused(hash) || (this.introspections.find(hash)?.endedAtMs ?? null) !== null;
   }
 
-  /** The NAS said that `token` is good and whose it is. */
+  /** The NAS confirmed that `token` is good, and whose it is. */
   confirm(token: string, of: Identity, lineage: Lineage | null = null): User {
     const nowMs = this.#time.nowMs();
     const form = readTokenForm(token);
@@ -203,15 +203,15 @@ export class UserBook {
         : { device: this.refreshTokens.deviceOf(hashToken(first)), refreshTokens };
     this.introspections.signInAgain(hashToken(told.accessToken));
     const user = this.confirm(told.accessToken, of, lineage);
-    // Their new sign-in is newer than the logout, and reporting that logout would end it too.
+    // Their new sign-in is newer than the logout, and reporting the logout now would end it too.
     if (told.refreshToken !== null) this.users.settleLogout(of.id);
     return { kind: 'user', user, token: told.accessToken };
   }
 
   /**
-   * The NAS told `me` over `token`.
+   * The NAS answered `me` for `token`.
    * @returns null when that account is switched off, is not the one the token names, or the token
-   *   is of somebody who had that id before
+   * belonged to somebody who had that id before
    */
   learnMe(told: NasUser, token: string): User | null {
     const form = readTokenForm(token);
@@ -251,7 +251,7 @@ export class UserBook {
     }
   }
 
-  /** The NAS says this account is switched off: nothing of it opens anything any more. */
+  /** The NAS says this account is switched off, so nothing of it opens anything any more. */
   deactivate(userId: number): void {
     const nowMs = this.#time.nowMs();
     this.live.dropOfUser(userId);
@@ -284,13 +284,13 @@ export class UserBook {
     });
   }
 
-  /** Whether the NAS told this run who that user is, less than `withinMs` ago. */
+  /** Whether the NAS confirmed in this run who that user is, less than `withinMs` ago. */
   wasToldLately(userId: number, withinMs: number): boolean {
     const toldAtMs = this.#toldAtMs.get(userId);
     return toldAtMs !== undefined && this.#time.nowMs() - toldAtMs < withinMs;
   }
 
-  /** The NAS refused a refresh token: it and what the Pi gave out for it are over. */
+  /** The NAS refused a refresh token, which ends it and everything the Pi issued for it. */
   refuseRefresh(hash: Buffer): void {
     this.#store.transaction(() => {
       const desktop = this.desktops.find(hash);
@@ -300,7 +300,7 @@ export class UserBook {
     });
   }
 
-  /** What one device of a user holds lets nobody in here any more, nor what the Pi gave out for it. */
+  /** Revokes all tokens of one device, the NAS's and the Pi's. */
   endDevice(userId: number, device: string): void {
     const nowMs = this.#time.nowMs();
     this.live.dropOfUser(userId);
@@ -312,14 +312,14 @@ export class UserBook {
     });
   }
 
-  /** A paired desktop is over for good, with what the Pi gave out for it. */
+  /** Ends a paired desktop for good, with everything the Pi issued for it. */
   endDesktop(row: DesktopRow, why: DesktopEnd): void {
     this.#store.transaction(() => {
       this.#endDesktop(row, why, this.#time.nowMs());
     });
   }
 
-  /** All of that user's are. */
+  /** Ends all paired desktops of that user. */
   endDesktopsOf(userId: number, why: DesktopEnd): void {
     this.#store.transaction(() => {
       this.#endDesktops(userId, why, this.#time.nowMs());
@@ -338,7 +338,7 @@ export class UserBook {
     }
   }
 
-  /** A second factor guards this name now, so its password alone must open nothing. */
+  /** A second factor protects this name now, so its password alone must open nothing. */
   dropVerifierOf(username: string): void {
     const row = this.users.findByName(username);
     if (row !== null) this.verifiers.drop(row.id);
@@ -375,7 +375,7 @@ export class UserBook {
     return true;
   }
 
-  /** Another call may have been refused with it meanwhile, which weighs more. */
+  /** If another call was refused with it meanwhile, that refusal weighs more. */
   #isGood(token: string): boolean {
     const hash = hashToken(token);
     return !this.isRefused(hash) && this.introspections.find(hash)?.endedAtMs === null;
@@ -383,7 +383,7 @@ export class UserBook {
 
   #upsert(of: Identity, nowMs: number): void {
     const before = this.users.find(of.id);
-    // A token minted before the user was last learnt would bring an old name and role back.
+    // A token issued before the user was last learnt would bring an old name and role back.
     const stale = of.profile === null && before !== null && of.iatS <= before.roleIatS;
     const { username, role } = stale ? before : of;
     this.users.upsert({
@@ -434,7 +434,7 @@ export class UserBook {
     }
   }
 
-  /** Purges what ended earlier: nothing while the clock may be ahead. */
+  /** Purges what ended earlier, but nothing while the clock may be ahead. */
   #overBeforeMs(): number {
     return this.#time.isProved ? this.#time.nowMs() : 0;
   }
@@ -448,7 +448,7 @@ export class UserBook {
   }
 }
 
-/** A pairing names its user in four words, which are no answer to who somebody is. */
+/** A pairing answer carries four user fields, too few to replace `me`. */
 function isWhole(profile: NasUser | null): profile is NasUser {
   return profile !== null && 'is_active' in profile.raw;
 }
@@ -485,7 +485,7 @@ function identityIn(told: NasSignIn): Identity | null {
   return { id: userId, username, role, iatS, profile: null };
 }
 
-/** A NAS token that is good at this moment. Never written anywhere, never logged. */
+/** A NAS token that is good right now. Never stored, never logged. */
 export interface LiveToken {
   readonly userId: number;
   readonly token: string;
@@ -508,7 +508,7 @@ export class LiveTokens {
     this.#time = time;
   }
 
-  /** Keeps it when it lasts longer than the one before. */
+  /** Keeps it if it lasts longer than the one before. */
   keep(live: LiveToken): void {
     const before = this.ofUser(live.userId);
     if (before !== null && before.expiresAtMs > live.expiresAtMs) return;
@@ -523,7 +523,7 @@ export class LiveTokens {
     return null;
   }
 
-  /** The one that lasts longest, whoever's it is. */
+  /** The longest-lasting one, of any user. */
   any(): LiveToken | null {
     let best: LiveToken | null = null;
     for (const [userId] of [...this.#ofUser]) {

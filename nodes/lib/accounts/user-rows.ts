@@ -96,12 +96,12 @@ export class UserRows {
     return this.#found.get(id, () => readRow(this.#find.get(id)));
   }
 
-  /** Whether an admin of the NAS was ever here, switched off by now or not. */
+  /** Whether an admin of the NAS was ever here, active or not. */
   knowsAdmin(): boolean {
     return this.#admin.get() !== undefined;
   }
 
-  /** The living user of that name, else one that is switched off. */
+  /** The active user of that name, else a deactivated one. */
   findByName(username: string): UserRow | null {
     return readRow(this.#findByName.get(username));
   }
@@ -111,7 +111,7 @@ export class UserRows {
     return this.#namesakes.all(username, id).map((row) => Number(row['id']));
   }
 
-  /** Ids of active users for whom the NAS has answered since then. */
+  /** Ids of active users whom the NAS has confirmed since then. */
   answeredSince(sinceMs: number): readonly number[] {
     return this.#answeredSince.all(sinceMs).map((row) => Number(row['id']));
   }
@@ -157,7 +157,7 @@ export class UserRows {
     this.#settleLogout.run(id);
   }
 
-  /** Who signed out here and the NAS was not told. */
+  /** Users who signed out here without the NAS knowing yet. */
   owingLogout(): readonly number[] {
     return this.#owingLogout.all().map((row) => Number(row['id']));
   }
@@ -193,7 +193,7 @@ function readObject(json: unknown): Readonly<Record<string, unknown>> | null {
   return isRecord(value) ? value : null;
 }
 
-/** A table whose rows are each somebody's. */
+/** A table with an owner per row. */
 class RowsOfUsers {
   readonly #dropOfUser: Statement;
 
@@ -250,7 +250,7 @@ export class DeviceRows extends RowsOfUsers {
 
 /** A person's devices and the addresses they were given, with space for those that changed. */
 const MOST_PLACES = 50;
-/** An address is given to others in the end. */
+/** Addresses are reassigned, so entries expire. */
 const FORGOTTEN_AFTER_MS = 90 * 86_400_000;
 /** Rewritten at most this often: each write costs a commit. */
 const AGAIN_AFTER_MS = 86_400_000;
@@ -301,7 +301,7 @@ function hashOf(userId: number, address: string): Buffer {
 /** One Pi token given out. */
 interface PiSessionRow {
   readonly jti: string;
-  /** SHA-256 of the very token: any other spelling of it opens nothing. */
+  /** SHA-256 of this exact token: any other spelling of it opens nothing. */
   readonly tokenHash: Uint8Array;
   readonly userId: number;
   readonly scope: Caller['scope'];
@@ -379,9 +379,9 @@ interface RefreshRow {
 interface TokenDevice {
   readonly userId: number;
   readonly device: string;
-  /** When the NAS last gave or took one of them. */
+  /** When the NAS last issued or took one of them. */
   readonly acceptedAtMs: number;
-  /** The latest end of them; null where one does not tell. */
+  /** Their latest expiry; null where one has none. */
   readonly expiresAtMs: number | null;
 }
 
@@ -445,14 +445,14 @@ export class RefreshRows extends RowsOfUsers {
     };
   }
 
-  /** The device a refresh token belongs to; one not seen before begins a lineage of its own. */
+  /** The device a refresh token belongs to; one not seen before starts a lineage of its own. */
   deviceOf(hash: Uint8Array): string {
     return this.find(hash)?.device ?? lineageFrom(hash);
   }
 
   /**
    * Keeps one, and drops that user's expired and surplus ones.
-   * @param overBeforeMs what says that it ends earlier is expired
+   * @param overBeforeMs tokens that expire earlier count as expired
    */
   keep(hash: Buffer, row: RefreshRow, acceptedAtMs: number, overBeforeMs: number): void {
     this.#keep.run(hash, row.userId, row.expiresAtMs, row.device, acceptedAtMs);
@@ -464,8 +464,8 @@ export class RefreshRows extends RowsOfUsers {
   }
 
   /**
-   * They are over for good, though the NAS may not know it yet.
-   * @param overBeforeMs what says that it ends earlier needs not be remembered
+   * Ends them for good, though the NAS may not know it yet.
+   * @param overBeforeMs tokens that expire earlier need not be remembered
    */
   endOfUser(userId: number, atMs: number, overBeforeMs: number): void {
     this.#endOfUser.run(atMs, userId);
@@ -485,7 +485,10 @@ export class RefreshRows extends RowsOfUsers {
     return [...devices.values()];
   }
 
-  /** What one device of a user holds is over for good. @returns the hashes of it */
+  /**
+   * Ends everything one device of a user holds.
+   * @returns the hashes of it
+   */
   endOfDevice(userId: number, device: string, atMs: number): readonly Buffer[] {
     const rows = this.#rows(userId).filter((row) => row.device === device);
     for (const { hash } of rows) {
@@ -569,7 +572,7 @@ export interface IntrospectionRow {
   readonly confirmedAtMs: number;
   /** Once set it stays: the NAS refused the token, or its user signed out with it. */
   readonly endedAtMs: number | null;
-  /** The device a refresh token of which it came with; null where it came from elsewhere. */
+  /** The device whose refresh token came with it; null where it came another way. */
   readonly device: string | null;
 }
 
@@ -665,19 +668,19 @@ export class IntrospectionRows {
     return Number(this.#end.run(atMs, hash).changes) > 0;
   }
 
-  /** Its user signed out with it: over, though the NAS goes on taking it until `expiresAtMs`. */
+  /** Its user signed out with it: it is over, though the NAS accepts it until `expiresAtMs`. */
   signOut(hash: Buffer, userId: number, expiresAtMs: number, atMs: number): void {
     this.#signOut.run(hash, userId, expiresAtMs, atMs);
   }
 
-  /** The same for the tokens that device had before. */
+  /** The same for the earlier tokens of that device. */
   signOutDevice(userId: number, device: string, atMs: number): void {
     this.#signOutDevice.run(atMs, userId, device);
   }
 
   /**
-   * The NAS just gave it out to somebody who proved who they are. Two tokens of one user and one
-   * second are the same text, so it may be one that was signed out with.
+   * The NAS just issued it to somebody who proved who they are. Two tokens of one user from the
+   * same second are the same text, so it may be one that was signed out with.
    */
   signInAgain(hash: Buffer): void {
     this.#signInAgain.run(hash);
@@ -697,7 +700,7 @@ export class IntrospectionRows {
     this.#cap.run();
   }
 
-  /** Drops what can never open anything again. Both bounds in epoch ms. */
+  /** Drops what can never be valid again. Both bounds in epoch ms. */
   prune(jwtsExpiredBeforeMs: number, keysConfirmedBeforeMs: number): void {
     this.#prune.run(jwtsExpiredBeforeMs, keysConfirmedBeforeMs);
   }

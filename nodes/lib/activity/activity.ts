@@ -31,11 +31,11 @@ interface ActivityDeps {
   readonly nas: () => NasNow | null;
   /** What its plug measured from one time to another; null where too little of it was. */
   readonly nasUse: (fromMs: number, toMs: number) => NasUse | null;
-  /** Whether a plug answers; null for one that is gone. */
+  /** Whether a plug answers; null for one that no longer exists. */
   readonly isPlugOnline: (id: string) => boolean | null;
 }
 
-/** Who reads the log, and what of it. */
+/** Who reads the log, and which part of it. */
 export interface ActivityQuery {
   readonly reader: { readonly userId: number; readonly isAdmin: boolean };
   readonly kind: EntryKind | null;

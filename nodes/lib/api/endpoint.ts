@@ -102,13 +102,16 @@ export interface Endpoint<
   readonly wakeScope: boolean;
   /**
    * `stream`: an upload, admitted by its headers. `relay`: JSON passed on as it arrives. `bytes`:
-   * JSON handed on unread, because its exact bytes are signed or the NAS's to read.
+   * JSON passed on without parsing, because its exact bytes are signed or only the NAS reads them.
    */
   readonly body: 'none' | 'json' | 'stream' | 'relay' | 'bytes';
-  /** Most the body may hold. Null: the module that takes the stream has a limit of its own. */
+  /** The largest body. Null: the module that takes the stream has a limit of its own. */
   readonly maxBodyBytes: number | null;
   readonly params: TObject;
-  /** Shut where something is deleted, as left out means all there is; else what is odd is let go. */
+  /**
+   * Closed where the call deletes, because a misspelt parameter would count as left out, which
+   * means everything; elsewhere unknown parameters are ignored.
+   */
   readonly query: Q;
   /** Request headers with a meaning of their own. Published; read by the module. */
   readonly headers: TObject;
@@ -138,9 +141,9 @@ export interface Endpoint<
   readonly example: Example;
 }
 
-/** A JSON body of ours is small; what is larger is not one. */
+/** JSON bodies of this API are small, so a larger one is a mistake. */
 const JSON_BODY_BYTES = 64 * 1024;
-/** Clients send `{}` or a form's empty line where nothing is wanted; it is read past. */
+/** Clients send `{}` or an empty form line to routes without a body; that much is ignored. */
 const IGNORED_BODY_BYTES = 1024;
 
 type Given<Id extends string, Q extends TObject, B extends TSchema, R extends Responses> = Pick<
@@ -422,7 +425,7 @@ export function count(description?: string) {
   });
 }
 
-/** A text that nothing is asked of. */
+/** Any text. */
 export function text(description: string): TString {
   return Type.String({ description });
 }

@@ -73,7 +73,7 @@ export class Matcher {
     if (isNeverPassed(target)) return { kind: 'never_passed' };
     const passed = passedAddress(asked, target);
     if (passed.kind === 'bad_path') return passed;
-    // Whatever of ours a file's path may look like: it is the NAS's, in every case.
+    // A file's path may look like one of our routes: it is still the NAS's, in every case.
     if (passed.kind === 'address' && passed.address.filePath !== null) {
       return { kind: 'passed', address: passed.address };
     }

@@ -300,7 +300,7 @@ export const NasErrorAnswer = Type.Object(
   },
 );
 
-/** What a refusal of ours holds, whose codes {@link codesByStatus} tells. */
+/** The body of our own refusals with this status; {@link codesByStatus} has their codes. */
 export function ownRefusalOf(status: number): TSchema {
   return status === 422 ? ValidationErrorAnswer : ErrorAnswer;
 }

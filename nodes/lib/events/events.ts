@@ -152,13 +152,16 @@ export function sentence(kind: EventKind, fields: Fields, language: Language): s
   return put(pattern, { ...fields, ...spoken(fields, words) }).trim();
 }
 
-/** That there is something, for those who may not know what of whom; null for what all may know. */
+/**
+ * The short form for those who may know that something happened but not to whom or what; null where
+ * everybody may know it all.
+ */
 function brief(kind: EventKind, language: Language): string | null {
   const sentences: Readonly<Record<string, string>> = WORDS.of(language).events;
   return sentences[`brief_${kind}`] ?? null;
 }
 
-/** Of some kinds there is a sentence for each state that they tell. */
+/** Some kinds have a sentence for each state they report. */
 function keyOf(kind: EventKind, fields: Fields): string {
   if (kind === 'disk') return `disk_${String(fields['state'])}`;
   if (kind === 'unusual') return `unusual_${String(fields['level'])}`;

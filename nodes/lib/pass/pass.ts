@@ -76,10 +76,12 @@ export interface PassedAnswer {
 
 type Response = Extract<NasExchange, { kind: 'response' }>;
 
-/** A change names paths; more than this is no change. */
+/** A change only names paths, so a larger body is not one. */
 const MOST_BODY_BYTES = 64 * 1024;
 const MOST_ANSWER_BYTES = 1024 * 1024;
-/** Some of the NAS's work takes long before it answers; shorter than what a caller is let wait. */
+/**
+ * Some of the NAS's work takes long before it answers; still shorter than callers are kept waiting.
+ */
 const FIRST_BYTE_MS = 50_000;
 /** Longer than a sender may pause, so that a phone in a lift is not taken for a NAS that is gone. */
 const IDLE_MS = 75_000;

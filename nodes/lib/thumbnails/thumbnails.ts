@@ -212,14 +212,14 @@ interface PictureProcessDeps {
 
 /** A Pi under load, at the lowest priority, takes some seconds for the largest. */
 const MOST_MS = 30_000;
-/** Starting takes a Pi two seconds; what it holds meanwhile is 75 MB. */
+/** Starting it takes a Pi two seconds; while idle it holds 75 MB. */
 const IDLE_MS = 120_000;
-/** What 640 pixels come to at most. */
+/** The most bytes that 640 pixels come to. */
 const MOST_PICTURE_BYTES = 512 * 1024;
 
-/** What it may take in data; of 12 million pixels it takes 80 MB, and 50 million are 105 (measured). */
+/** Its limit for data: 12 million pixels take 80 MB, 50 million 105 MB (measured). */
 const MEMORY_MB = 200;
-/** Without a compiler of its own V8 asks for no memory that could be run, and for little else. */
+/** Without its compiler, V8 needs no executable memory, and little memory at all. */
 const NODE_OPTIONS = [
   '--jitless',
   '--single-threaded',

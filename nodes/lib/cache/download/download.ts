@@ -204,7 +204,7 @@ export class Download {
 
   /** Whether there is space for the first bytes of a stream that begins at a position. */
   async #prepare(position: number): Promise<boolean> {
-    // A larger file goes on past a segment there is no space for; of this one all were in vain.
+    // A larger file can skip a segment there is no space for; one of a single segment cannot.
     if (!this.#layout.isOneSegment) return true;
     try {
       return (await this.here.partial.make(this.#layout.at(position))) !== null;

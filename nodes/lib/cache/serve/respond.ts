@@ -175,7 +175,7 @@ export interface AnswerPlan {
   readonly headers: OutgoingHttpHeaders;
   /** Empty for an answer without file bytes. */
   readonly parts: readonly PlannedPart[];
-  /** What ends the body after the parts, or is all of it. */
+  /** Ends the body after the parts, or is all of it. */
   readonly epilogue: string;
   /** File bytes the answer carries. */
   readonly fileBytes: number;

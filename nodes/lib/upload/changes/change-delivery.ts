@@ -27,9 +27,9 @@ import { compareBase, FOUND_WAITING, NO_BASE, type PutBackState } from '../rows/
 import type { Intents } from '../spool/intents.ts';
 import { type CarriedOut, newsOfChange, type UploadDeps, type UploadNews } from '../upload-deps.ts';
 
-/** A token refused more often than this in one run is invalid. */
+/** A token refused more often than this in one run counts as invalid. */
 const MOST_REFUSALS = 3;
-/** A path in use by other work is tried again after this, ms. */
+/** How long until a path in use by other work is tried again, ms. */
 const LOCKED_MS = 2_000;
 
 const NEXT: Next = { kind: 'next' };
@@ -57,18 +57,20 @@ export class ChangeDelivery {
     this.#deps = deps;
   }
 
-  /** Tells everybody's listings what was carried out right before the last process ended. */
+  /**
+   * Updates everybody's listings with the changes carried out right before the last process ended.
+   */
   async start(): Promise<void> {
     for (const row of this.#deps.changeDeliveryRows.unshown()) await this.#show(row);
   }
 
-  /** A new run: what was refused in the last one may be good again. */
+  /** Starts a new run, in which tokens refused in the last one may be good again. */
   forget(): void {
     this.#refusals.clear();
   }
 
   /**
-   * @param onDone something went through
+   * @param onDone called when something went through
    * @returns null when nothing is due
    */
   async take(signal: AbortSignal, onDone: () => void): Promise<Next | null> {
@@ -152,7 +154,7 @@ export class ChangeDelivery {
     }
   }
 
-  /** Its end goes into the intents before the row records it. */
+  /** The end is written to the intents before the row, so that an older database cannot undo it. */
   async #done(row: ChangeRow): Promise<void> {
     const { changeDeliveryRows: rows, changeRows, intents, clock } = this.#deps;
     const atMs = clock.nowMs();
@@ -177,7 +179,9 @@ export class ChangeDelivery {
     }
   }
 
-  /** Rebuilt from an intent it waits for its owner's decision, else it is a conflict. */
+  /**
+   * A change rebuilt from an intent waits for its owner's decision; any other becomes a conflict.
+   */
   #differs(
     row: ChangeRow,
     { detail, found }: Extract<ChangeOutcome, { readonly kind: 'changed' }>,
@@ -194,7 +198,9 @@ export class ChangeDelivery {
     this.orphan(row);
   }
 
-  /** What builds on an unfinished change would be applied to something else. */
+  /**
+   * Marks what builds on an unfinished change as conflicts: it would be applied to something else.
+   */
   orphan(row: ChangeRow): void {
     const { changeDeliveryRows: rows, changeRows, clock } = this.#deps;
     for (const id of rows.builtOn(row)) {
@@ -219,7 +225,7 @@ export class ChangeDelivery {
     return NEXT;
   }
 
-  /** A short-lived token may simply have run out: a new one is tried once, at once. */
+  /** A short-lived token may simply have run out, so a new one is tried once, immediately. */
   async #credentialRefused(row: ChangeRow, token: string): Promise<Next> {
     const { credentials } = this.#deps;
     this.#refusals.set(row.userId, (this.#refusals.get(row.userId) ?? 0) + 1);
@@ -254,7 +260,7 @@ export class ChangeDelivery {
   }
 }
 
-/** A change that is over; it has no bytes of its own. */
+/** The end of a change, which has no bytes of its own. */
 export function endOfChange(
   { id, path }: Pick<ChangeRow, 'id' | 'path'>,
   end: 'delivered' | 'dropped',
@@ -271,7 +277,7 @@ function carriedOut({ kind, path, toPath }: ChangeRow): CarriedOut {
 
 /** Below the NAS's 30 deletes a minute. */
 const DELETE_PACE = { burst: 10, perMinute: 25 };
-/** Entries of a folder with all below it that a queued change may be about. */
+/** The most entries, in a folder and everything below it, that a queued change may affect. */
 export const MOST_ENTRIES = 10_000;
 
 type ChangeOutcome =
@@ -291,7 +297,7 @@ interface ChangeAttemptDeps {
   readonly clock: Clock;
 }
 
-/** On whose behalf. */
+/** On whose behalf a change is carried out. */
 interface Run {
   readonly token: string;
   readonly signal: AbortSignal;
@@ -299,7 +305,7 @@ interface Run {
 
 type Look = { readonly kind: 'seen'; readonly item: NasFileItem | null } | Interruption;
 
-/** A folder with all below it as the NAS lists it now. */
+/** A folder and everything below it, as the NAS lists it now. */
 type Tree =
   | { readonly kind: 'tree'; readonly items: ReadonlyMap<string, NasFileItem> }
   | { readonly kind: 'too_many' }
@@ -400,7 +406,7 @@ export class ChangeAttempt {
     });
   }
 
-  /** Nothing is at the source: it was done before, or somebody else changed it. */
+  /** Nothing is at the source: an earlier attempt moved it, or somebody else changed it. */
   async #wasMoved(
     path: string,
     toPath: string,
@@ -432,7 +438,7 @@ export class ChangeAttempt {
     return await moves.move(run.token, path, toPath);
   }
 
-  /** The NAS may answer 500, or refuse, although it has done it. */
+  /** The NAS may answer 500, or refuse, although it carried out the call. */
   async #afterFault(
     fault: Interruption,
     isDone: () => Promise<boolean | Interruption>,
@@ -441,7 +447,7 @@ export class ChangeAttempt {
     return (await isDone()) === true ? DONE : fault;
   }
 
-  /** @returns null where it is what its user saw, and all below it too */
+  /** @returns null where it, and everything below it, is what its user saw */
   async #compare(
     path: string,
     item: NasFileItem,
@@ -468,7 +474,7 @@ export class ChangeAttempt {
     return await this.#compareBelow(path, item, { below, tree: tree.items, isForGood }, run);
   }
 
-  /** Missing entries cannot be lost; a single unseen name stops it. */
+  /** Entries missing by now are harmless; a single name the user has not seen stops the change. */
   async #compareBelow(
     path: string,
     item: NasFileItem,
@@ -527,7 +533,7 @@ export class ChangeAttempt {
     return { kind: 'tree', items };
   }
 
-  /** With a listing of this moment or, if that is too long to read, by the name alone. */
+  /** Uses a fresh listing or, where that is too long to read, asks for the name alone. */
   async #look(path: string, { token, signal }: Run): Promise<Look> {
     const { folders } = this.#deps;
     const [folder, name] = [folderOf(path), nameOf(path)];
@@ -571,7 +577,7 @@ function judgeEntry(seen: SeenEntry, item: NasFileItem, isForGood: boolean): Ent
   return isForGood && modifiedAt === null ? 'doubtful' : 'same';
 }
 
-/** What is at a path, to be compared with the NAS again if the owner still wants the change. */
+/** What is at a path, for comparing with the NAS again if the owner still wants the change. */
 function entryOf(path: string, item: NasFileItem): SeenEntry {
   return {
     path,

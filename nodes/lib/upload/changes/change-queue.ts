@@ -33,13 +33,13 @@ interface ChangeQueueDeps extends UploadDeps {
   readonly delivery: ChangeDelivery;
 }
 
-/** Deletes, renames, moves and new folders for a NAS that sleeps (docs/CHANGES-ASLEEP.md). */
+/** Queues deletes, renames, moves and new folders while the NAS sleeps (docs/CHANGES-ASLEEP.md). */
 export class ChangeQueue {
-  /** Takes changes for a NAS that sleeps. */
+  /** Accepts changes while the NAS sleeps. */
   readonly intake: ChangeIntake;
   readonly #rows: ChangeRows;
   readonly #delivery: ChangeDelivery;
-  /** What a person may do to one. */
+  /** What a person may do to a queued change. */
   readonly actions: ChangeActions;
   readonly recovery: ChangeRecovery;
 
@@ -52,12 +52,12 @@ export class ChangeQueue {
     this.recovery = new ChangeRecovery({ ...deps, withdrawals });
   }
 
-  /** After {@link recovery}: tells everybody's listings what was carried out before. */
+  /** Runs after {@link recovery}: updates listings with the changes carried out earlier. */
   async start(): Promise<void> {
     await this.#delivery.start();
   }
 
-  /** 0 where none was ever taken. */
+  /** The newest change's number; 0 where there was never one. */
   newestSeq(): number {
     return this.#rows.newestSeq();
   }
@@ -69,7 +69,7 @@ export class ChangeQueue {
     });
   }
 
-  /** Whether any of a user's is on its way; what waits for a word of its owner does not count. */
+  /** Whether any change of a user is on its way; those that wait for their owner do not count. */
   hasUnfinished(userId: number): boolean {
     const { pending, waitingForOwner } = this.#rows.counts(userId);
     return pending > waitingForOwner;
@@ -81,13 +81,13 @@ export type QueuedInput =
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'mkdir'; readonly path: string }
   | { readonly kind: 'rename'; readonly path: string; readonly name: string }
-  /** `target`: the new path, or the folder to move it into, where there is one. */
+  /** `target`: the new path or, where there is one, the folder to move it into. */
   | { readonly kind: 'move'; readonly path: string; readonly target: string };
 
 export type ChangeTaken =
-  /** It survives a power cut from now on. `id`: null where nothing is left to be done. */
+  /** It survives a power cut from now on. `id` is null where nothing was left to do. */
   | { readonly kind: 'taken'; readonly id: string | null }
-  /** Not without the NAS: it was not shown to this user, or not all of it was. */
+  /** It needs the NAS: not everything was shown to this user. */
   | { readonly kind: 'asleep' }
   | Refused;
 
@@ -110,16 +110,16 @@ interface ChangeIntakeDeps extends Pick<
 
 type Change = Omit<NewChange, 'id' | 'withdraws' | 'createdAtMs'>;
 
-/** What accepting an input means, as things are now. */
+/** What accepting an input would do, as things are now. */
 interface Plan {
   readonly kind: 'plan';
-  /** Null: what it was about was never on the NAS. */
+  /** Null where the NAS never had what the change is about. */
   readonly change: Change | null;
-  /** Uploads that are not to be delivered any more. */
+  /** Uploads that are no longer to be delivered. */
   readonly withdrawn: readonly UploadRow[];
 }
 
-/** Each try is as far from the one before as two syncs take. */
+/** Each try is two disk syncs after the one before. */
 const MOST_TRIES = 5;
 const ASLEEP: ChangeTaken = { kind: 'asleep' };
 const NOTHING_LEFT: ChangeTaken = { kind: 'taken', id: null };
@@ -137,7 +137,7 @@ class ChangeIntake {
     this.#deps = deps;
   }
 
-  /** Waits for what is being taken. */
+  /** Waits until everything being accepted is. */
   async idle(): Promise<void> {
     await this.#last.catch(() => undefined);
   }
@@ -153,7 +153,7 @@ class ChangeIntake {
   }
 
   /**
-   * Whether an input has to be queued though the NAS is awake: an earlier change of this user at,
+   * Whether an input has to be queued although the NAS is awake: an earlier change of this user at,
    * above or below one of its paths is still pending.
    */
   isInLine(caller: Caller, input: QueuedInput): boolean {
@@ -195,7 +195,7 @@ class ChangeIntake {
     return refusal ?? this.#planOf(caller, input, toPath);
   }
 
-  /** Without waiting for anything, so that it can be held against the plan in a transaction. */
+  /** Awaits nothing, so that a transaction can compare it with the plan. */
   #planOf(caller: Caller, input: QueuedInput, toPath: string | null): Plan | ChangeTaken {
     if (input.kind === 'mkdir') return this.#planNewFolder(caller, input.path);
     const { shownPlaces } = this.#deps;
@@ -219,7 +219,7 @@ class ChangeIntake {
     return above ?? this.#plain(caller, 'mkdir', path, null, []);
   }
 
-  /** A retry after a lost answer: it is already accepted. */
+  /** A retry after a lost answer: the change was accepted already. */
   #again(userId: number, input: QueuedInput, toPath: string | null): ChangeTaken {
     const same = this.#deps.changeRows
       .openOf(userId)
@@ -245,7 +245,7 @@ class ChangeIntake {
     const insteadOf = new Map<string, SeenEntry | null>();
     for (const [at, versions] of rows) {
       if (at === null || !isWithin(at, path)) continue;
-      // Changes in between to what this was about have to come first.
+      // Earlier changes to the same thing have to come first.
       const isAlone = versions.every((row) => !changes.some((change) => isAbout(change, row)));
       const before = isAlone ? this.#beforeUploads(userId, at, versions) : 'unknown';
       if (before === 'unknown') continue;
@@ -296,7 +296,7 @@ class ChangeIntake {
     return { kind: 'plan', change, withdrawn: [] };
   }
 
-  /** A move goes into the folder it names, or to the very path. */
+  /** A move goes into the folder it names, or to the exact path. */
   #toPathOf({ user }: Caller, input: QueuedInput): string | null {
     if (input.kind === 'rename') return joined(folderOf(input.path), input.name);
     if (input.kind !== 'move') return null;
@@ -319,7 +319,7 @@ class ChangeIntake {
     return this.#folderFault(userId, folderOf(toPath));
   }
 
-  /** What is not there for its user takes nothing; that its own listing is kept shows a folder too. */
+  /** A folder its user cannot see takes nothing. A kept listing of it also proves it exists. */
   #folderFault(userId: number, folder: string): ChangeTaken | null {
     const shown = this.#deps.shownPlaces.placeShown(userId, folder);
     if (shown === 'folder' || shown === 'unknown') return null;
@@ -342,7 +342,7 @@ class ChangeIntake {
     return fault ?? (await quota.rowsRefusal(caller.user.id, 1));
   }
 
-  /** @returns null where something changed meanwhile that makes it a different change */
+  /** @returns null where something changed meanwhile that would make it a different change */
   async #commit(caller: Caller, input: QueuedInput, plan: Plan): Promise<ChangeTaken | null> {
     const { intents, withdrawals, changeRows, disk, clock, folder, randomBytes } = this.#deps;
     const { change: planned, withdrawn } = plan;
@@ -358,7 +358,7 @@ class ChangeIntake {
       if (!isSamePlan(plan, now)) return null;
       // An upload accepted from here on precedes it unseen: its delete will report that.
       await withdrawals.prepare(withdrawn);
-      // Their ends are written: if the commit fails, the next start finds the delete.
+      // Their ends are written: if the commit fails, the next start still finds the delete.
       isWanted = withdrawn.length > 0;
       changeRows.transaction(() => {
         withdrawals.take(withdrawn);
@@ -382,7 +382,7 @@ function seenEntry(entry: ShownTreeEntry): SeenEntry {
   return { path, isFolder, sizeBytes, modifiedAt, checksum };
 }
 
-/** Whether a change was made of what an upload brought, or of where it lies. */
+/** Whether a change was made to what an upload brought, or to the folder it is in. */
 function isAbout({ seq, path, toPath }: QueuedChange, row: UploadRow): boolean {
   const places = toPath === null ? [path] : [path, toPath];
   return seq > row.seq && places.some((place) => isWithin(row.path, place));
@@ -404,7 +404,7 @@ export type ChangeResolution = 'done' | 'dropped';
 
 export type ChangeDone = { readonly kind: 'done'; readonly change: ChangeRow } | Refused;
 
-/** Conflicts of changes are numbered after all possible ones of uploads. */
+/** Conflicts of changes get numbers above all possible ones of uploads. */
 const CONFLICTS_FROM = 1_000_000_000_000;
 
 interface ChangeActionsDeps {
@@ -450,7 +450,7 @@ class ChangeActions {
     return { kind: 'done', change: changeRows.byId(id) ?? row };
   }
 
-  /** Takes a change out of the queue: the NAS is left as it is. */
+  /** Takes a change out of the queue and leaves the NAS as it is. */
   async drop(caller: Caller, id: string): Promise<ChangeDone> {
     const row = this.#own(caller, id);
     if (row === null) return refused('not_found');
@@ -470,9 +470,8 @@ class ChangeActions {
   }
 
   /**
-   * `done`: apply it to what is there now, after one more comparison. `dropped`: it is not wanted
-   * any more.
-   * @returns the change as it stood in the conflict
+   * `done` applies it to what is there now, after one more comparison; `dropped` gives it up.
+   * @returns the change as it was in the conflict
    */
   async settle(caller: Caller, id: number, resolution: ChangeResolution): Promise<ChangeDone> {
     const { changeRows } = this.#deps;
@@ -502,7 +501,7 @@ class ChangeActions {
     return { kind: 'done', change: row };
   }
 
-  /** What the disk refuses here is done by the next start. */
+  /** What the disk refuses here is retried by the next start. */
   async #discard({ intentFile }: ChangeRow): Promise<void> {
     const { changeRows, intents, log } = this.#deps;
     if (intentFile === null || changeRows.isIntentNeeded(intentFile)) return;

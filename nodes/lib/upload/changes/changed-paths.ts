@@ -31,7 +31,7 @@ interface ChangedPathsDeps {
 /**
  * Adjusts the queue after something was moved or deleted on the NAS: pending items follow a move,
  * and what their own user deleted does not come back. Rows accepted after the change stay, as their
- * user knew of it. The caller holds the locks of these paths.
+ * user knew about it. The caller holds the locks of these paths.
  */
 export class ChangedPaths {
   readonly #deps: ChangedPathsDeps;
@@ -112,7 +112,9 @@ export class ChangedPaths {
     return true;
   }
 
-  /** Files of intents that none of these rows needs any more. Leftovers go at the next start. */
+  /**
+   * Removes intent files that none of these rows needs any more. Leftovers go at the next start.
+   */
   async #discard(rows: readonly UploadRow[]): Promise<void> {
     const { uploads, intents, log } = this.#deps;
     const files = new Set(rows.map(({ intentFile }) => intentFile));
@@ -143,9 +145,9 @@ interface FollowedChangesDeps {
 }
 
 /**
- * Queued changes of things that were moved on the NAS meanwhile, by anybody: they apply to the same
- * things at their new path. At the old one, a delete would find nothing and count as done. The
- * caller holds the locks of these paths.
+ * Adjusts queued changes after anybody moved what they apply to: they follow it to the new path. At
+ * the old path a delete would find nothing and count as done. The caller holds the locks of these
+ * paths.
  */
 export class FollowedChanges {
   readonly #deps: FollowedChangesDeps;
@@ -172,7 +174,7 @@ export class FollowedChanges {
     return rows.length;
   }
 
-  /** In the order of the intent that it replaces. */
+  /** Keeps the order of the intent that it replaces. */
   async #written(row: ChangeRow): Promise<string> {
     const { changeRows, intents } = this.#deps;
     const { id, userId, username, kind, path, toPath, createdAtMs, intentFile } = row;
@@ -182,7 +184,7 @@ export class FollowedChanges {
     return await intents.writeChange({ ...change, withdraws: [] }, intentFile);
   }
 
-  /** What the disk refuses here is done by the next start. */
+  /** What the disk refuses here is retried by the next start. */
   async #discard({ intentFile }: ChangeRow): Promise<void> {
     const { changeRows, intents, log } = this.#deps;
     if (intentFile === null || changeRows.isIntentNeeded(intentFile)) return;

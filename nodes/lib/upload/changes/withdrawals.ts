@@ -27,7 +27,7 @@ interface WithdrawalsDeps {
   readonly folder: string;
 }
 
-/** `kept_bytes` belong to a conflict, or to none. */
+/** The conflict in `kept_bytes` of bytes that belong to none. */
 const NO_CONFLICT = 0;
 
 /**
@@ -68,7 +68,7 @@ export class Withdrawals {
   take(rows: readonly UploadRow[]): void {
     const { drops, keptRows, clock } = this.#deps;
     for (const row of rows) {
-      // Its user dropped it, or had it sent, at this very moment.
+      // Its user dropped it, or had it sent, in the meantime.
       if (!drops.take(row)) continue;
       const { id, userId, path, sizeBytes, sha256 } = row;
       const keptUntilMs = clock.nowMs() + KEPT_MS;
@@ -84,7 +84,7 @@ export class Withdrawals {
     }
   }
 
-  /** Moves their bodies to the kept bytes. What the disk refuses is done by the next start. */
+  /** Moves their bodies to the kept bytes. What the disk refuses is retried by the next start. */
   async finish(rows: readonly Pick<UploadRow, 'id' | 'intentFile'>[]): Promise<void> {
     const { disk, uploads, intents, folder, log } = this.#deps;
     try {
@@ -124,14 +124,14 @@ interface ChangeRecoveryDeps {
  */
 export class ChangeRecovery {
   readonly #deps: ChangeRecoveryDeps;
-  /** Uploads that changes which were rebuilt make needless. */
+  /** Uploads made needless by changes that were rebuilt. */
   #needless: string[] = [];
 
   constructor(deps: ChangeRecoveryDeps) {
     this.#deps = deps;
   }
 
-  /** Everything that an end may say something new of. */
+  /** The ids of everything whose end may have news. */
   async unsettled(files: readonly string[]): Promise<readonly string[]> {
     const { changeRows, intents } = this.#deps;
     const ids = changeRows.unfinished().map(({ id }) => id);
@@ -143,7 +143,7 @@ export class ChangeRecovery {
     return ids;
   }
 
-  /** A dead process's work is queued again, and what ended stays ended. */
+  /** Queues a dead process's work again, and keeps ended what had ended. */
   settle(ends: ReadonlyMap<string, End>): void {
     const { changeRows, changeDeliveryRows } = this.#deps;
     changeDeliveryRows.releaseLeases();
@@ -151,7 +151,7 @@ export class ChangeRecovery {
   }
 
   /**
-   * Of one file of intents, in the order of the files.
+   * Rebuilds the changes of one file of intents, in the order of the files.
    * @returns how many were found that no row knew
    */
   async rebuild(

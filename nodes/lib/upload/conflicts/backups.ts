@@ -11,7 +11,7 @@ import { isUploadId, type RandomBytes, timeOfId, uploadId } from '../upload-deps
 export type KeepOutcome =
   | { readonly kind: 'kept' }
   | { readonly kind: 'no_room' }
-  /** It changed while it was read. */
+  /** The file changed while it was read. */
   | { readonly kind: 'unsteady' }
   | Interruption;
 
@@ -43,7 +43,7 @@ export class ConflictBackups {
     }
   }
 
-  /** Returns once the bytes are durable: synced, renamed, and in the table. */
+  /** Resolves once the bytes are durable: synced, renamed, and in the table. */
   async keep(
     conflict: Conflict,
     item: NasFileItem,
@@ -63,8 +63,8 @@ export class ConflictBackups {
   }
 
   /**
-   * Keeps the body of an upload that was taken out of the queue, as its user deleted the file.
-   * @param file where it lies now
+   * Keeps the body of an upload that left the queue because its user deleted the file.
+   * @param file where it is now
    */
   async keepBody(
     {
@@ -90,7 +90,7 @@ export class ConflictBackups {
     rows.insert({ id, conflictId: 0, userId, path, sizeBytes, sha256, keptUntilMs });
   }
 
-  /** Removes bytes kept for 30 days, by a time that no clock jump can fake. */
+  /** Removes bytes kept for 30 days, counted by a time that no clock jump can fake. */
   async prune(nowMs: number): Promise<void> {
     const { rows, disk, folder } = this.#deps;
     rows.keepNoLonger(nowMs + KEPT_MS);
@@ -98,14 +98,14 @@ export class ConflictBackups {
       await disk.remove(join(folder, id));
       rows.delete(id);
     }
-    // Of a database that was lost: their names tell how old they are.
+    // Of a lost database: the names tell how old the files are.
     for (const name of await this.#names()) {
       const isOver = isUploadId(name) && timeOfId(name) + KEPT_MS <= nowMs;
       if (isOver && !rows.has(name)) await disk.remove(join(folder, name));
     }
   }
 
-  /** The folder is there once something was kept. */
+  /** The folder exists once something was kept. */
   async #names(): Promise<readonly string[]> {
     const names: string[] = [];
     try {

@@ -40,7 +40,7 @@ interface ConflictsDeps {
   readonly credentials: UploadCredentials;
   readonly presence: NasPresence;
   readonly clock: Clock;
-  /** Files changed at these places: nothing kept about them counts any more. */
+  /** Called when files changed at these places: whatever is kept about them is out of date. */
   readonly touched: (userId: number, places: readonly TouchedPlace[]) => void | Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export class Conflicts {
     if (seen.resolution !== null) return this.#settledBefore(seen, resolution);
     if (!presence.state.awake) return { kind: 'asleep' };
     if (rows.isBusy(seen)) return ON_ITS_WAY;
-    // The delivery that met the conflict may not have let go yet; another call may settle it first.
+    // The delivery that met the conflict may still hold the lock; another call may settle it first.
     const unlock = await locks.takeSoon([seen.path, seen.conflictPath], LOCK_MS);
     if (unlock === null) return refused('conflict', reason('conflictBeingSettled'));
     try {
@@ -94,7 +94,7 @@ export class Conflicts {
     }
   }
 
-  /** Cuts what runs; it can be begun again. */
+  /** Aborts what runs; it can be resumed. */
   stop(): void {
     this.#stopping.abort(new Error('Settling conflicts was stopped.'));
   }
@@ -124,7 +124,10 @@ export class Conflicts {
     return { kind: 'resolved', conflict: { ...conflict, resolution, swapPath: null } };
   }
 
-  /** The bytes are safe on the Pi before the NAS is asked to delete; already gone is as good. */
+  /**
+   * The bytes are safe on the Pi before the NAS is asked to delete them; already gone counts as
+   * done.
+   */
   async #remove(conflict: Conflict, token: string, signal: AbortSignal): Promise<Done> {
     const { folders, kept, moves } = this.#deps;
     const look = () => folders.list(token, folderOf(conflict.conflictPath), signal);
@@ -182,7 +185,7 @@ const MOST_FAULTS = 2;
 const MOST_NAMES = 1_000;
 
 type SwapOutcome =
-  /** `now`: what lies at each place that had to do with it. */
+  /** `now`: what lies at each place that the swap touched. */
   | { readonly kind: 'swapped'; readonly now: readonly TouchedPlace[] }
   /** A file to be swapped is gone, or a new one is there. Nothing is lost. */
   | { readonly kind: 'changed'; readonly detail: Reason }
@@ -223,7 +226,7 @@ export class ConflictSwap {
     this.#deps = deps;
   }
 
-  /** @param username names the place aside, should anybody see it */
+  /** @param username part of the temporary name, in case somebody sees it */
   async swap(
     given: Conflict,
     username: string,
@@ -326,7 +329,7 @@ function stepWithSwap(
   swapPath: string,
   { place, copy, swap }: Places,
 ): Step {
-  // It appeared just before the rename: it goes back.
+  // A folder appeared just before the rename: it goes back.
   if (place === null && swap?.type === 'directory') {
     return { kind: 'rename', from: swapPath, to: path };
   }
@@ -338,7 +341,9 @@ function stepWithSwap(
   return { kind: 'changed', detail };
 }
 
-/** Versions of a file are swapped; a folder takes its contents along, and its pins end. */
+/**
+ * Only versions of a file are swapped: a folder would take its contents along and lose its pins.
+ */
 function inTheWay({ path }: NasFileItem): Step {
   return {
     kind: 'changed',

@@ -18,10 +18,10 @@ import type { PlainUpload, ShownListings } from '../upload-deps.ts';
 import { type Interruption, interruptionOf, type NasFolder, readBack } from './nas-calls.ts';
 import type { ChunkedSend, Sent } from './send.ts';
 
-/** A target that changes under this many sends in a row is left for later. */
+/** A target that changes during this many sends in a row is left for later. */
 const MOST_ROUNDS = 4;
 const MOST_NAMES = 1_000;
-/** Conflict names checked at once. */
+/** How many conflict names are checked at once. */
 const NAMES_AT_ONCE = 8;
 
 export type StepOutcome =
@@ -32,9 +32,9 @@ export type StepOutcome =
       readonly item: NasFileItem;
       readonly beside: boolean;
     }
-  /** It was found again, and something may have changed since it was sent: its owner decides. */
+  /** It was recovered, and something may have changed since it was sent, so its owner decides. */
   | { readonly kind: 'awaits_owner'; readonly detail: Reason }
-  /** It was sent, and what is there now is something else. */
+  /** It was sent, but something else is there now. */
   | { readonly kind: 'mismatch'; readonly found: NasFileItem | null }
   | Interruption;
 
@@ -51,7 +51,7 @@ interface DeliveryAttemptDeps {
   readonly timezone: string;
 }
 
-/** Where something is sent, and as whom. */
+/** Where something is sent, and on whose behalf. */
 interface InFolder {
   readonly token: string;
   readonly path: string;
@@ -83,7 +83,7 @@ export class DeliveryAttempt {
     return this.#explained(row, outcome, token, signal);
   }
 
-  /** A NAS that fails at a folder keeps answering 500, however often it is asked. */
+  /** A NAS that fails at a folder keeps answering 500, so asking again does not help. */
   async #explained(
     row: UploadRow,
     outcome: StepOutcome,
@@ -129,7 +129,7 @@ export class DeliveryAttempt {
     return { kind: 'trouble', detail: reason('placeKeepsChanging') };
   }
 
-  /** The row with its path decided, where it may go at all. */
+  /** Decides the row's path; returns an outcome where it may not go at all. */
   async #readied(
     claimed: UploadRow,
     token: string,
@@ -142,8 +142,8 @@ export class DeliveryAttempt {
   }
 
   /**
-   * Whether an upload rebuilt from its intent may go by itself (contract 4): what it was made from
-   * is still there, or no known listing shows anything at its path.
+   * Whether an upload rebuilt from its intent may be delivered without asking (contract 4): what it
+   * was made from is still there, or no known listing shows anything at its path.
    * @returns null where it may
    */
   async #doubtOf(
@@ -163,14 +163,14 @@ export class DeliveryAttempt {
     return { kind: 'awaits_owner', detail };
   }
 
-  /** Where a row goes first: a conflict name is stored before anything is sent to it. */
+  /** Where a row goes first; a conflict name is stored before anything is sent to it. */
   #placeOf(row: UploadRow, { copyPath }: BranchBase): string {
     if (row.conflictPath !== null || copyPath === null) return row.conflictPath ?? row.path;
     this.#deps.rows.setConflictPath(row.id, copyPath);
     return copyPath;
   }
 
-  /** Asks the NAS which reading holds, where no listing told when it was accepted. */
+  /** Asks the NAS which reading of the path is right, where no listing told at acceptance. */
   async #decide(
     row: UploadRow,
     token: string,
@@ -180,7 +180,7 @@ export class DeliveryAttempt {
     const listed = await this.#deps.folders.listRecent(token, row.folder, signal);
     if (listed.kind !== 'items') return listed;
     const named = listed.items.find(({ name }) => name === nameOf(row.path));
-    // Two readings of a path that does not exist: it can only be meant as a folder.
+    // Both readings are of a path that does not exist, so it can only mean a folder.
     const isFolder =
       named === undefined ? this.#deps.rows.isSharedAsFolder(row) : named.type === 'directory';
     const path = isFolder ? row.secondPath : row.path;
@@ -190,7 +190,10 @@ export class DeliveryAttempt {
     return { ...row, path, folder, filename, secondPath: null };
   }
 
-  /** A free name next to the target, on the NAS and in the queue, stored before sending. */
+  /**
+   * Finds a free name next to the target, on the NAS and in the queue, and stores it before
+   * sending.
+   */
   async #nextName(
     row: UploadRow,
     token: string,
@@ -253,7 +256,7 @@ export class DeliveryAttempt {
     });
   }
 
-  /** Makes a folder that refuses uploads the user's; one more try then decides. */
+  /** Takes ownership of a folder that refuses uploads, then tries once more. */
   async #withFolder({ token, path, signal }: InFolder, send: () => Promise<Sent>): Promise<Sent> {
     const folder = folderOf(path);
     const sent = await send();
@@ -266,7 +269,7 @@ export class DeliveryAttempt {
     return { ...again, detail, needsFolder: true };
   }
 
-  /** By the NAS's checksum, else by reading the file back (contract 4, Delivery). */
+  /** Verifies by the NAS's checksum, else by reading the file back (contract 4, Delivery). */
   async verify(
     wanted: Wanted,
     beside: boolean,
@@ -298,8 +301,8 @@ export class DeliveryAttempt {
 }
 
 /**
- * What may be overwritten at a path: at a conflict name only the copy of its own branch. After a
- * failed verification it is whatever is where it was sent to.
+ * What may be overwritten at a path: at a conflict name only the copy of its own branch; after a
+ * failed verification whatever is at the path it was sent to.
  */
 function baseAt(path: string, row: UploadRow, { base, copyPath }: BranchBase): UploadBase {
   const isNew = path !== row.path && path !== copyPath;
@@ -314,7 +317,7 @@ function afterSending(sent: Exclude<Sent, { kind: 'completed' }>): Interruption 
 
 /** What the NAS shows where an upload is to go. */
 type Seen =
-  /** This very content is there already. */
+  /** Exactly this content is there already. */
   | { readonly kind: 'ours'; readonly item: NasFileItem }
   /** Nothing is lost by writing there. `item` is what is there now. */
   | { readonly kind: 'free'; readonly item: NasFileItem | null; readonly folderEmpty: boolean }
@@ -322,17 +325,17 @@ type Seen =
   | { readonly kind: 'changed' }
   | Interruption;
 
-/** What is looked for. */
+/** What is looked for on the NAS. */
 export interface Wanted {
   readonly path: string;
   readonly sizeBytes: number;
   readonly sha256: string;
   readonly base: UploadBase;
-  /** Found free a moment ago: if unchanged, nothing is read again. */
+  /** It was free a moment ago; if unchanged, nothing is read again. */
   readonly seenFree?: NasFileItem | null;
 }
 
-/** Checks a target as its user, and compares it with the upload's content and base. */
+/** Looks at a target with its user's rights, and compares it with the upload's content and base. */
 export class TargetCheck {
   readonly #nas: NasClient;
   readonly #folders: NasFolder;
@@ -363,7 +366,7 @@ export class TargetCheck {
     }
   }
 
-  /** Reads the content where needed to settle a doubt, or to recognise its own. */
+  /** Reads the content where only that settles a doubt, or to recognise an own earlier upload. */
   async judge(
     token: string,
     wanted: Wanted,
@@ -381,7 +384,7 @@ export class TargetCheck {
   }
 }
 
-/** `unknown` where a missing, stale or doubtful checksum leaves it to the content. */
+/** `unknown` where only the content can tell: the checksum is missing, stale or doubtful. */
 function judgeByRow(
   wanted: Wanted,
   item: NasFileItem,
@@ -398,7 +401,7 @@ function judgeByRow(
 
 /** The longest name ext4 takes, in bytes. */
 const LONGEST_NAME_BYTES = 255;
-/** What is longer is no extension but a name that happens to have a dot. */
+/** A longer one is no extension, just a name with a dot in it. */
 const LONGEST_EXTENSION_BYTES = 32;
 
 interface ConflictNaming {
@@ -408,7 +411,7 @@ interface ConflictNaming {
   readonly acceptedAtMs: number;
   /** IANA name. */
   readonly timezone: string;
-  /** 1 for the first try; from 2 on it is written out. */
+  /** 1 for the first try, which leaves it out of the name. */
   readonly count: number;
 }
 
@@ -435,7 +438,7 @@ function splitName(filename: string): { readonly stem: string; readonly extensio
   return { stem: filename.slice(0, dot), extension };
 }
 
-/** `2026-02-22 14-30` as the clocks in that zone show it. */
+/** `2026-02-22 14-30`, local time in that zone. */
 function localMinute(atMs: number, timezone: string): string {
   const zone = new LocalTime(timezone);
   const atS = Math.floor(atMs / 1_000);

@@ -21,14 +21,14 @@ export function backoffMs(attempt: number, random: Random): number {
 
 type Reason = 'gone' | 'busy' | 'full' | 'no_storage' | 'broken';
 
-/** While the NAS counts as awake, some things are checked at least this often. */
+/** While the NAS counts as awake, a backoff is at most this long. */
 const LONGEST_HOLD_MS: Readonly<Partial<Record<Reason, number>>> = {
   gone: 30_000,
-  // A look costs the NAS a listing or two.
+  // Checking costs the NAS a listing or two.
   no_storage: 2 * 60_000,
 };
 
-/** Leaves the whole NAS alone for a while, longer each time in a row. */
+/** Leaves the whole NAS alone for a while, longer after each failure in a row. */
 export class Hold {
   readonly #clock: Clock;
   readonly #random: Random;
@@ -65,12 +65,12 @@ export class Hold {
     this.#inARow = 0;
   }
 
-  /** A person wants it tried now; a NAS that asked for a pause still gets it. */
+  /** A person wants it tried now; a pause the NAS asked for is still kept. */
   lift(): void {
     this.#untilTickMs = Math.min(this.#untilTickMs, this.#askedUntilTickMs);
   }
 
-  /** The NAS came back: whatever it was, it is over. */
+  /** The NAS came back, so the reason for the backoff is gone. */
   end(): void {
     this.#inARow = 0;
     this.#untilTickMs = this.#askedUntilTickMs = 0;

@@ -10,17 +10,17 @@ import type { PendingCleanup, Next, Settle } from './outcome.ts';
 import type { PathLocks } from './path-locks.ts';
 import type { ChunkedSend, Sending } from './send.ts';
 
-/** Each chunk that arrives renews it. */
+/** Renewed by each chunk that arrives. */
 const LEASE_MS = 10 * 60_000;
-/** Each credential may be refused once; a token refused more often in a run is invalid. */
+/** Any credential may be refused once; one refused more often in a run is invalid. */
 const MOST_REFUSALS = 3;
-/** Files that travel together, and how large one and all of them may be. */
+/** Limits for files that travel together: how many, and how large each and all of them. */
 const TOGETHER = {
   count: 15,
   fileBytes: 16 * 1024 * 1024,
   bytes: 48 * 1024 * 1024,
 } as const;
-/** A path being moved on the NAS is tried again after this, ms. */
+/** How long until a path being moved on the NAS is tried again, ms. */
 const LOCKED_MS = 2_000;
 
 interface DeliveryClaimsDeps {
@@ -40,7 +40,7 @@ interface DeliveryClaimsDeps {
 
 type Delivered = Extract<StepOutcome, { readonly kind: 'delivered' }>;
 
-/** One claim: a user's oldest due row, and what may travel with it. */
+/** One claim: a user's oldest due row, and the rows that may travel with it. */
 export class DeliveryClaims {
   readonly #deps: DeliveryClaimsDeps;
   #renewAtTickMs = 0;
@@ -52,13 +52,13 @@ export class DeliveryClaims {
     this.#deps = deps;
   }
 
-  /** A new run: what was refused in the last one may be good again. */
+  /** Starts a new run, in which tokens refused in the last one may be good again. */
   forget(): void {
     this.#refusals.clear();
   }
 
   /**
-   * @param onDelivered something went through
+   * @param onDelivered called when something went through
    * @returns null when nothing is due
    */
   async take(signal: AbortSignal, onDelivered: () => void): Promise<Next | null> {
@@ -173,7 +173,7 @@ export class DeliveryClaims {
         this.#renew(rows);
       });
     } catch (error) {
-      // One of their files cannot be read: each is tried alone.
+      // One of their files cannot be read, so each is tried alone.
       if (!signal.aborted) {
         this.#deps.log.warn(`Files cannot travel together: ${errorKind(error)}.`);
       }
@@ -229,7 +229,7 @@ export class DeliveryClaims {
     return next;
   }
 
-  /** A renewal costs a commit, so only when half the lease is gone. */
+  /** A renewal costs a commit, so it waits until half the lease is gone. */
   #renew(rows: readonly UploadRow[]): void {
     const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs < this.#renewAtTickMs) return;
@@ -252,17 +252,17 @@ export class DeliveryClaims {
   }
 }
 
-/** Every path on the NAS that a row's delivery may write to, as far as known beforehand. */
+/** Every path on the NAS that a row's delivery may write to, as far as known in advance. */
 function placesOf({ path, secondPath, conflictPath }: UploadRow): readonly string[] {
   return [path, secondPath, conflictPath].filter((place) => place !== null);
 }
 
-/** Anything found free a moment ago is checked again after this, ms. */
+/** How long a place counts as free after a check, ms. */
 const LOOK_HOLDS_MS = 1_000;
 
 type BatchOutcome =
   | StepOutcome
-  /** It needs the longer way of {@link DeliveryAttempt}. */
+  /** It needs the longer way, through {@link DeliveryAttempt}. */
   | { readonly kind: 'alone' }
   /** Nothing was tried for it. */
   | { readonly kind: 'untouched' };
@@ -285,7 +285,7 @@ interface Run {
   readonly outcomes: Map<string, BatchOutcome>;
 }
 
-/** A row on its way, and what lay in its place when it was looked at first. */
+/** A row on its way, and what was in its place at the first look. */
 interface Flying {
   readonly row: UploadRow;
   readonly wanted: Wanted;
@@ -343,7 +343,10 @@ export class DeliveryBatch {
     return await this.#finish(ready, run);
   }
 
-  /** The look before the first step. @returns what may be sent */
+  /**
+   * Looks before the first step.
+   * @returns what may be sent
+   */
   async #look(rows: readonly UploadRow[], run: Run): Promise<Flying[] | Interruption> {
     const { folders, check, uploads } = this.#deps;
     const seen = await this.#see(rows, true, run);
@@ -372,7 +375,7 @@ export class DeliveryBatch {
     return flying;
   }
 
-  /** The look right before the last step, the last step itself, and the proof. */
+  /** Looks again right before the last step, takes that step, and verifies. */
   async #finish(ready: readonly Flying[], run: Run): Promise<Interruption | null> {
     const { clock, chunked, folders } = this.#deps;
     const sent: Flying[] = [];
@@ -457,7 +460,7 @@ export class DeliveryBatch {
 
 const ALONE = { kind: 'alone' } as const;
 
-/** Whether it stops all of a user's files and not just this one. */
+/** Whether it concerns all of a user's files and not just this one. */
 function isWhole(interruption: Interruption): boolean {
   return ['gone', 'busy', 'nas_full', 'credential_refused'].includes(interruption.kind);
 }

@@ -28,9 +28,9 @@ import { PendingCleanup, type Next, Settle } from './outcome.ts';
 import { PathLocks } from './path-locks.ts';
 import { ChunkedSend } from './send.ts';
 
-/** A delivered file that cannot be taken off the disk is tried again after this. */
+/** How long until a delivered file that could not be removed from the disk is tried again. */
 const OWED_AGAIN_MS = 60_000;
-/** Of 1,000 lines each. */
+/** How many slices of 1,000 lines a run deletes. */
 const MOST_SLICES = 10;
 
 interface DeliveryDeps {
@@ -46,10 +46,10 @@ interface DeliveryDeps {
   readonly chunked: ChunkedSend;
   readonly presence: NasPresence;
   readonly credentials: UploadCredentials;
-  /** Nothing goes out while it says no; always yes when left out. */
+  /** Nothing is sent while it returns false; left out, it is always true. */
   readonly mayDeliver?: () => boolean;
   readonly clock: Clock;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** Whether the time is proved twice, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly random: Random;
@@ -99,7 +99,7 @@ export class Delivery {
     this.kick();
   }
 
-  /** Cuts what runs; a row being sent goes back to the queue. */
+  /** Aborts what runs; a row being sent goes back to the queue. */
   async stop(): Promise<void> {
     this.#unlisten?.();
     this.#timer?.();
@@ -115,12 +115,12 @@ export class Delivery {
     }
   }
 
-  /** Something is there to be delivered, or may get through again. */
+  /** Something can be delivered, or may get through again. */
   kick(): void {
     this.#due.tell();
   }
 
-  /** For somebody who does not want to wait until it would be tried by itself. */
+  /** For somebody who does not want to wait for the next automatic try. */
   tryNow(): void {
     this.#hold.lift();
     this.kick();
@@ -166,7 +166,7 @@ export class Delivery {
         await this.#once();
       } while (this.#again && !this.#isHeld());
     } catch (error) {
-      // A disk that takes no commit is not asked again at once.
+      // A disk that refuses a commit is not asked again immediately.
       this.#hold.begin('broken', 0);
       throw error;
     } finally {
@@ -181,7 +181,7 @@ export class Delivery {
   async #once(): Promise<void> {
     await this.#releaseUsers();
     while (!this.#isHeld()) {
-      // Changes and uploads take turns: each waits for those that were wanted before it.
+      // Changes and uploads take turns: each waits for everything queued before it.
       const isChange = await this.#turnOf(this.#deps.changes);
       const isUpload = !this.#isHeld() && (await this.#turnOf(this.#deps.turn));
       if (!isChange && !isUpload) break;
@@ -221,7 +221,7 @@ export class Delivery {
     this.#hold.begin(next.reason, next.atLeastMs);
   }
 
-  /** Comes back when the next row is due or the backoff is over. */
+  /** Schedules the next run for when a row is due or the backoff is over. */
   #schedule(): void {
     this.#timer?.();
     this.#timer = null;
@@ -235,7 +235,7 @@ export class Delivery {
     });
   }
 
-  /** Cleanup on the Pi's own disk needs no NAS. */
+  /** Cleanup on the Pi's own disk, which does not need the NAS. */
   #dueTickMs(): number | null {
     const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#deps;
     const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
@@ -244,7 +244,7 @@ export class Delivery {
     return due.length === 0 ? null : Math.min(...due);
   }
 
-  /** Once a day, in slices: no commit of it delays a delivery for long. */
+  /** Runs once a day, in slices, so that no commit of it delays a delivery for long. */
   async #prune(): Promise<void> {
     const { syncLog, kept, intents, changeDeliveryRows, isClockProved } = this.#deps;
     if (!isClockProved()) return;
@@ -260,7 +260,7 @@ export class Delivery {
   }
 }
 
-/** What the delivery shares with the intake. */
+/** What the delivery shares with receiving uploads. */
 interface SharedParts {
   readonly rows: UploadRows;
   readonly recovery: RecoveryRows;
@@ -282,7 +282,7 @@ interface AssembledDelivery {
   readonly locks: PathLocks;
 }
 
-/** Everything on the way from the queue to the NAS, put together. */
+/** Assembles everything on the way from the queue to the NAS. */
 export function assembleDelivery(deps: UploadDeps, shared: SharedParts): AssembledDelivery {
   const { store, nas, api, disk, clock, randomBytes } = deps;
   const { rows: uploads, quota } = shared;
@@ -326,7 +326,9 @@ function assembleFlushWake(deps: UploadDeps): FlushWake {
   return new FlushWake({ ...deps, ...deps.flushWake, rows: new FlushWakeRows(deps.store) });
 }
 
-/** With its own view of the NAS: the delivery's run forgets and slows down by itself. */
+/**
+ * With a view of the NAS of its own, since the delivery's forgets with each run, and slows down.
+ */
 function assembleConflicts(
   deps: UploadDeps,
   delivery: DeliveryRows,

@@ -25,7 +25,7 @@ export interface FlushWakeDeps {
 }
 
 const HOUR_MS = 3_600_000;
-/** A failed wake is tried again after this, doubling up to the longest. */
+/** A failed wake is retried after this, doubling up to the longest. */
 const FIRST_RETRY_MS = 600_000;
 const LONGEST_RETRY_MS = 2 * HOUR_MS;
 /** A NAS that is just shutting down does not hear a magic packet. */
@@ -46,7 +46,7 @@ export class FlushWake {
     this.#deps = deps;
   }
 
-  /** To be called every few seconds; begins a wake when it is time. */
+  /** Called every few seconds; starts a wake when it is time. */
   tick(): void {
     const { rows, presence, clock } = this.#deps;
     const dueMs = this.#due();
@@ -61,12 +61,12 @@ export class FlushWake {
     });
   }
 
-  /** Waits for a wake that runs. */
+  /** Waits for a wake in progress. */
   async stop(): Promise<void> {
     await this.#running;
   }
 
-  /** @returns the time up to which a wake now counts, epoch ms; null when nothing is due */
+  /** @returns the time that a wake now would satisfy, epoch ms; null when nothing is due */
   #due(): number | null {
     const { rule, rows, clock, timezone, isClockTrusted, sinceGoodbyeMs } = this.#deps;
     if (rule.kind === 'never' || !isClockTrusted()) return null;

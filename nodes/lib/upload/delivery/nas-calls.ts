@@ -19,13 +19,13 @@ import type {
 import type { Clock } from '../../time/clock.ts';
 import { type Reason, reason } from '../reasons.ts';
 
-/** Below the NAS's 200 listings a minute, leaving most of a user's own allowance to the user. */
+/** Below the NAS's 200 listings a minute: most of a user's own allowance is left to the user. */
 const LIST_PACE = { burst: 40, perMinute: 120 };
 /** Below its 30 mkdir, rename and move a minute. */
 const MKDIR_PACE = { burst: 10, perMinute: 20 };
-/** How old a listing may be to count as the check before the next file. */
+/** How old a listing may be and still count as the check before the next file. */
 const FRESH_MS = 5_000;
-/** Folders known to exist; forgotten with each run. */
+/** Folders known to exist; each run starts without any. */
 const MOST_FOLDERS = 1_000;
 const MOST_KNOWN = 200;
 
@@ -33,17 +33,17 @@ type FolderItems =
   | { readonly kind: 'items'; readonly items: readonly NasFileItem[] }
   | Interruption;
 
-/** What lies under some names of a folder. */
+/** What is at some names in a folder. */
 export type NamesSeen =
   | {
       readonly kind: 'seen';
       readonly items: ReadonlyMap<string, NasFileItem>;
-      /** Nothing at all lies there, so the folder may not exist. */
+      /** There is nothing at all, so the folder may not exist. */
       readonly folderEmpty: boolean;
     }
   | Interruption;
 
-/** Lists and creates folders of the NAS as one user, at a pace it allows. */
+/** Lists and creates folders of the NAS as one user, within its rate limits. */
 export class NasFolder {
   readonly #nas: NasClient;
   readonly #api: Pick<NasApi, 'call'>;
@@ -52,7 +52,7 @@ export class NasFolder {
   readonly #mkdirPace: Pacer;
   readonly #made = new LruMap<string, true>(MOST_FOLDERS);
   readonly #adopted = new LruMap<string, true>(MOST_FOLDERS);
-  /** Folders that were seen not to be empty in this run, with the folders in them. */
+  /** Folders seen not to be empty in this run, with the folders in them. */
   readonly #known = new LruMap<string, ReadonlyMap<string, NasFileItem>>(MOST_KNOWN);
   #last: {
     readonly key: string;
@@ -68,13 +68,13 @@ export class NasFolder {
     this.#mkdirPace = new Pacer(clock, MKDIR_PACE);
   }
 
-  /** Asks the NAS. An unknown folder shows no items (measured: 200 with an empty list). */
+  /** Asks the NAS. An unknown folder has no items (measured: 200 with an empty list). */
   async list(token: string, folder: string, signal: AbortSignal): Promise<FolderItems> {
     await this.#listPace.turn(signal);
     const listing = await this.#nas.list(token, folder, { signal });
     if (listing.kind !== 'listing') {
       this.#last = null;
-      // A folder that is not there yet is as good as an empty one.
+      // A folder that does not exist yet counts as an empty one.
       if (failureOf(listing).kind === 'not_found') return { kind: 'items', items: [] };
       return this.#slowed(interruptionOf(listing) ?? { kind: 'gone' });
     }
@@ -108,7 +108,7 @@ export class NasFolder {
       ? this.listRecent(token, folder, signal)
       : this.list(token, folder, signal));
     if (listed.kind === 'busy' && listed.isUnread === true && folders === undefined) {
-      // An answer too long to read is a folder full of files.
+      // An answer too long to read means a folder full of files.
       this.#learn(key, []);
       return (await this.#exist(token, folder, names, new Map(), signal)) ?? listed;
     }
@@ -123,12 +123,12 @@ export class NasFolder {
     };
   }
 
-  /** Waits until a rename or a move may go: they share the rate limit of new folders. */
+  /** Waits until a rename or move may go: they share the rate limit of new folders. */
   async turnToWrite(signal: AbortSignal): Promise<void> {
     await this.#mkdirPace.turn(signal);
   }
 
-  /** Something was written there: earlier listings no longer count. */
+  /** Something was written, so earlier listings no longer count. */
   changed(): void {
     this.#last = null;
   }
@@ -164,8 +164,8 @@ export class NasFolder {
   }
 
   /**
-   * Makes an existing folder the user's own: one created outside the NAS's API has no owner, takes
-   * no upload, and gets an owner by mkdir (docs/NAS.md). Once per run and folder.
+   * Makes an existing folder the user's own: one created outside the NAS's API has no owner and
+   * takes no upload; mkdir gives it one (docs/NAS.md). Once per run and folder.
    * @returns whether another try makes sense
    */
   async adopt(token: string, folder: string, signal: AbortSignal): Promise<boolean | Interruption> {
@@ -177,7 +177,7 @@ export class NasFolder {
   }
 
   /**
-   * The file in the way of a folder on the way to another; null where none is seen.
+   * The file that blocks a folder on this path; null where none is seen.
    * @param folder the folder to write into
    */
   async fileInTheWay(token: string, folder: string, signal: AbortSignal): Promise<string | null> {
@@ -193,7 +193,7 @@ export class NasFolder {
     return null;
   }
 
-  /** A new run begins: what was seen before may have changed. */
+  /** A new run begins, and what was seen before may have changed. */
   forget(): void {
     this.#last = null;
     this.#adopted.clear();
@@ -218,8 +218,8 @@ export class NasFolder {
   }
 
   /**
-   * The NAS's own check for duplicates; it only shows files, so folders come from the listing.
-   * @returns null where a listing must tell
+   * Uses the NAS's own check for duplicates; it only shows files, so folders come from the listing.
+   * @returns null where a listing has to tell
    */
   async #exist(
     token: string,
@@ -290,7 +290,7 @@ function toItem(raw: unknown, folder: string): NasFileItem | null {
     path: folder === '' ? name : `${folder}/${name}`,
     size,
     type: 'file',
-    // Its listings end in Z.
+    // Timestamps in its listings end in Z.
     modified_at: modifiedAt.replace(/\+00:?00$/, 'Z'),
     owner_id: null,
     owner_name: null,
@@ -307,7 +307,7 @@ function toItem(raw: unknown, folder: string): NasFileItem | null {
 export type Interruption =
   /** The NAS is gone; what the last call did is unknown. */
   | { readonly kind: 'gone' }
-  /** The NAS, or its proxy, wants to be left alone for a while. */
+  /** The NAS, or its proxy, wants a pause. */
   | {
       readonly kind: 'busy';
       readonly status: number;
@@ -315,19 +315,19 @@ export type Interruption =
       /** What it answered could not be read, as where a listing is too long. */
       readonly isUnread?: true;
     }
-  /** It failed on this upload, maybe not for good. */
+  /** It failed for this upload, perhaps only for now. */
   | { readonly kind: 'trouble'; readonly detail: Reason }
   /** The NAS has no space (507): nothing will go through for a while. */
   | { readonly kind: 'nas_full' }
-  /** It does not know this token any more. */
+  /** It no longer knows this token. */
   | { readonly kind: 'credential_refused' }
-  /** It said no, and will say so again. */
+  /** It refused for good: another try would get the same answer. */
   | {
       readonly kind: 'refused';
       readonly status: number;
       readonly detail: Reason;
       readonly isForbidden?: true;
-      /** Its folder is not the user's, as far as the NAS knows; that may change. */
+      /** As far as the NAS knows, the folder is not the user's; that may change. */
       readonly needsFolder?: true;
     };
 
@@ -423,8 +423,8 @@ export class NasMoves {
   }
 
   /**
-   * To a full, free path: the NAS would move it into an existing folder, and replace an existing
-   * file.
+   * To a full, free path: into an existing folder the NAS would move it, and an existing file it
+   * would replace.
    */
   async move(token: string, path: string, toPath: string): Promise<Interruption | null> {
     const answered = await this.#api.call({
@@ -436,7 +436,7 @@ export class NasMoves {
     return interruptionOf(answered);
   }
 
-  /** With all below it. What is not there counts as deleted, here as on the NAS. */
+  /** Deletes it with everything below. What is not there counts as deleted, as on the NAS. */
   async remove(token: string, path: string): Promise<Interruption | null> {
     const answered = await this.#api.call({
       method: 'DELETE',
@@ -453,7 +453,7 @@ type ReadBack =
   | { readonly kind: 'unsteady' }
   | Interruption;
 
-/** Reads a file of the NAS once, keeping nothing but its SHA-256 (hex). */
+/** Reads a file of the NAS once, and keeps nothing but its SHA-256 (hex). */
 export async function readBack(
   nas: NasClient,
   token: string,
@@ -462,7 +462,7 @@ export async function readBack(
 ): Promise<ReadBack> {
   const download = await nas.download(token, item.path, undefined, { signal });
   if (download.kind !== 'stream') {
-    // A listed file that cannot be found is being moved right now.
+    // It was listed, so one that cannot be found is being moved right now.
     if (failureOf(download).kind === 'not_found') return { kind: 'unsteady' };
     return interruptionOf(download) ?? { kind: 'gone' };
   }
@@ -486,9 +486,9 @@ export async function readBack(
     : { kind: 'unsteady' };
 }
 
-/** How fast one kind of call may go. */
+/** The pace for one kind of call. */
 interface Pace {
-  /** Calls that may go at once after a rest. */
+  /** How many calls may go at once after a pause. */
   readonly burst: number;
   readonly perMinute: number;
 }

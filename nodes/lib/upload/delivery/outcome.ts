@@ -19,7 +19,9 @@ import { busyReason } from './nas-calls.ts';
 /** Contract 4: sent again at most three times. */
 const MOST_RESENDS = 3;
 
-/** What the run does after a recorded outcome. `hold`: leave the NAS alone for that long. */
+/**
+ * What the run does after a recorded outcome. `hold`: leave the NAS alone for at least that long.
+ */
 export type Next =
   | { readonly kind: 'next' }
   | {
@@ -95,12 +97,12 @@ export class Settle {
     }
   }
 
-  /** The process stops: the row is as if it had never been claimed. */
+  /** The process stops; the row goes back to how it was before the claim. */
   released(row: UploadRow): void {
     this.#deps.rows.settle(row.id, 'queued', row.detail);
   }
 
-  /** There is no credential for that user now; all of the user's rows wait. */
+  /** There is no credential for that user, so all of the user's rows wait. */
   noCredential(row: UploadRow): void {
     this.#deps.log.info(`delivery: uploads of ${quoted(row.username)} wait for a sign-in.`);
     this.#commit(row, 'no_credential', null, () => {
@@ -109,7 +111,7 @@ export class Settle {
     this.#tellWaits(row, WAITS_FOR_SIGN_IN);
   }
 
-  /** What is sent now would lie hidden under the NAS's disk once that is back. */
+  /** Sent now, it would end up hidden under the NAS's disk once that is mounted again. */
   storageMissing(row: UploadRow): Next {
     this.#pause(row, reason('nasNoStorage'));
     return { kind: 'hold', reason: 'no_storage', atLeastMs: 0 };
@@ -132,7 +134,7 @@ export class Settle {
     return NEXT;
   }
 
-  /** Several that were proved together, in one commit. */
+  /** Records several that were verified together, in one commit. */
   async deliveredTogether(rows: readonly UploadRow[]): Promise<void> {
     const { rows: table, syncLog, clock, intents } = this.#deps;
     const nowMs = clock.nowMs();
@@ -175,7 +177,7 @@ export class Settle {
     this.#deps.log.info(`delivery: ${nameOf(row)} is on the NAS, ${row.sizeBytes} bytes.`);
   }
 
-  /** Nothing goes through for a while. */
+  /** Nothing will get through for a while. */
   #pause(row: UploadRow, why: Reason): void {
     this.#deps.log.info(`delivery: pauses. ${why}`);
     this.#end(row, 'waiting', why);
@@ -222,7 +224,7 @@ export class Settle {
     });
   }
 
-  /** A short-lived token may simply have expired: a new one is tried once, at once. */
+  /** A short-lived token may simply have expired, so a new one is tried once, immediately. */
   async #credentialRefused(row: UploadRow, token: string): Promise<Next> {
     const { credentials, rows } = this.#deps;
     await credentials.refused(row.userId, token);
@@ -246,7 +248,7 @@ export class Settle {
   }
 }
 
-/** For the log, which holds no file names: the page Uploads and the API tell which it is. */
+/** The log holds no file names: the page Uploads and the API tell which upload it is. */
 function nameOf({ id, username }: UploadRow): string {
   return `upload ${id} of ${quoted(username)}`;
 }
@@ -264,7 +266,7 @@ interface PendingCleanupDeps {
   readonly fileOf: (id: string) => string;
 }
 
-/** A delivered upload by its id, as the cache takes it. */
+/** A delivered upload by its id, in the form the cache takes. */
 type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
 
 /**
@@ -274,14 +276,14 @@ type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
  */
 export class PendingCleanup {
   readonly #deps: PendingCleanupDeps;
-  /** Ids with pending cleanup of their file or row. */
+  /** Ids whose file or row is still to be cleaned up. */
   readonly #owed = new Set<string>();
 
   constructor(deps: PendingCleanupDeps) {
     this.#deps = deps;
   }
 
-  /** Whether {@link finish} has something left to do. */
+  /** Whether {@link finish} has anything left to do. */
   get isOwing(): boolean {
     return this.#owed.size > 0;
   }
@@ -290,7 +292,7 @@ export class PendingCleanup {
   async give(delivered: readonly HandedOver[]): Promise<void> {
     const { keep, log, fileOf } = this.#deps;
     for (const { id } of delivered) this.#owed.add(id);
-    // All are shown before the first is kept: the disk takes its time.
+    // All are started, and so shown, before the first is stored: the disk takes its time.
     const keeping = delivered.map(async ({ id, ...file }) => {
       try {
         await keep({ ...file, file: fileOf(id) });
@@ -322,7 +324,7 @@ export class PendingCleanup {
     for (const file of files) await this.#discard(file);
   }
 
-  /** What the disk refuses here is done by the next start. */
+  /** What the disk refuses here is retried by the next start. */
   async #discard(file: string): Promise<void> {
     try {
       await this.#deps.intents.discard(file);

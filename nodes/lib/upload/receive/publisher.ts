@@ -8,7 +8,7 @@ import type { StagedFile } from '../spool/part-file.ts';
 import { newsOfUpload, type UploadNews } from '../upload-deps.ts';
 import type { Enqueue, Enqueued, EnqueueRequest } from './enqueue.ts';
 
-/** Each try is as far from the one before as one sync takes. */
+/** Each try is one disk sync after the one before. */
 const MOST_TRIES = 5;
 
 type Published = Enqueued | { readonly kind: 'fault'; readonly error: unknown };
@@ -86,7 +86,10 @@ export class Publisher {
     return published;
   }
 
-  /** @returns null where a row was dropped or delivered meanwhile that made another one surplus */
+  /**
+   * @returns null where a row was dropped or delivered meanwhile, so that another upload is no
+   * longer surplus
+   */
   async #tryOnce(requests: readonly EnqueueRequest[]): Promise<readonly Published[] | null> {
     let intentFile: string | null = null;
     let committed: readonly Published[] | null;
@@ -137,7 +140,7 @@ export class Publisher {
   async #moveIn(request: EnqueueRequest, ids: ReadonlySet<string>): Promise<Published | null> {
     try {
       for (const { staged } of request.files) {
-        // At a second try it lies there already.
+        // After an earlier try it is in the folder already.
         const isToMove = ids.has(staged.id) && (await this.#disk.sizeOf(staged.partFile)) !== null;
         if (!isToMove) continue;
         await this.#disk.rename(staged.partFile, this.fileOf(staged.id));

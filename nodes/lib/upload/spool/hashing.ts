@@ -2,20 +2,20 @@ import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
-/** SHA-256 of a file that is still being written, made by somebody who reads it as it grows. */
+/** The SHA-256 of a file that is still being written, computed by reading it as it grows. */
 export interface FollowedHash {
   /** Written, but not hashed yet. */
   readonly behindBytes: number;
-  /** The file holds that many bytes by now. They may be hashed. */
+  /** Tells that the file now has that many bytes, which may be hashed. */
   extend(sizeBytes: number): void;
-  /** Resolves when little is left to do, or at the end. */
+  /** Resolves when little is left to hash, or at the end. */
   caughtUp(): Promise<void>;
   /**
    * The hash of the first `sizeBytes` bytes, in hex. Ends the following.
    * @throws what reading the file threw
    */
   finish(sizeBytes: number): Promise<string>;
-  /** Ends the following where no hash is wanted any more. Harmless after the end. */
+  /** Stops following where no hash is needed any more. Harmless after the end. */
   drop(): void;
 }
 

@@ -113,7 +113,7 @@ export class QueueView {
     return both.sort((a, b) => b.seq - a.seq).map(({ item }) => item);
   }
 
-  /** What the NAS does not have yet, oldest first, as the app shows a queue. */
+  /** Everything not yet on the NAS, oldest first, as the app shows a queue. */
   deviceQueue(caller: Caller, deviceId: string): readonly DeviceQueueEntry[] {
     const { rows } = this.#deps;
     return rows.unfinished(caller.user.id).map((row) => toDeviceEntry(row, deviceId));
@@ -171,7 +171,7 @@ export class QueueView {
     return [...newest.values()];
   }
 
-  /** The folders such uploads lie right in, each once. */
+  /** The folders that directly contain such uploads, each once. */
   pendingFolders(userId: number): readonly PendingFolder[] {
     return this.#deps.rows.pendingFolders(userId);
   }
@@ -184,7 +184,7 @@ export class QueueView {
     return row === null ? null : { ...toPending(row), file: this.#deps.fileOf(row.id) };
   }
 
-  /** Before its row is gone: an older database must not bring it back. */
+  /** Written before the row is deleted, so that an older database cannot bring it back. */
   async #writeEnd(row: UploadRow): Promise<Refused | null> {
     const { id, path, sizeBytes, sha256, base, state } = row;
     if (state === 'synced') return null;
@@ -227,7 +227,7 @@ function toPending(row: UploadRow): PendingUpload {
   };
 }
 
-/** Whose an upload of somebody who is gone shall be, and where. */
+/** Who gets an upload whose user is gone, and where it goes. */
 export interface TakeUpInput {
   readonly username: string;
   /** Of the file itself. */
@@ -261,7 +261,7 @@ export class HeldUploads {
   }
 
   /**
-   * That person is gone, whoever has the id now.
+   * Holds the items of a person who is gone, whoever has the id now.
    * @returns how many uploads are held for it
    */
   hold(userId: number): number {
@@ -273,7 +273,7 @@ export class HeldUploads {
     return held + changes;
   }
 
-  /** The NAS said who has that id: rows rebuilt for its previous owner are not theirs. */
+  /** The NAS told who has that id: rows rebuilt for its previous owner are not theirs. */
   confirmed(userId: number): void {
     const bornAt = this.#deps.bornAt(userId);
     const held = bornAt === null ? 0 : this.#deps.rows.holdOthers(userId, bornAt);
@@ -281,7 +281,7 @@ export class HeldUploads {
     if (held > 0) this.#deps.log.warn(`${held} found uploads are held: their user is gone.`);
   }
 
-  /** Makes a held upload a new one of a user, at a path that user may write. */
+  /** Assigns a held upload to a user as a new one, at a path that user may write. */
   async takeUp(caller: Caller, id: string, input: TakeUpInput): Promise<TakenUp> {
     if (caller.user.role !== 'admin') return refused('admin_only');
     const row = this.#held(id);
@@ -304,7 +304,7 @@ export class HeldUploads {
     }
   }
 
-  /** Its bytes stay where they are, so it keeps its id; the later of two intents counts. */
+  /** Its bytes stay where they are, so it keeps its id; the later of the two intents counts. */
   async #give(row: UploadRow, user: User, path: string): Promise<TakenUp> {
     const { uploads, drops, intents, disk, folder, bornAt, clock } = this.#deps;
     const { id, sizeBytes, sha256, intentFile } = row;

@@ -431,7 +431,7 @@ function afterReset(
     : [unknown(from.atS, to.atS)];
 }
 
-/** What was counted since a moment in the gap; before it nobody counted. */
+/** The energy counted since a moment in the gap; before it nothing was counted. */
 function since(
   resetS: number,
   from: Sample,

@@ -23,7 +23,7 @@ export type RangeOutcome =
       readonly toS: number;
     }
   | { readonly kind: 'unknown_period' }
-  /** The one that is no moment, or that lies on the wrong side of the other. */
+  /** `field`: the one that is not a valid time, or lies on the wrong side of the other. */
   | { readonly kind: 'bad_range'; readonly field: 'from' | 'to' };
 
 const STEP_S: Readonly<Record<Exclude<Resolution, 'raw'>, number>> = {

@@ -250,10 +250,10 @@ export class Prices {
     }
   }
 
-  /** By the mean of its prices where finer data was pruned, and then estimated. */
+  /** Prices an hour whose finer data was pruned by the mean of its prices, marked as estimated. */
   #priced(device: number, hour: HourBucket): HourBucket {
     const { buckets, time } = this.#deps;
-    // An hour of a zone whose hours begin at another minute is an hour all the same.
+    // An hour that starts at another minute, from an earlier time zone, is an hour all the same.
     const isOurs = time.hourStart(hour.startS) === hour.startS;
     const endS = isOurs ? time.hourEnd(hour.startS) : hour.startS + 3_600;
     const fine = buckets.fine(device, hour.startS, endS);
