@@ -43,7 +43,7 @@ export type { EntryTicket, QueuedFile } from './verify/freshness.ts';
 
 /** Cache entries of the NAS's files: looked up, served, filled, evicted. */
 export class Cache {
-  /** Background work: pins, prefetching, counts by day. */
+  /** Background work: pins, prefetching, counts per day. */
   readonly background: Background;
   /** Kept files, once the files module has decided that the caller may read them. */
   readonly kept: Pick<KeptEntries, 'lookup' | 'entryOf' | 'serve' | 'empty'>;
@@ -84,7 +84,7 @@ export class Cache {
     this.#scrub.start();
   }
 
-  /** Cuts off what is being downloaded and writes the counts down. */
+  /** Aborts what is being downloaded, and saves the counts. */
   async stop(): Promise<void> {
     this.#fetcher.cutAll();
     await Promise.all([this.#downloads.stop(), this.#scrub.stop()]);
@@ -92,7 +92,7 @@ export class Cache {
     this.#flushUses();
   }
 
-  /** Its disk went or came back: files held open may be of one that is gone. */
+  /** Its disk disappeared or came back, so open files may belong to one that is gone. */
   diskChanged(): void {
     this.#blobs.open.close().catch((error: unknown) => {
       this.#deps.log.warn(`Files of a removed disk could not be closed: ${String(error)}`);
@@ -119,7 +119,7 @@ export class Cache {
     return headers['if-none-match'] !== undefined || headers['if-match'] !== undefined;
   }
 
-  /** Answers HEAD from what the caller's listing shows, and asks nobody. */
+  /** Answers HEAD from the caller's listing, without asking the NAS. */
   async describe(
     file: LocatedFile,
     version: FileVersion,
@@ -217,7 +217,7 @@ export class Cache {
     await this.drop(path);
   }
 
-  /** A file or folder lies elsewhere on the NAS now: its entries and pins follow it. */
+  /** A file or folder moved on the NAS: its entries and pins follow it. */
   async moved(from: string, to: string): Promise<void> {
     await this.drop(to);
     this.#downloads.doom(from);
@@ -254,7 +254,7 @@ interface Assembled {
   readonly fetcher: Fetcher;
   readonly pool: BufferPool;
   readonly scrub: Scrub;
-  /** Writes down what was used a moment ago. */
+  /** Saves the most recent uses. */
   readonly flushUses: () => void;
 }
 

@@ -14,12 +14,12 @@ import type { StoredItem } from './stored-item.ts';
 
 /** Where something that a user sees comes from. */
 type Origin =
-  /** The NAS has it, as far as anybody knows: at that path. Moved at that time, where it was. */
+  /** The NAS has it at `path`, as far as anybody knows. `acceptedAtMs`: when its user moved it. */
   | { readonly kind: 'nas'; readonly path: string; readonly acceptedAtMs?: number }
   | { readonly kind: 'upload'; readonly upload: PendingUpload }
-  /** A folder that they made; nothing is in it but what they put there since. */
+  /** A folder they made, containing only what they put there since. */
   | { readonly kind: 'made'; readonly acceptedAtMs: number }
-  /** They took it away. */
+  /** The user deleted or moved it. */
   | { readonly kind: 'gone' };
 
 /** What a user's queued changes make of one folder. */
@@ -28,7 +28,7 @@ export interface ChangedFolder {
   readonly base: string | null;
   /** They made it. */
   readonly isMade: boolean;
-  /** Of what is not in it as the NAS lists it; the rest is. */
+  /** Origins of what the NAS does not list in it; everything else is as listed. */
   readonly names: ReadonlyMap<string, Origin>;
 }
 
@@ -68,7 +68,7 @@ export class ChangedView {
     return { kind: 'nas', path: at };
   }
 
-  /** Where this user sees what the NAS has at a path; null where they took it away. */
+  /** Where this user sees what the NAS has at a path; null where they removed it. */
   shownAt(userId: number, nasPath: string): string | null {
     return pathNow(this.#pending.changes(userId), nasPath, -1);
   }
@@ -112,7 +112,7 @@ export class ChangedView {
     return events.sort((a, b) => a.seq - b.seq);
   }
 
-  /** @param paths of the folder, by how many changes were made */
+  /** @param paths the folder's path after each number of changes */
   #apply(
     userId: number,
     changes: readonly QueuedChange[],
@@ -135,7 +135,7 @@ export class ChangedView {
     }
   }
 
-  /** Where a path came from once these changes were made. */
+  /** Where a path came from before these changes. */
   #originAfter(
     userId: number,
     changes: readonly QueuedChange[],
@@ -164,8 +164,8 @@ function concerns(place: string, folder: string): boolean {
 }
 
 /**
- * Where a folder was after each number of changes, from its first moment on.
- * @returns `end`: what its first moment was; null where the NAS has it
+ * Where a folder was after each number of changes, from its beginning on.
+ * @returns `end`: how it began; null where the NAS has it
  */
 function pathsOf(
   changes: readonly QueuedChange[],
@@ -301,7 +301,7 @@ interface ShownEntryBelow {
   readonly path: string;
   readonly isFolder: boolean;
   readonly sizeBytes: number;
-  /** As the NAS writes it; null of what is only queued. */
+  /** As the NAS writes it; null for what is only queued. */
   readonly modifiedAt: string | null;
   readonly checksum: string | null;
   /** The upload it is the newest version of, where it is queued. */
@@ -310,7 +310,7 @@ interface ShownEntryBelow {
 
 export type ShownBelow =
   | { readonly kind: 'tree'; readonly entries: readonly ShownEntryBelow[] }
-  /** Nothing of that name is there for this user. */
+  /** There is nothing of that name for this user. */
   | { readonly kind: 'absent' }
   /** Never listed by this user, or not every folder below it was, or there is too much. */
   | { readonly kind: 'unlisted' };
@@ -387,7 +387,9 @@ export class ShownTrees {
     return !isKnown || children.size > most ? null : [...children.values()];
   }
 
-  /** What the NAS listed of a folder; nothing where only the queue shows it, null where nobody knows. */
+  /**
+   * What the NAS listed of a folder; empty where only the queue shows it, null where nobody knows.
+   */
   #listedOf(
     userId: number,
     folder: string,
@@ -398,7 +400,7 @@ export class ShownTrees {
     return listed ?? (this.#isOnlyQueued(userId, folder) ? [] : null);
   }
 
-  /** @returns false where something of it is not known */
+  /** @returns false where some of it is not known */
   #addQueued(
     userId: number,
     folder: string,
@@ -433,7 +435,7 @@ export class ShownTrees {
     }
   }
 
-  /** What a user was shown of a path that the NAS has. */
+  /** What a user was shown of a path on the NAS. */
   #itemAt(userId: number, path: string): StoredItem | 'absent' | 'unknown' {
     const { rows } = this.#deps;
     const folder = parentOf(path);

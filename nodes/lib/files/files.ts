@@ -55,16 +55,16 @@ interface FilesDeps {
   readonly clock: Clock;
   /** The latest of wall clock, newest time stored and build date, epoch ms (contract 1, Time). */
   readonly trustedNowMs: () => number;
-  /** The token to show the NAS for a caller: their own, or one from their stored credential. */
+  /** The token to use with the NAS for a caller: their own, or one from their stored credential. */
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
-  /** Whether a credential is stored for them, though it may give no token at this moment. */
+  /** Whether a credential is stored for them, even if it yields no token right now. */
   readonly holdsCredential: (caller: Caller) => boolean;
   /** The NAS answered 401 to this token: it has ended. */
   readonly tokenRefused: (token: string) => void;
   readonly pending: PendingUploads;
   /** Whether an entry of a path is cached: its readers do not wait for a slow NAS. */
   readonly isKept: (path: string) => boolean;
-  /** Whether the disk takes nothing now; left out: it takes everything. */
+  /** Whether the disk refuses writes now; left out: it never does. */
   readonly diskRefuses?: () => boolean;
 }
 
@@ -78,19 +78,19 @@ type ShownPath =
 
 /** Facts about a change that the files module cannot know. */
 export interface AfterChange {
-  /** What lies there now only the NAS can tell. */
+  /** Only the NAS can tell what is there now. */
   readonly unknown: readonly string[];
-  /** Users who held a share that ended, or that may have. */
+  /** Users whose share ended, or may have ended. */
   readonly holders: readonly number[];
 }
 
 const MOST_REFERENCES = 500;
 const LONGEST_REMEMBERED = 1_000;
 
-/** How a caller asks for a folder. */
+/** What a caller asks of a folder. */
 interface ListOptions extends AskOptions {
   readonly page?: PageQuery | undefined;
-  /** Another reading of the same words, which counts where there is such a folder. */
+  /** Another reading of the same path, which counts where such a folder exists. */
   readonly literalPath?: string | undefined;
 }
 
@@ -98,7 +98,7 @@ interface ListOptions extends AskOptions {
 export class Files {
   /** Whether the disk behind the NAS is there. */
   readonly storage: NasStorage;
-  /** What lies below a place, as its user sees it, without asking the NAS. */
+  /** What is below a place as its user sees it, without asking the NAS. */
   readonly trees: ShownTrees;
   /** Who may read and write what, by what is known without asking. */
   readonly grants: Pick<ShareGrants, 'mayRead' | 'mayWrite' | 'clockPutRight'>;
@@ -180,7 +180,8 @@ export class Files {
     if (!(await this.#views.mayRead(caller.user, path, access))) {
       return { outcome: { kind: 'not_found' }, isKnown: false };
     }
-    // The pages of one folder belong together, and each would cost the NAS the whole of it.
+    // All pages of one folder come from one answer; each on its own would cost the NAS the whole
+    // folder.
     const asked = { ...this.#asFollower(caller, options), isNextPage: isNext(options.page) };
     const { view, changed } = await this.#viewed(caller.user, path, access, asked);
     const row = view.kind === 'view' ? view.row : null;
@@ -195,7 +196,7 @@ export class Files {
     return { outcome: this.#marked(outcome), isKnown };
   }
 
-  /** A folder where its user sees it, which the NAS may have somewhere else, or not at all. */
+  /** A folder as its user sees it, which the NAS may have elsewhere, or not at all. */
   async #viewed(
     user: User,
     path: string,
@@ -243,8 +244,8 @@ export class Files {
   }
 
   /**
-   * A program asked for the delta of its sync, and was answered.
-   * @param isNews the answer told something that the one before did not
+   * A program asked for the delta of its sync, and got it.
+   * @param isNews whether the answer told something that the one before did not
    */
   syncAsked(caller: Caller, isNews: boolean): void {
     this.#followers.asked(caller, isNews);
@@ -413,7 +414,7 @@ export class Files {
     return asked.row === null ? null : this.#rows.shows(asked.row.id, path);
   }
 
-  /** Gives everybody with a listing of the folder what one user just learnt of a path. */
+  /** Updates everybody's listing of the folder with what one user just learnt of a path. */
   seenAt(userId: number, path: string, item: StoredItem | null): void {
     if (item === null) this.#listings.forget(path);
     else this.#listings.delivered(userId, item);
@@ -431,7 +432,7 @@ export class Files {
     this.#probe.forget();
   }
 
-  /** An address never changes its meaning, and apps ask for the same ones again and again. */
+  /** An address never changes its meaning, and apps keep asking for the same ones. */
   #reference(raw: string): DownloadReference {
     const known = this.#references.get(raw);
     if (known !== undefined) return known;
@@ -441,7 +442,7 @@ export class Files {
   }
 }
 
-/** Whether a page goes on from one before. */
+/** Whether a page continues an earlier one. */
 function isNext(page: PageQuery | undefined): boolean {
   return (page?.after ?? null) !== null;
 }
@@ -534,7 +535,7 @@ class ListingAnswers {
     }
   }
 
-  /** What of a kept listing its user may still read. */
+  /** The part of a kept listing that its user may still read. */
   *readable(user: User, items: Iterable<StoredItem>): Generator<StoredItem> {
     for (const item of items) {
       if (this.#deps.grants.mayRead(user, item.path, item.ownerId)) yield item;
@@ -542,12 +543,12 @@ class ListingAnswers {
   }
 }
 
-/** A path right in one folder, as it is right in another. */
+/** Rebases a path in one folder onto another. */
 function moved(path: string, from: string, to: string): string {
   return from === to ? path : `${to}/${nameOf(path)}`;
 }
 
-/** What is known of the folder that is looked at. */
+/** What is known of the folder being looked at. */
 function rowOf(view: FolderView): ListingRow | null {
   return view.kind === 'view' ? view.row : null;
 }
@@ -560,7 +561,7 @@ interface Largest {
   readonly unlistedFolders: number;
 }
 
-/** Entries to process before others get their turn. */
+/** How many entries are processed before other work gets its turn. */
 const BATCH = 500;
 
 /**
@@ -576,7 +577,7 @@ export async function largestBelow(
   const [folders, largest] = [new Set(begin), new Highest(count)];
   let [unlistedFolders, looked] = [0, 0];
   if (begin.every((folder) => shownIn(folder) === null)) return null;
-  // A set hands out what is put into it while it is walked.
+  // A Set also iterates over what is added during the loop.
   for (const path of folders) {
     const items = shownIn(path);
     if (items === null) {

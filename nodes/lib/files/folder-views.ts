@@ -29,13 +29,13 @@ export type Access =
   | { readonly kind: 'asleep' }
   | { readonly kind: 'needs_nas_token' };
 
-/** Whether a question to the NAS is waited for as long as it takes; left out: it is. */
+/** Whether to wait for the NAS as long as it takes; left out: yes. */
 interface Patient {
   readonly patient?: boolean;
 }
 
 const TOO_LONG = Symbol('too long');
-/** Answers that say nothing about a folder: the kept listing will do. */
+/** Failures that say nothing about a folder, so the kept listing will do. */
 function isKeptFor({ kind }: Asked): boolean {
   return kind === 'nas_busy' || kind === 'storage_missing';
 }
@@ -57,7 +57,7 @@ interface FolderViewsDeps {
 
 /** Permission first, then the NAS while it is awake, then what is kept. */
 export class FolderViews {
-  /** For questions to the NAS where something kept will do. */
+  /** Timeout for calls that can fall back to the cache. */
   readonly patience: Patience;
   readonly #deps: FolderViewsDeps;
 
@@ -177,7 +177,7 @@ const WARNED_MS = 200;
 /** ... for so long: about the time in which a connection without an answer is given up, ms. */
 const WARNED_FOR_MS = 10_000;
 
-/** Limits how long a question to the NAS delays a caller who can be answered without it. */
+/** Limits how long a question to the NAS delays a caller whom the kept listing could answer. */
 class Patience {
   readonly #clock: Pick<Clock, 'after' | 'monotonicMs'>;
   #warnedUntilMs = -Infinity;

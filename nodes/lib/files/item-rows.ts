@@ -13,7 +13,7 @@ export interface ItemCursor {
 /** An entry, and the listing it stands in. */
 export interface ShownItem {
   readonly listingId: number;
-  /** Whether the user of that listing was given it. */
+  /** Whether the user of that listing was shown it. */
   readonly isSeen: boolean;
   readonly item: StoredItem;
 }
@@ -143,13 +143,13 @@ export class ItemRows {
     return this.#found.get(`${listingId} ${path}`, () => this.read(listingId, path));
   }
 
-  /** As {@link one}, for whoever asks for each path once. */
+  /** As {@link one}, for callers who ask for each path only once. */
   read(listingId: number, path: string): StoredItem | null {
     const row = this.#one.get(path, listingId);
     return row === undefined ? null : itemOf(row);
   }
 
-  /** @param isSeen false: the Pi put it there and its user knows nothing of it yet */
+  /** @param isSeen false: the Pi put it there, and its user does not know of it yet */
   put(listingId: number, item: ListedItem, isSeen = true): void {
     this.#newId.run(item.path);
     this.#put.run(
@@ -177,7 +177,7 @@ export class ItemRows {
     return Number(this.#count.get(listingId)?.['count']);
   }
 
-  /** How many of its files the NAS told no checksum of. */
+  /** For how many of its files the NAS told no checksum. */
   unhashed(listingId: number): number {
     return Number(this.#countUnhashed.get(listingId)?.['count']);
   }
@@ -186,7 +186,7 @@ export class ItemRows {
     return this.#unseen.get(path, listingId) !== undefined;
   }
 
-  /** Costs a write only where there is something to tell. */
+  /** Writes only where something changed. */
   seen(listingId: number): void {
     const isOwing = (): boolean => this.#anyUnseen.get(listingId) !== undefined;
     if (this.#hasUnseen.get(listingId, isOwing)) this.#seen.run(listingId);
@@ -225,7 +225,7 @@ export class ItemRows {
     this.#moveBelow.run({ from, to, ...belowBounds(from) });
   }
 
-  /** The ids at and below a path follow it to another, whose own are never given again. */
+  /** The ids at and below a path move with it; those of the new path are never reused. */
   moveIds(from: string, to: string): void {
     const there = belowBounds(to);
     this.#dropIds.run(to, there.low, there.high);

@@ -107,7 +107,7 @@ export class ListingRows {
     return this.#items.one(listingId, path);
   }
 
-  /** Up to `limit` files on each side of one, and itself, in name order. */
+  /** Up to `limit` files on each side of one, and that one, in name order. */
   filesAround(listingId: number, file: StoredItem, limit: number): StoredItem[] {
     const before = this.#items.filesBefore(listingId, file, limit);
     return [...before, file, ...this.#items.page(listingId, file, limit)];
@@ -134,7 +134,7 @@ export class ListingRows {
     }
   }
 
-  /** Writes an answer of the NAS down as it comes. One at a time for a user and folder. */
+  /** Writes an answer of the NAS as it arrives. One at a time per user and folder. */
   writer(userId: number, path: string): ListingWriter {
     const [items, store] = [this.#items, this.#store];
     return new ListingWriter({
@@ -165,7 +165,7 @@ export class ListingRows {
     return this.#known(folder, most);
   }
 
-  /** A folder that this user was never given by the NAS, with all there is in it. */
+  /** A folder that the NAS never listed for this user, with everything in it. */
   begin(
     userId: number,
     path: string,
@@ -201,7 +201,7 @@ export class ListingRows {
     this.#grow.run(before === null ? 1 : 0, unhashed, listingId);
   }
 
-  /** Whether its user knows nothing yet of an entry that the Pi itself put into a listing. */
+  /** Whether its user does not yet know an entry that the Pi itself put into a listing. */
   isUnseen(listingId: number, path: string): boolean {
     return this.#items.isUnseen(listingId, path);
   }
@@ -307,7 +307,7 @@ function knownEntries(store: Store): KnownEntries {
 interface WriterDeps {
   readonly items: ItemRows;
   readonly transaction: (work: () => void) => void;
-  /** The id of the listing, made where there is none: it shows nothing before it is finished. */
+  /** The id of the listing, created where needed: it shows nothing before it is complete. */
   readonly begin: (listedAtMs: number) => number;
   readonly isThere: (id: number) => boolean;
   readonly finish: (
@@ -426,7 +426,7 @@ export class ListingWriter {
   }
 }
 
-/** Whether the NAS tells of an entry what it told before. */
+/** Whether the NAS tells the same of an entry as before. */
 function isSame(before: StoredItem, item: ListedItem): boolean {
   const keys = Object.keys(item) as (keyof ListedItem)[];
   return keys.every((key) => before[key] === item[key]);

@@ -12,13 +12,13 @@ import { listedItem, type ListedItem } from './stored-item.ts';
 
 /** The NAS is asked for one user's view of one folder at most this often (contract 3). */
 const ASK_EVERY_MS = 10_000;
-/** Who reads a folder page by page reads one answer of it for so long. */
+/** How long one snapshot serves a paged reader. */
 const READ_ON_MS = 10 * 60_000;
-/** Folders with more entries cost the NAS more than one page is worth. */
+/** Folders with more entries than this cost the NAS more than one page is worth. */
 const LARGE_FOLDER = 1_000;
 const MOST_FOLDERS = 2_000;
 
-/** What came of asking the NAS for a folder. */
+/** The outcome of asking the NAS for a folder. */
 export type Asked =
   /** `row` is null for an empty answer that no parent folder confirms, which is not stored. */
   | { readonly kind: 'listed'; readonly row: ListingRow | null }
@@ -29,14 +29,14 @@ export type Asked =
 export interface AskOptions {
   /** The caller wants the NAS to stay in its soft sleep. */
   readonly auto?: boolean;
-  /** Asks now, whatever was asked before: the check after a fetch must not see an older answer. */
+  /** Asks now, whatever was asked before: the check after a fetch must not get an older answer. */
   readonly force?: boolean;
   /**
    * Listings newer than this are good enough, monotonic ms; a folder that its parent does not show
    * is not asked for.
    */
   readonly newSinceMs?: number | undefined;
-  /** A page was shown before: its reader goes on in that answer, for some minutes. */
+  /** A page was shown before: its reader continues in that answer, for some minutes. */
   readonly isNextPage?: boolean;
 }
 
@@ -48,11 +48,11 @@ interface Delivered {
   readonly file: ListedItem;
 }
 
-/** A question under way. */
+/** A question in progress. */
 interface Asking {
   readonly path: string;
   readonly files: Delivered[];
-  /** Something in that folder was deleted or moved since. */
+  /** Something in that folder was deleted or moved in the meantime. */
   isOutdated: boolean;
 }
 
@@ -131,7 +131,7 @@ export class Listings {
     return this.#deps.rows.moved(from, to, byUserId);
   }
 
-  /** What is at a path may differ from every answer so far: it is asked for again. */
+  /** What is at a path may differ from every answer so far, so it is asked for again. */
   outdated(path: string): void {
     this.#outdated(path);
   }
@@ -203,7 +203,7 @@ export class Listings {
     const { rows } = this.#deps;
     const isOwn = userId === senderId;
     const made: ListedItem[] = [];
-    // For everybody else the uploader owns it until the NAS says so: that shows it to fewer.
+    // For everybody else the uploader counts as owner until the NAS tells: that shows it to fewer.
     let entry = isOwn ? file : { ...file, ownerId: file.ownerId ?? String(senderId) };
     for (let folder = parentOf(entry.path); folder !== null; folder = parentOf(entry.path)) {
       const row = rows.find(userId, folder);
@@ -221,7 +221,7 @@ export class Listings {
     }
   }
 
-  /** One question begun after now, for all who want one. */
+  /** A question started after now, shared by everybody who needs one. */
   #askAfterRunning(
     key: string,
     user: User,
@@ -375,7 +375,7 @@ function isFolder(item: ListedItem | null): boolean {
   return item?.isDirectory === true;
 }
 
-/** A folder of which nothing is known but that a file lies somewhere in it. */
+/** A folder of which only one thing is known: that a file is somewhere in it. */
 function folderAbove(path: string, file: ListedItem, ownerId: string | null): ListedItem {
   const { modifiedAtText, modifiedAtMs } = file;
   return folderItem({ name: nameOf(path), path, modifiedAtText, modifiedAtMs }, ownerId);
@@ -403,9 +403,11 @@ function folderIn(key: string): string {
   return key.slice(key.indexOf('\0') + 1);
 }
 
-/** Callers who only check are told what was seen up to this long ago. */
+/** How old an answer may be for callers who only check, ms. */
 const LOOK_EVERY_MS = 10_000;
-/** One entry that went is a last file deleted. Two or more, and nothing left anywhere, is a disk. */
+/**
+ * One vanished entry is a last file deleted; two or more, with nothing left anywhere, is a disk.
+ */
 const FEWEST_LOST = 2;
 
 interface NasStorageDeps {
@@ -443,7 +445,7 @@ export class NasStorage {
     this.#found(false);
   }
 
-  /** Whether it is there, as of the last 10 s. A NAS that woke since may lack it. */
+  /** Whether it was there within the last 10 s. A NAS that woke since may lack it. */
   async stands(user: User, token: string): Promise<boolean> {
     const { clock, presence } = this.#deps;
     const isFresh =
@@ -452,7 +454,7 @@ export class NasStorage {
     return isFresh ? !this.#isMissing : await this.look(user, token);
   }
 
-  /** Whether it is there now. If the NAS does not tell, the last answer stands. */
+  /** Whether it is there now. If the NAS does not tell, the last answer counts. */
   async look(user: User, token: string): Promise<boolean> {
     this.#looking ??= this.#look(user, token).finally(() => {
       this.#looking = null;
@@ -485,7 +487,7 @@ export class NasStorage {
     return !this.#isMissing;
   }
 
-  /** The folders at the top that kept listings know, and how many entries they show in each. */
+  /** The top-level folders that kept listings know, and how many entries they show in each. */
   #known(user: User): ReadonlyMap<string, number> {
     const { rows } = this.#deps;
     const tops = [SHARED_FOLDER, user.username].filter((top) => rows.countKnown(top, 1) > 0);
@@ -498,7 +500,7 @@ export class NasStorage {
     return new Map(tops.map((top) => [top, rows.countKnown(top, FEWEST_LOST)]));
   }
 
-  /** Whether a folder lists anything, without reading on; null where the NAS does not tell. */
+  /** Whether a folder lists anything, reading no further; null where the NAS does not tell. */
   async #holds(token: string, folder: string): Promise<boolean | null> {
     const enough = new AbortController();
     let holds = false;
@@ -515,7 +517,7 @@ export class NasStorage {
   }
 }
 
-/** A folder that lies on the disk: neither the virtual one of shares nor one of the NAS's own. */
+/** A folder on the disk: neither the virtual one of shares nor one of the NAS's own. */
 function isTop({ path, type }: Pick<NasFileItem, 'path' | 'type'>): boolean {
   return type === 'directory' && path !== SHARED_WITH_ME && !/^\.|^lost\+found$/.test(path);
 }

@@ -15,7 +15,7 @@ interface LocatorDeps {
   readonly grants: ShareGrants;
   readonly probe: ShareProbe;
   readonly pending: PendingUploads;
-  /** Whether a copy of a path is here, so that it can be read without the NAS. */
+  /** Whether a copy of a path is here, readable without the NAS. */
   readonly isKept: (path: string) => boolean;
   readonly storage: Pick<NasStorage, 'isMissing'>;
   readonly changed: ChangedView;
@@ -84,7 +84,7 @@ export class Locator {
     }
   }
 
-  /** Where a user sees what the Pi, else the NAS, knows by that number. */
+  /** Where a user sees the file that the Pi, or else the NAS, knows by that number. */
   pathOfId(user: User, id: number): string | null {
     return this.#followed(user, this.#deps.items.pathOfPiId(id)) ?? this.#pathOfNasId(user, id);
   }
@@ -189,17 +189,20 @@ export class Locator {
       }
       if (probed.kind !== 'cannot_ask' && !this.#isKeptFrom(probed, path)) return probed;
     }
-    // The kept row has the share's own timestamp, which no entry can be compared with.
+    // The kept row has the share's own timestamp, which cannot be compared with an entry's.
     return located(user, path, item, item === null ? 'unlisted' : 'stored', null);
   }
 
-  /** It exists, but a NAS that does not deliver it now is no 404. */
+  /** The file exists; its storage is unavailable, which is not a 404. */
   #isOut(path: string, { kind }: Access): boolean {
     const { storage, isKept } = this.#deps;
     return kind === 'awake' && storage.isMissing && !isKept(path);
   }
 
-  /** A NAS that is asked too often, or has no disk, says nothing of a file: what is kept is served, as asleep. */
+  /**
+   * A NAS that is asked too often, or has no disk, says nothing about a file: what is kept is
+   * served, as while it sleeps.
+   */
   #isKeptFrom({ kind }: { readonly kind: string }, path: string): boolean {
     return (kind === 'nas_busy' || kind === 'storage_missing') && this.#deps.isKept(path);
   }

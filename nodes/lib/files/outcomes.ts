@@ -6,7 +6,7 @@ import type { ItemCursor } from './item-rows.ts';
 import type { PendingUpload } from './queued-change.ts';
 import type { FileVersion, StoredItem } from './stored-item.ts';
 
-/** Why a question that needs the NAS came to nothing. */
+/** Why a question that needs the NAS failed. */
 export type NasFault =
   /** The caller has a Pi token and no credential is kept for them: 401 `refresh_token_now`. */
   | { readonly kind: 'needs_nas_token' }
@@ -20,7 +20,7 @@ export type NasFault =
 /** Why the NAS did not show a folder or a file. */
 export type ReadFault =
   | { readonly kind: 'not_found' | 'token_refused' | 'nas_busy' | 'nas_bad_answer' }
-  /** It tells nothing now, and what is kept counts on. */
+  /** It tells nothing now, so what is kept still counts. */
   | { readonly kind: 'cannot_ask' };
 
 /** 403 is how the NAS hides what a user may not see. */
@@ -48,12 +48,12 @@ export function readFaultOf(failure: NasFailure): ReadFault {
 export interface Listing {
   readonly path: string;
   readonly items: readonly StoredItem[];
-  /** What the caller's own uploads that the NAS does not have yet will bring into this folder. */
+  /** What the caller's own uploads, not yet on the NAS, will bring into this folder. */
   readonly queued: readonly QueuedItem[];
   /** `stored`: the NAS was not asked; `ageSeconds` is how old its answer is. */
   readonly source: 'fresh' | 'stored';
   readonly ageSeconds: number;
-  /** The disk takes nothing now, so that this is kept in memory alone. */
+  /** The disk takes nothing now, so this is kept in memory only. */
   readonly isPastCache?: boolean;
   /** Set where only a page was requested. */
   readonly page?: {
@@ -71,7 +71,7 @@ export interface QueuedItem {
   readonly acceptedAtMs: number;
   /** Null: a folder that the NAS is not known to have, or what {@link moved} says. */
   readonly upload: PendingUpload | null;
-  /** What the NAS will move here, under its future path. */
+  /** What the NAS will move here, by its future path. */
   readonly moved?: StoredItem;
 }
 
@@ -88,7 +88,7 @@ export interface LocatedFile {
   readonly user: User;
   /** Where the NAS has it. */
   readonly path: string;
-  /** Where its user sees it, as they moved it and the NAS did not yet; left out: there. */
+  /** Where its user sees it, having moved it when the NAS has not yet; left out: at `path`. */
   readonly shownPath?: string;
   readonly name: string;
   /** The owner the caller's listing tells; null where it tells none. */
@@ -112,7 +112,7 @@ export type LocateOutcome =
   | { readonly kind: 'not_found' }
   | NasFault;
 
-/** A second look at a file, for whoever just fetched it. */
+/** Relocates a file right after its fetch. */
 export type RelistOutcome =
   | { readonly kind: 'version'; readonly version: FileVersion }
   | { readonly kind: 'gone' }
@@ -141,7 +141,7 @@ export class SyncFollowers {
     this.#clock = clock;
   }
 
-  /** @param isNews the answer told something new */
+  /** @param isNews whether the answer told something new */
   asked(caller: Caller, isNews: boolean): void {
     const key = keyOf(caller);
     const nowMs = this.#clock.monotonicMs();
@@ -159,7 +159,7 @@ export class SyncFollowers {
   }
 }
 
-/** By program, not by device: a person browsing on the same desktop is not polling. */
+/** Tracked by program, not by device: a person browsing on the same desktop is not polling. */
 function keyOf({ user, agent, device }: Caller): string {
   return `${user.id} ${agent ?? device ?? ''}`;
 }

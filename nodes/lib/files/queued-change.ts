@@ -7,7 +7,7 @@ export interface QueuedChange {
   readonly seq: number;
   readonly kind: 'delete' | 'rename' | 'move' | 'mkdir';
   readonly path: string;
-  /** Where it goes, in full, where it goes anywhere. */
+  /** The full target path, where there is one. */
   readonly toPath: string | null;
   readonly acceptedAtMs: number;
 }
@@ -24,19 +24,19 @@ export function pathBefore({ kind, path, toPath }: Places, at: string): PathBefo
     return { kind: 'path', path: path + at.slice(toPath.length) };
   }
   if (!isWithin(at, path)) return { kind: 'path', path: at };
-  // What is made was not there, and neither was anything in it.
+  // Something made did not exist before, and neither did anything in it.
   return { kind: kind === 'mkdir' && at === path ? 'made' : 'gone' };
 }
 
-/** Where a path is after a change; null where it is no more. */
+/** Where a path is after a change; null where it no longer exists. */
 function pathAfter({ kind, path, toPath }: Places, at: string): string | null {
   if (kind === 'mkdir' || !isWithin(at, path)) return at;
   return toPath === null ? null : toPath + at.slice(path.length);
 }
 
 /**
- * Where something that was at a path is now for a user.
- * @param changes in their order
+ * Where a user now sees what was at a path.
+ * @param changes in order
  * @param seq earlier changes do not count
  */
 export function pathNow(
@@ -67,7 +67,7 @@ export type Change =
    * somebody else. Null: it may be anywhere.
    */
   | { readonly kind: 'unknown'; readonly path: string | null }
-  /** Shares or permissions of a path; null: of nobody knows which. */
+  /** Shares or permissions of a path changed; null: it is unknown whose. */
   | { readonly kind: 'shares'; readonly path: string | null };
 
 /** The places a change is about, for locks and for looking there. */
@@ -96,7 +96,7 @@ export interface PendingUpload {
   readonly file: string;
 }
 
-/** A folder that a user queued something right into. */
+/** A folder into which a user directly queued something. */
 interface PendingFolder {
   readonly path: string;
   /** When the newest of it was accepted. */
@@ -105,7 +105,7 @@ interface PendingFolder {
   readonly seq: number;
 }
 
-/** A stretch of the queue's order: behind one number and before another. */
+/** A stretch of the queue's order: after one number and before another. */
 export interface Span {
   readonly after: number;
   readonly before: number;
@@ -121,6 +121,6 @@ export interface PendingUploads {
   find(userId: number, path: string, within?: Span): PendingUpload | null;
   /** What this user changed that the NAS did not carry out yet, in its order. */
   changes(userId: number): readonly QueuedChange[];
-  /** A device of that caller is shown this folder now, with all of their uploads in it. */
+  /** A device of that caller is being shown this folder, including all of their uploads. */
   shown(caller: Caller, folder: string): void;
 }

@@ -10,7 +10,7 @@ import { type FileVersion, normaliseTime } from './stored-item.ts';
 
 /** How often shares are fetched while the NAS is awake (unsharing takes effect at once). */
 const REFRESH_MS = 10 * 60_000;
-/** As for listings, where the user looks at the shares themselves (contract 3). */
+/** Like the limit for listings, for users who look at the shares themselves (contract 3). */
 const LOOKED_AT_MS = 10_000;
 const MOST_USERS = 1_000;
 
@@ -23,13 +23,13 @@ interface ShareGrantsDeps {
   readonly tokenRefused: (token: string) => void;
 }
 
-/** What each user was given by others, and the permission rule over it. */
+/** What others shared with each user, and the permission rule over it. */
 export class ShareGrants {
   readonly #deps: ShareGrantsDeps;
-  /** `false`: asked in vain, so it is asked again soon. */
+  /** `false`: the NAS did not answer, so it is asked again soon. */
   readonly #asked: Recent<boolean>;
   readonly #running = new Map<number, Promise<void>>();
-  /** Raised by each change of shares. */
+  /** Increased by each change of shares. */
   #epoch = 0;
 
   constructor(deps: ShareGrantsDeps) {
@@ -80,7 +80,7 @@ export class ShareGrants {
    */
   async refused(user: User, token: string, path: string): Promise<void> {
     if (mayRead(user, path, null, [], 0)) return;
-    // An answer that is under way may be older than the refusal.
+    // An answer already under way may be older than the refusal.
     await this.#running.get(user.id);
     this.#asked.forget((key) => key === String(user.id));
     await this.refresh(user, token, false);
@@ -103,7 +103,7 @@ export class ShareGrants {
     return this.#deps.rows.end(path);
   }
 
-  /** What was at and below a path is gone from there, and its shares with it. */
+  /** Forgets shares of a path, and below it, that no longer exists there. */
   gone(path: string): readonly number[] {
     const holders = this.#deps.rows.end(path);
     if (holders.length === 0) return holders;
@@ -134,7 +134,7 @@ export class ShareGrants {
   }
 }
 
-/** One row of the NAS's answer; nothing for a row that makes no sense, which then grants nothing. */
+/** One row of the NAS's answer; empty for one that makes no sense, which then grants nothing. */
 function grantOf(row: unknown, fetchedAtMs: number): ShareGrant[] {
   if (typeof row !== 'object' || row === null) return [];
   const share = row as Readonly<Record<string, unknown>>;
@@ -155,7 +155,7 @@ function grantOf(row: unknown, fetchedAtMs: number): ShareGrant[] {
   ];
 }
 
-/** The end is naive UTC. One that cannot be read is no end at all: the share is not believed. */
+/** The expiry is naive UTC. One that cannot be read makes the share invalid. */
 function expiryOf(value: unknown): number | null | 'unreadable' {
   if (value === null || value === undefined) return null;
   if (typeof value !== 'string') return 'unreadable';
@@ -167,7 +167,7 @@ function expiryOf(value: unknown): number | null | 'unreadable' {
 const PROBE_EVERY_MS = 10_000;
 const MOST_FILES = 500;
 
-/** What a one-byte read told of a file. */
+/** What a one-byte read told about a file. */
 export type Probed =
   | { readonly kind: 'version'; readonly version: FileVersion; readonly mimeType: string | null }
   | ReadFault;

@@ -33,18 +33,20 @@ export interface ShownListings {
   shows(userId: number, path: string): ShownEntry;
 }
 
-/** When the NAS says that a user was made; null where it never told. Ids come back, this does not. */
+/**
+ * When the NAS says that a user was created; null where it never told. Ids are reused, this is not.
+ */
 export type BornAt = (userId: number) => string | null;
 
 /** An active user by name, as the NAS last told; null where there is none. */
 export type UserNamed = (username: string) => User | null;
 
-/** Whether a caller may put a file at a path; says nothing of whether anything is there. */
+/** Whether a caller may put a file at a path; it does not tell whether anything is there. */
 export type MayWrite = (caller: Caller, path: string) => boolean | Promise<boolean>;
 
 /** Tokens to reach the NAS with as a user who is away (contract 2, Acting for a user later). */
 export interface UploadCredentials {
-  /** @returns a token of that very user, or null where there is none now */
+  /** @returns a token of exactly that user, or null where there is none now */
   credentialFor(userId: number): Promise<string | null>;
   /** The NAS answered 401 to this token. */
   refused(userId: number, token: string): void | Promise<void>;
@@ -55,7 +57,10 @@ export interface DeliveredFile {
   readonly userId: number;
   /** Where it now lies on the NAS. */
   readonly path: string;
-  /** Where its bytes are on the Pi. The taker renames this file; otherwise it is removed. */
+  /**
+   * Where its bytes are on the Pi. The cache renames this file if it takes it; otherwise it is
+   * removed.
+   */
   readonly file: string;
   readonly sha256: string;
   /** The NAS's own row of it, seen right after delivery. */
@@ -77,7 +82,7 @@ export type CarriedOut =
 
 /** An entry of a folder as its user sees it: the NAS's, less what they changed since, and queued files. */
 export interface ShownTreeEntry {
-  /** Below the place that was asked for; `''` for that itself. */
+  /** Relative to the place that was asked for; `''` for that itself. */
   readonly path: string;
   readonly isFolder: boolean;
   readonly sizeBytes: number;
@@ -90,7 +95,7 @@ export interface ShownTreeEntry {
 
 export type ShownTree =
   | { readonly kind: 'tree'; readonly entries: readonly ShownTreeEntry[] }
-  /** Nothing of that name is there for this user. */
+  /** There is nothing of that name for this user. */
   | { readonly kind: 'absent' }
   /** It was never listed by this user, or not every folder below it was, or there is too much. */
   | { readonly kind: 'unlisted' };
@@ -128,7 +133,10 @@ export interface UploadDeps {
   readonly nas: NasClient;
   readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
-  /** Whether the disk behind the NAS is there, seen as that user: a mount point takes files too. */
+  /**
+   * Whether the disk behind the NAS is mounted, as seen by that user: an empty mount point takes
+   * files too.
+   */
   readonly storageStands: (userId: number, token: string) => Promise<boolean>;
   readonly credentials: UploadCredentials;
   readonly listings: ShownListings;
@@ -139,7 +147,7 @@ export interface UploadDeps {
   readonly makeRoom: MakeRoom;
   /** Kept copies that {@link makeRoom} may evict. */
   readonly evictableBytes: () => number;
-  /** Ids of the users whom the NAS let in since then. */
+  /** Ids of the users whom the NAS has confirmed since then. */
   readonly signedInSince: (sinceMs: number) => readonly number[];
   readonly keep: KeepDelivered;
   /** Files of a user's pins not yet kept; of everybody's for null. */
@@ -158,12 +166,12 @@ export interface UploadDeps {
   ) => Promise<void>;
   /** CHANGES_ASLEEP. */
   readonly takesChanges: boolean;
-  /** FLUSH_WAKE, and what it takes to follow it. */
+  /** FLUSH_WAKE, and what is needed to follow it. */
   readonly flushWake: Pick<FlushWakeDeps, 'rule' | 'wake' | 'sinceGoodbyeMs' | 'isClockTrusted'>;
   /** False while an update is on trial; true when left out. */
   readonly mayDeliver?: () => boolean;
   readonly clock: Clock;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** Whether the time is proved twice, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly random: Random;
@@ -225,19 +233,19 @@ export interface UploadNews {
   readonly username: string;
   /** The upload's or the change's id. */
   readonly id: string;
-  /** What was wanted. */
+  /** What was asked for. */
   readonly what: 'upload' | ChangeKind;
   /** Where it was to go; where it lies now, once it was delivered. */
   readonly path: string;
-  /** Of a conflict of an upload: its path at the conflict name. */
+  /** For an upload's conflict: the path of its copy, under a conflict name. */
   readonly conflictPath: string | null;
-  /** Null of a change. */
+  /** Null for a change. */
   readonly sizeBytes: number | null;
   /** Why it waits, failed or differs, in an English sentence. */
   readonly detail: string | null;
 }
 
-/** An upload, however far it is. */
+/** An upload, whatever its state. */
 interface AnyUpload {
   readonly id: string;
   readonly userId: number;

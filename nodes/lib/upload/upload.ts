@@ -96,13 +96,13 @@ export type Settled =
 export class Upload {
   /** What is in the queue, as its owners are shown it. */
   readonly view: Omit<QueueView, 'retry' | 'drop'>;
-  /** Uploads in chunks, in BaluHost's words. */
+  /** Uploads in chunks, in BaluHost's terms. */
   readonly resumable: ResumableUploads;
-  /** Says, from the headers alone, whether a body should be read at all. */
+  /** Decides, from the headers alone, whether a body should be read at all. */
   readonly admission: Admission;
   /** Keeps deliveries and conflicts away from places of the NAS. */
   readonly locks: PathLocks;
-  /** What was moved or deleted on the NAS, followed in the queue. */
+  /** Adjusts the queue to what was moved or deleted on the NAS. */
   readonly changedPaths: ChangedPaths;
   /** Deletes, renames, moves and new folders that wait for the NAS; see {@link acceptChange}. */
   readonly changes: ChangeQueue;
@@ -186,7 +186,7 @@ export class Upload {
     return this.#recovered;
   }
 
-  /** Cuts bodies that are coming in and what is being sent; nothing accepted is lost by it. */
+  /** Aborts incoming bodies and what is being sent; nothing accepted is lost. */
   async stop(): Promise<void> {
     this.#conflicts.stop();
     const { resumable } = this;
@@ -196,7 +196,10 @@ export class Upload {
     await this.#hashing.stop();
   }
 
-  /** Tells what happens to everybody's uploads and changes from now on. @returns how to stop that */
+  /**
+   * Subscribes to everybody's uploads and changes from now on.
+   * @returns how to unsubscribe
+   */
   onNews(listener: (news: UploadNews) => void): () => void {
     return this.#news.listen(listener);
   }
@@ -277,12 +280,12 @@ export class Upload {
     return { kind: 'resolved', conflict: toChangeConflict(settled.change, resolution) };
   }
 
-  /** The newest of what was accepted until now. */
+  /** The newest number accepted so far. */
   mark(): number {
     return Math.max(this.#places.newestSeq(), this.changes.newestSeq());
   }
 
-  /** A user can be acted for again: their waiting items continue. */
+  /** A user can be acted for again, so their waiting items continue. */
   credentialArrived(userId: number): void {
     this.#held.confirmed(userId);
     this.#delivery.credentialArrived(userId);
@@ -353,7 +356,7 @@ export class Upload {
     return this.#shares.usageOf(userId);
   }
 
-  /** Bytes on the disk that no cache may count as space. */
+  /** Bytes on the disk that no cache may count as free. */
   queuedBytes(): number {
     return this.#overviewRows.queuedBytes() + this.resumable.storedBytes();
   }
@@ -374,8 +377,8 @@ export class Upload {
   }
 
   /**
-   * A word for health. `lost`: an accepted upload has lost its file. `strangers`: complete files
-   * unknown to any row. `found`: rebuilt uploads are not on the NAS yet.
+   * For health. `lost`: an accepted upload has lost its file. `strangers`: complete files unknown
+   * to any row. `found`: rebuilt uploads not on the NAS yet.
    */
   recoveryWord(): 'ok' | 'found' | 'strangers' | 'lost' {
     if (this.lostUploads() > 0) return 'lost';

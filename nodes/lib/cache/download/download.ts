@@ -185,7 +185,7 @@ export class Download {
     this.#goOn();
   }
 
-  /** It has no readers and is not to be kept. */
+  /** It has no readers, and is not to be kept. */
   #stopIfUseless(): void {
     if (this.#readers.size === 0 && !this.#keep) this.#fail();
   }
@@ -246,7 +246,7 @@ export class Download {
       if (this.#layout.isOneSegment) this.#fail();
       else this.here.arrivals.giveUp(run.position, run.end, 'cut');
     }
-    // Readers waiting for what this run was told not to bring need another one.
+    // Readers waiting for bytes that this run was told to skip need another run.
     if (this.#state === 'running') {
       for (const { position, last } of [...this.here.arrivals.waiters])
         this.#demand(position, last);
@@ -307,7 +307,9 @@ export class Download {
     }
   }
 
-  /** What is fetched though nobody waits: the rest of started segments, and of a file worth it. */
+  /**
+   * What is fetched although nobody waits: the rest of started segments, and of a file worth it.
+   */
   #nextUnasked(): Span | null {
     if (!this.#keep || this.#isNasSilent || this.#state !== 'running') return null;
     return this.here.gapInPartial() ?? (this.#isForAll ? this.here.firstGap() : null);
@@ -426,7 +428,7 @@ class Runs {
     return this.#runs.size;
   }
 
-  /** The run that soon brings a byte, or a new one up to `end` where no other run does. */
+  /** The run that will bring a byte soon, or a new one up to `end` where no other run will. */
   toward(position: number, end: number): Run {
     for (const run of this.#runs) {
       const isAhead = run.position <= position && position < Math.max(run.end, 1);
@@ -435,7 +437,7 @@ class Runs {
     return this.start(position, end);
   }
 
-  /** A new run; an earlier run heading there ends where this one begins. */
+  /** A new run; an earlier run heading there stops where this one starts. */
   start(start: number, wantedEnd: number): Run {
     let end = this.#facts.present.nextFrom(start, wantedEnd);
     for (const run of this.#runs) {
@@ -467,9 +469,9 @@ class Runs {
 
 /** How a run ended. */
 type RunEnd =
-  /** It brought all it was to bring, or was told to stop. */
+  /** It brought everything it was to bring, or was told to stop. */
   | 'done'
-  /** The NAS ended it before. */
+  /** The NAS ended it early. */
   | 'cut'
   /** The disk took no more. */
   | 'unstored';
@@ -551,7 +553,7 @@ class Run {
       }
       if (!this.#isStopped && !(await this.#hand(this.#last, sink))) return 'unstored';
     } catch {
-      // The NAS went away, or stop() let it go.
+      // The NAS went away, or stop() closed it.
     } finally {
       this.#body?.destroy();
     }

@@ -21,7 +21,7 @@ export interface DownloadHead {
   readonly mimeType: string | null;
 }
 
-/** Why the NAS gave no bytes. */
+/** Why the NAS delivered no bytes. */
 export type OriginFault =
   | {
       readonly kind: 'not_found' | 'token_refused' | 'nas_busy' | 'nas_bad_answer' | 'unreachable';
@@ -125,7 +125,7 @@ async function isListed(origin: Origin, version: FileVersion): Promise<boolean> 
   return sameVersion({ ...now.version, checksum: null }, version);
 }
 
-/** Reads the file once more without keeping it; null when that did not come to its end. */
+/** Reads the file once more without keeping it; null when the read did not reach its end. */
 async function hashAgain(origin: Origin, sizeBytes: number): Promise<string | null> {
   const answer = await origin.open();
   if (answer.kind !== 'stream') return null;

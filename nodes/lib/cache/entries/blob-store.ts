@@ -179,7 +179,7 @@ function codeOf(error: unknown): unknown {
 /** What a kept file costs besides its bytes: map entry, name, buffer object. */
 const OVERHEAD_BYTES = 512;
 
-/** Up to here a file may be held in memory, and is read and written in one go. */
+/** Up to this size a file may be held in memory, and is read and written in one go. */
 export const SMALL_FILE_BYTES = 64 * 1024;
 
 /** What a Pi with 1 GB can spare for it. */

@@ -14,7 +14,7 @@ interface Entry {
   readonly fd: number;
   readonly warmth: Warmth;
   lent: number;
-  /** Removed or outgrown: to be closed when its last reader is through. */
+  /** Removed or replaced: closed when its last reader is done. */
   isDoomed: boolean;
 }
 
@@ -39,7 +39,7 @@ export class OpenBlobs {
     this.#mostIdle = mostIdle;
   }
 
-  /** Whether somebody reads it now. */
+  /** Whether somebody is reading it. */
   isRead(blob: string): boolean {
     return (this.#entries.get(blob)?.lent ?? 0) > 0 || this.#leaving.has(blob);
   }
@@ -75,7 +75,7 @@ export class OpenBlobs {
     return this.#lend(blob, entry);
   }
 
-  /** The file is removed: no new readers, and it is closed once unread. */
+  /** The file is removed: it gets no new readers, and is closed once nobody reads it. */
   async forget(blob: string): Promise<void> {
     const entry = this.#entries.get(blob);
     if (entry === undefined) return;
@@ -88,7 +88,7 @@ export class OpenBlobs {
     this.#leaving.set(blob, (this.#leaving.get(blob) ?? 0) + 1);
   }
 
-  /** Closes all that nobody reads; what is read is closed after. */
+  /** Closes everything nobody reads, and the rest when its readers are done. */
   async close(): Promise<void> {
     await Promise.all([...this.#entries.keys()].map((blob) => this.forget(blob)));
   }
@@ -198,7 +198,7 @@ const PAUSE_MS = 5_000;
  */
 export class WarmReads {
   readonly #deps: WarmDeps;
-  /** Bytes read through the thread pool so far: the clock of the stamps. */
+  /** Bytes read through the thread pool so far, which serve as the clock of the stamps. */
   #flowBytes = 0;
   #trustedBytes = 0;
   #measuredAtMs = -Infinity;
@@ -210,7 +210,7 @@ export class WarmReads {
     this.#deps = deps;
   }
 
-  /** Whether anything at all may be read on the spot now. */
+  /** Whether anything at all may be read synchronously now. */
   get isPaused(): boolean {
     return this.#deps.monotonicMs() < this.#pausedUntilMs;
   }
@@ -230,7 +230,7 @@ export class WarmReads {
     return this.#flowBytes - stamp < this.#budgetBytes();
   }
 
-  /** Runs a read on the spot, and takes note of how long it took. */
+  /** Runs a synchronous read, and times it. */
   timed(read: () => number): number {
     const beganMs = this.#deps.monotonicMs();
     const count = read();
@@ -277,7 +277,7 @@ class Warmth {
     return true;
   }
 
-  /** The stretch was just read. Only blocks it holds whole count. */
+  /** The stretch was just read. Only blocks it covers entirely count. */
   note(position: number, length: number): void {
     const end = position + length;
     const stamp = this.#reads.stamp();

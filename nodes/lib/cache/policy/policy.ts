@@ -28,12 +28,12 @@ const LOOK_EVERY_USES = 256;
 interface Applicant {
   readonly path: string;
   readonly sizeBytes: number;
-  /** What must go for it. */
+  /** What must be evicted for it. */
   readonly neededBytes: number;
   readonly limitBytes: number;
 }
 
-/** What is worth keeping: the rules of the policy folder over the cache's own rows. */
+/** Decides what is worth keeping: the rules of the policy folder, over the cache's own rows. */
 export class CachePolicy {
   readonly #deps: CachePolicyDeps;
   readonly #rows: PolicyRows;
@@ -132,7 +132,7 @@ export class Tournament {
     return this.#leader.variant;
   }
 
-  /** The real cache's limit moved. */
+  /** The limit of the real cache changed. */
   resize(limitBytes: number): void {
     this.#limitBytes = limitBytes;
     const stays = (key: number): boolean => key % this.#everyNth === 0;
@@ -141,7 +141,10 @@ export class Tournament {
     }
   }
 
-  /** Takes one request. @returns whether another variant leads now */
+  /**
+   * Counts one request.
+   * @returns whether another variant leads now
+   */
   see(key: number, sizeBytes: number): boolean {
     if (key % this.#everyNth !== 0) return false;
     this.#seen = Math.min(HALF_LIFE_USES, this.#seen + 1);

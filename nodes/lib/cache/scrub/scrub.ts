@@ -30,7 +30,7 @@ export interface ScrubReport {
 /** About 1 % of all bytes a day, at a round every 15 minutes. */
 const SHARE_A_ROUND = 0.01 / 96;
 const FOLDERS = 256;
-/** So all of them are looked through in a day. */
+/** So all of them are checked within a day. */
 const FOLDERS_A_ROUND = 3;
 /** How much of the most-read data is checked after an unclean end. */
 const HOT_BLOBS = 256;
@@ -45,7 +45,9 @@ const READ_BYTES = 256 * 1024;
 export class Scrub {
   readonly #deps: ScrubDeps;
   #suspects: CheckedBlob[] = [];
-  /** Bytes that may be read; negative after a large file, until later rounds make up for it. */
+  /**
+   * Bytes that may be read; negative after a large file, until later rounds have made up for it.
+   */
   #creditBytes = 0;
   #running: Promise<ScrubReport> | null = null;
   #isStopped = false;

@@ -28,7 +28,7 @@ interface Deps {
   readonly entryRows: EntryRows;
   readonly clock: Clock;
   readonly dayOf: DayOf;
-  /** Both proofs of the time stand, so that old days may be forgotten. */
+  /** Whether the time is proved twice, so that old days may be forgotten. */
   readonly isClockProved: () => boolean;
 }
 
@@ -62,7 +62,7 @@ export class CacheCounters {
 
   /**
    * An entry was served.
-   * @param heldAtMs when it was last held against what the NAS tells, epoch ms
+   * @param heldAtMs when it was last compared with what the NAS tells, epoch ms
    */
   hit(entryId: number, bytes: number, heldAtMs: number): void {
     const touch = this.#touches.get(entryId) ?? { uses: 0, atMs: 0, validatedAtMs: 0 };
@@ -96,7 +96,7 @@ export class CacheCounters {
     this.#add({ nasWakesAvoided: isAnother ? 1 : 0 });
   }
 
-  /** An entry was fetched that nobody asked for yet. */
+  /** An entry that nobody asked for yet was fetched. */
   prefetched(bytes: number): void {
     this.#add({ prefetchedFiles: 1, prefetchedBytes: bytes });
   }

@@ -86,7 +86,7 @@ export interface SegmentedTicket extends Ticket {
 export type EntryTicket = WholeTicket | SegmentedTicket;
 
 export type Lookup =
-  /** The NAS's listing of a moment ago shows this very version. */
+  /** The NAS's listing from a moment ago shows exactly this version. */
   | { readonly kind: 'hit'; readonly ticket: EntryTicket }
   /** The NAS was not asked. */
   | { readonly kind: 'stale'; readonly ticket: EntryTicket }

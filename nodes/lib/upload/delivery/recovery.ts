@@ -19,14 +19,14 @@ import type { Disk } from '../spool/disk.ts';
 import type { End, Intents } from '../spool/intents.ts';
 import { type BornAt, isUploadId } from '../upload-deps.ts';
 
-/** Whoever puts a backup back lays this file into the queue's folder; see docs/OPERATING.md. */
+/** A restore puts this file into the queue's folder; see docs/OPERATING.md. */
 export const RESTORED_MARK = 'restored';
-/** Rows that are rebuilt in one commit. */
+/** How many rows are rebuilt per commit. */
 const AT_ONCE = 500;
 
-/** What a start found to set right. */
+/** What a start had to repair. */
 export interface Recovered {
-  /** Files that are finished, and incomplete incoming ones. */
+  /** How many finished files and incomplete incoming ones it removed. */
   readonly orphans: number;
   /** Rows whose file is missing or has another size. Anything but 0 is a broken promise. */
   readonly lost: number;
@@ -110,7 +110,7 @@ export class Recovery {
     return removed;
   }
 
-  /** Only files that look like ours count: whatever a person put there is theirs. */
+  /** Only files named like ours count: whatever else is there, a person put there. */
   async #bodies(): Promise<ReadonlySet<string>> {
     const bodies = new Set<string>();
     for await (const name of this.#deps.disk.names(this.#deps.folder)) {
@@ -119,7 +119,7 @@ export class Recovery {
     return bodies;
   }
 
-  /** Everything that an end may say something new of. */
+  /** The ids of everything whose end may have news. */
   async #unsettled(
     bodies: ReadonlySet<string>,
     files: readonly string[],
@@ -159,7 +159,7 @@ export class Recovery {
     }
   }
 
-  /** A restore or a repaired disk brings back the bytes of rows that had lost them. */
+  /** A restore or a repaired disk may bring back the bytes of rows that had lost them. */
   async #takeBackLost(
     bodies: ReadonlySet<string>,
     ends: ReadonlyMap<string, End>,
@@ -225,7 +225,7 @@ export class Recovery {
     of: { readonly isRestored: boolean; readonly ends: ReadonlyMap<string, End> },
   ): void {
     const { uploads, drops } = this.#deps;
-    // An admin gave it to somebody else: the later intent counts.
+    // An admin assigned it to somebody else, so the later intent counts.
     const earlier = uploads.byId(upload.id);
     if (earlier !== null) drops.take(earlier);
     const base = resolved(upload.base, of.ends);
@@ -246,7 +246,10 @@ export class Recovery {
     return { state: FOUND_WAITING, found: true, detail };
   }
 
-  /** No complete file is removed for lack of a row: only what is known to have ended. */
+  /**
+   * A complete file is never removed for lack of a row, only when its upload is known to have
+   * ended.
+   */
   async #clearOrphans(
     bodies: ReadonlySet<string>,
     ends: ReadonlyMap<string, End>,
@@ -286,7 +289,7 @@ export class Recovery {
     }
   }
 
-  /** Rows of an older BaluPi have none. */
+  /** Rows of an older BaluPi have no intent. */
   async #writeMissingIntents(): Promise<void> {
     const { rows, intents, disk, folder } = this.#deps;
     for (let some = rows.withoutIntent(); some.length > 0; some = rows.withoutIntent()) {
@@ -304,7 +307,7 @@ function isDone(row: UploadRow): boolean {
   return !row.hasBytes || isDelivered(row);
 }
 
-/** The base of an upload whose previous version ended and has no row any more. */
+/** The base of an upload whose previous version ended and no longer has a row. */
 function resolved(base: UploadBase, ends: ReadonlyMap<string, End>): UploadBase {
   let known = base;
   for (let end = endOf(known, ends); end !== undefined; end = endOf(known, ends)) {
@@ -321,7 +324,7 @@ function endOf(base: UploadBase, ends: ReadonlyMap<string, End>): End | undefine
   return base.uploadId === null ? undefined : ends.get(base.uploadId);
 }
 
-/** What an intent tells of a row. */
+/** What an intent records of a row. */
 export function intentOf(row: UploadRow): NewUpload {
   const { id, userId, username, ownerCreatedAt, folder, filename, path, secondPath } = row;
   const { sizeBytes, sha256, base, createdAtMs, device, agent, sentName } = row;

@@ -10,11 +10,11 @@ import { fieldOf, type Interruption, interruptionOf } from './nas-calls.ts';
 
 /** The NAS gathers a whole chunk in memory before it writes it, so smaller than its own 32 MB. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
-/** After this many lost sessions in a row the addresses evidently do not keep any. */
+/** After this many lost sessions in a row it is clear that these addresses keep none. */
 const MOST_RESTARTS = 3;
-/** A session that keeps asking for another chunk than it is sent is broken. */
+/** A session that keeps asking for a chunk other than the one sent is broken. */
 const MOST_JUMPS = 8;
-/** Half-sent uploads remembered for when the NAS is back. */
+/** How many half-sent uploads are remembered for when the NAS is back. */
 const MOST_SESSIONS = 32;
 
 /** What is sent where. */
@@ -23,9 +23,9 @@ export interface Sending {
   readonly file: string;
   readonly sizeBytes: number;
   readonly path: string;
-  /** Told after each chunk. */
+  /** Called after each chunk. */
   readonly onProgress: () => void;
-  /** Asked when all bytes are there, right before the step that publishes them. */
+  /** Called when all bytes are there, right before the step that publishes them. */
   readonly mayComplete: () => Promise<'yes' | 'no' | Interruption>;
 }
 
@@ -85,7 +85,7 @@ export class ChunkedSend {
     return { kind: 'no_sessions' };
   }
 
-  /** The last step for what was prepared a moment ago. */
+  /** Takes the last step for what was prepared a moment ago. */
   async finish(token: string, sending: Sending): Promise<Sent> {
     const session = this.#sessions.get(sending.uploadId);
     return session === undefined
@@ -93,12 +93,12 @@ export class ChunkedSend {
       : await this.#complete(token, session, sending);
   }
 
-  /** Forgets a half-sent upload, as its file or its target is another now. */
+  /** Forgets a half-sent upload whose file or target has changed. */
   forget(uploadId: string): void {
     this.#sessions.delete(uploadId);
   }
 
-  /** Lets the socket go. */
+  /** Closes the socket. */
   close(): void {
     this.#channel?.channel.close();
     this.#channel = null;
@@ -167,7 +167,8 @@ export class ChunkedSend {
     if (readError !== null) throw readError as Error;
     if (isGood(answered)) {
       session.nextIndex += 1;
-      // More or less than was sent: a chunk was taken twice or in part, and the file is spoilt.
+      // The size differs from what was sent: a chunk was taken twice or in part, so the file is
+      // spoilt.
       const received = fieldOf(answered.body, 'received_bytes');
       return received === firstByte + length ? 'done' : 'restart';
     }
@@ -184,7 +185,7 @@ export class ChunkedSend {
     const answered = await this.#open(token).complete(session.nasId);
     const lost = failureOf(answered)?.kind === 'not_found';
     const interruption = interruptionOf(answered);
-    // A repeated complete may find its own work done: only the folder can tell.
+    // A repeated complete may find its own work done, which only the folder can tell.
     if (interruption === null || lost || interruption.kind === 'gone') {
       this.#sessions.delete(sending.uploadId);
     }

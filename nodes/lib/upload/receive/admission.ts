@@ -9,7 +9,7 @@ import { type Disk, diskFaultOf } from '../spool/disk.ts';
 import type { MakeRoom, MayWrite } from '../upload-deps.ts';
 import { parsePath } from './target.ts';
 
-/** The content is not what its sender says it is. */
+/** The content is not what its sender claims. */
 export const WRONG_HASH = {
   loc: ['header', 'X-Content-SHA256'],
   detail: 'The content does not have the hash X-Content-SHA256 says.',
@@ -31,7 +31,7 @@ export interface Refused {
 export interface UploadCall {
   readonly caller: Caller;
   readonly headers: IncomingHttpHeaders;
-  /** The query's `path`; null where it has none. */
+  /** The query's `path`; null where there is none. */
   readonly path: string | null;
 }
 
@@ -51,7 +51,7 @@ export interface UploadHeaders extends ContentHeaders {
 
 export type Admitted = { readonly kind: 'admitted'; readonly headers: UploadHeaders } | Refused;
 
-/** What a user's listing shows at a path, or what is queued for it; null where neither tells. */
+/** What a user's listing shows at a path, or what is queued for it; null where neither knows. */
 type KindAt = (userId: number, path: string) => 'file' | 'folder' | null;
 
 /** Everything that can be refused before the body is read (contract 4). */
@@ -143,7 +143,9 @@ export function refusedAt(loc: readonly string[], detail: string): Refused {
   return { ...refused('invalid', detail), loc };
 }
 
-/** @param maxBytes what one file may hold, and with a length told beforehand the whole request */
+/**
+ * @param maxBytes the limit for one file and, where the length is announced, for the whole request
+ */
 export function tooLarge(maxBytes: number): Refused {
   const most =
     maxBytes >= 1e9 ? `${shortened(maxBytes / 1e9)} GB` : `${shortened(maxBytes / 1e6)} MB`;
@@ -209,7 +211,7 @@ const STEP_BYTES = 16 * 1024 * 1024;
 /** Contract 1, Fair shares. */
 const MOST_ROWS = 100_000;
 const SHARING_MS = 30 * 86_400_000;
-/** Who shares changes slowly. */
+/** How long a count of the sharing users is reused, ms: it changes slowly. */
 const COUNTED_FOR_MS = 60_000;
 
 /** Why something does not fit. */
@@ -242,7 +244,7 @@ interface UploadQuotaDeps {
   /** Kept copies, all of which an upload that needs their space may evict. */
   readonly evictableBytes: () => number;
   readonly rows: ShareRows;
-  /** Ids of the users whom the NAS let in since then. */
+  /** Ids of the users whom the NAS has confirmed since then. */
   readonly signedInSince: (sinceMs: number) => readonly number[];
   readonly clock: Clock;
 }
@@ -255,7 +257,7 @@ interface UploadQuotaDeps {
  */
 export class UploadQuota {
   readonly #deps: UploadQuotaDeps;
-  /** What of each user's share is used by bodies that are coming in. */
+  /** How much of each user's share is taken by bodies still coming in. */
   readonly #charged = new Map<number, number>();
   #promisedBytes = 0;
   #sharers: ReadonlySet<number> = new Set();
@@ -266,8 +268,8 @@ export class UploadQuota {
   }
 
   /**
-   * Whether that much of a user's would fit now, evicting entries where needed.
-   * @returns why not; null when it would
+   * Whether that many more bytes of a user would fit now, evicting entries where needed.
+   * @returns why not; null when they would
    */
   async refusal(userId: number, bytes: number): Promise<NoRoom | null> {
     const overShare = await this.#overShare(userId, bytes, 1);
@@ -275,13 +277,13 @@ export class UploadQuota {
     return (await this.#fits(bytes)) ? null : NO_ROOM;
   }
 
-  /** Whether that many more uploads, whose bytes are here, are within their user's share. */
+  /** Whether that many more uploads, whose bytes have arrived, are within their user's share. */
   async rowsRefusal(userId: number, rows: number): Promise<NoRoom | null> {
     return this.#overShare(userId, 0, rows);
   }
 
   /**
-   * @param bytes how long the body says it is; null where it does not say
+   * @param bytes the announced length of the body; null where there is none
    * @returns why there is no space for it
    */
   async reserve(userId: number, bytes: number | null): Promise<Reservation | NoRoom> {
@@ -293,7 +295,7 @@ export class UploadQuota {
     return this.#promise(userId, wanted, bytes ?? 0);
   }
 
-  /** @param ofShare what its user's share is charged with beforehand */
+  /** @param ofShare bytes already charged to its user's share */
   #promise(userId: number, bytes: number, ofShare: number): Reservation {
     const charged = { bytes: 0 };
     const charge = (more: number): void => {
@@ -356,7 +358,9 @@ export class UploadQuota {
     };
   }
 
-  /** All that uploads may take: what they have, what is free, and what would be evicted for them. */
+  /**
+   * Everything uploads could use: what they have, what is free, and what would be evicted for them.
+   */
   async #shareableBytes(): Promise<number> {
     const { disk, folder, minFreeBytes, evictableBytes, rows } = this.#deps;
     const freeBytes = await disk.freeBytes(folder);
@@ -394,7 +398,7 @@ function inMb(bytes: number): string {
 
 /** At most this many bodies at once per user. The desktop app opens up to 12. */
 const BODIES_AT_ONCE = 8;
-/** Callers beyond this are refused with a retry; those before it wait, unread. */
+/** How many more may wait, unread; callers beyond them are refused and told to retry. */
 const LONGEST_QUEUE = 32;
 
 interface Slots {
@@ -406,12 +410,12 @@ interface Slots {
 export class BodySlots {
   readonly #users = new Map<number, Slots>();
 
-  /** Whether a further body of that user would not even be queued. */
+  /** Whether one more body of that user would be refused instead of waiting. */
   isCrowded(userId: number): boolean {
     return (this.#users.get(userId)?.waiting.length ?? 0) >= LONGEST_QUEUE;
   }
 
-  /** How many bodies of that user are being received or wait for their turn. */
+  /** How many bodies of that user are being received or waiting. */
   running(userId: number): number {
     const slots = this.#users.get(userId);
     return slots === undefined ? 0 : slots.taken + slots.waiting.length;
@@ -449,7 +453,7 @@ export class BodySlots {
   }
 }
 
-/** The releasing body passes its turn on, so the count stays the same. */
+/** The finished body passes its turn on, so the count stays the same. */
 async function waitTurn(slots: Slots, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return false;
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -471,7 +475,7 @@ async function waitTurn(slots: Slots, signal: AbortSignal): Promise<boolean> {
 /** A token of RFC 9110, 5.6.2. */
 export const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** `form-data; name="file"; filename="a.txt"`, taken apart. */
+/** `form-data; name="file"; filename="a.txt"`, parsed. */
 interface HeaderWithParameters {
   readonly value: string;
   /** By name in lower case; `filename*` is decoded. */
@@ -570,7 +574,7 @@ const BOUNDARY = /^[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]$/;
 
 /**
  * The boundary of a `multipart/form-data` body.
- * @returns null where there is none that one may have
+ * @returns null where there is no valid one
  */
 export function boundaryOf(contentType: string): string | null {
   const read = readParameters(contentType);

@@ -58,7 +58,7 @@ export type Enqueued =
       /** What is new in the queue. */
       readonly inserted: readonly NewUpload[];
     }
-  /** The key came before with another body. */
+  /** The key was used before, with another body. */
   | { readonly kind: 'key_reused' };
 
 /**
@@ -76,7 +76,7 @@ export class Enqueue {
     readonly rows: UploadRows;
     readonly branches: Branches;
     readonly bornAt: BornAt;
-    /** What is old may be deleted for its age. */
+    /** Whether old data may be deleted for its age. */
     readonly isClockProved: () => boolean;
     readonly changeRows: Pick<ChangeRows, 'openOf'>;
   }) {
@@ -162,7 +162,7 @@ export class Enqueue {
   }
 }
 
-/** Whether a change leaves what lies at a path where it is. */
+/** Whether a change leaves the item at a path where it is. */
 function leaves({ kind, path }: ChangeRow, at: string): boolean {
   return kind === 'mkdir' || !isWithin(at, path);
 }
@@ -189,7 +189,7 @@ interface Sender {
   readonly agent: string | null;
 }
 
-/** The stored value says nothing about which device it was. */
+/** A stored value that says nothing about the device. */
 export function senderOf({ device, agent }: Caller): Sender {
   return {
     device: device ?? null,
@@ -204,15 +204,15 @@ export function senderOf({ device, agent }: Caller): Sender {
 function compareSenders(a: Sender, b: Sender): 'same' | 'other' | 'doubt' {
   if (a.device !== null && b.device !== null) return a.device === b.device ? 'same' : 'other';
   const isKey = [a.device, b.device].some((device) => device?.startsWith('key:') === true);
-  // Who signs in does not come with an API key.
+  // A sign-in never comes with an API key.
   if (isKey && a.agent !== null && b.agent !== null) return 'other';
   return a.agent === null || b.agent === null || a.agent === b.agent ? 'doubt' : 'other';
 }
 
-/** A folder as one device was shown it. */
+/** A folder as it was shown to one device. */
 interface Sighting {
   readonly sender: Sender;
-  /** The newest upload or change there was before. */
+  /** The newest upload or change at that time. */
   readonly seq: number;
   readonly atMs: number;
 }
@@ -241,14 +241,14 @@ class Sightings {
     }
   }
 
-  /** The last time that very device was shown that folder. */
+  /** When exactly that device was last shown that folder. */
   last(userId: number, folder: string, by: Sender): Sighting | null {
     const sightings = this.#folders.get(`${userId}\n${folder}`) ?? [];
     return sightings.find(({ sender }) => compareSenders(sender, by) !== 'other') ?? null;
   }
 }
 
-/** A save that looks for the version it goes on from. */
+/** A save, looking for the version it is based on. */
 interface Save {
   readonly userId: number;
   readonly target: Target;
@@ -280,7 +280,7 @@ export class Branches {
     this.#deps = deps;
   }
 
-  /** That device is shown a folder now, with all of its user's uploads in it. */
+  /** That device is being shown a folder, including all of its user's uploads in it. */
   shown(caller: Caller, folder: string): void {
     const { places, changeRows, clock } = this.#deps;
     const seq = Math.max(places.newestSeq(), changeRows.newestSeq());
@@ -338,7 +338,7 @@ export class Branches {
     return compareSenders(shown.sender, save.sender) === 'same';
   }
 
-  /** A version that was queued for another place, which its user moved here since. */
+  /** A version queued for another path that its user has since moved here. */
   #moved({ userId, target, sender, baseChecksum }: Save): UploadRow | null {
     const id = this.#deps.shownPlaces.uploadShown(userId, target.path);
     const row = id === null ? null : this.#deps.rows.byId(id);
@@ -390,7 +390,7 @@ export class Branches {
     return kinship === 'same' || isBeside || this.#hasElder(root);
   }
 
-  /** Whether another branch of that path was begun before. */
+  /** Whether another branch of that path was started earlier. */
   #hasElder({ userId, path, secondPath, seq }: UploadRow): boolean {
     return this.#deps.places.branchesOf(userId, path, secondPath).some((row) => row.seq < seq);
   }
@@ -439,7 +439,7 @@ export class Branches {
   }
 }
 
-/** Whether nothing was listed since it was delivered. */
+/** Whether the path was not listed since it was delivered. */
 function isNewest(own: UploadRow, shown: ShownEntry): boolean {
   return (own.syncedAtMs ?? 0) >= (shown.kind === 'file' ? shown.listedAtMs : 0);
 }

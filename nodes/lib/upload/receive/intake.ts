@@ -32,7 +32,7 @@ import type { Publisher } from './publisher.ts';
 import { readFilename, readTarget } from './target.ts';
 
 export type AcceptOutcome =
-  /** Names, bytes and intent survive a power cut from now on. */
+  /** From now on names, bytes and intent survive a power cut. */
   | { readonly kind: 'accepted'; readonly files: readonly AcceptedFile[] }
   | Refused
   /** The caller went away before the end of the body; nothing was kept. */
@@ -57,7 +57,7 @@ const KEY_REUSED = {
   detail: 'This Idempotency-Key was used with another body.',
 } as const;
 
-/** From a request to rows in the queue: everything before the answer 200. */
+/** Everything between a request and the answer 200: receiving, checking, queueing. */
 export class Intake {
   readonly #deps: IntakeDeps;
   readonly #running = new Map<IncomingMessage, Promise<unknown>>();
@@ -87,7 +87,7 @@ export class Intake {
     }
   }
 
-  /** Cuts the bodies that are still coming in and waits for the rest to be done. */
+  /** Aborts the bodies still coming in, and waits for the rest to finish. */
   async stop(): Promise<void> {
     this.#closed = true;
     const running = [...this.#running];
@@ -179,7 +179,7 @@ export class Intake {
       : { kind: 'accepted', files: enqueued.files };
   }
 
-  /** Finds each file's target and checks it, and what the headers say of the content. */
+  /** Finds and checks each file's target, and checks the content against the headers. */
   async #aim(
     caller: Caller,
     path: string,
@@ -212,7 +212,7 @@ export class Intake {
   }
 }
 
-/** Two files of one request with the same target: only one could survive. */
+/** Two files of one request have the same target, so only one could survive. */
 function nameTwice(files: readonly AimedFile[]): Refused | null {
   const hashes = new Map<string, string>();
   for (const { staged, target } of files) {
@@ -262,14 +262,14 @@ type Received =
 interface MultipartIntakeDeps extends BodyFilesDeps {
   /** The query's `path`; null where it has none. */
   readonly queryPath: string | null;
-  /** Says no to a `path` field as soon as it is read. */
+  /** Refuses a `path` field as soon as it is read. */
   readonly checkPlace: (path: string) => Promise<Refused | null>;
 }
 
-/** The part that is coming in. */
+/** The part being received. */
 type Part =
   | { readonly kind: 'file' }
-  /** `bytes` is null where nobody wants to know its value. */
+  /** `bytes` is null where nobody needs the value. */
   | { readonly kind: 'field'; readonly chunks: Buffer[] | null; sizeBytes: number };
 
 /**
@@ -295,7 +295,7 @@ class MultipartIntake {
     });
   }
 
-  /** @throws what neither the caller nor the disk is to blame for */
+  /** @throws what is neither the caller's nor the disk's fault */
   async receive(request: IncomingMessage): Promise<Received> {
     const files = this.#files;
     await this.#feed(request);
@@ -430,7 +430,7 @@ class MultipartIntake {
 }
 
 /** Callers may send a leading slash (contract 1). */
-/** A slash at either end says nothing. */
+/** A slash at either end means nothing. */
 function isSamePath(one: string, other: string): boolean {
   const bare = (path: string): string => path.replace(/^\/|\/$/g, '');
   return bare(one) === bare(other);
@@ -442,7 +442,7 @@ function tooMany(): string {
 
 /** Files of one body that are written at the same time: small ones sync side by side. */
 const FILES_AT_ONCE = 4;
-/** What of one body may wait for the disk before its sender is held back. */
+/** How many bytes of one body may wait for the disk before its sender is paused. */
 const MOST_HELD_BYTES = 1024 * 1024;
 
 /** A file of a body, durable in the incoming folder. */
@@ -451,7 +451,7 @@ interface ReceivedFile {
   readonly staged: StagedFile;
 }
 
-/** Why a body came to nothing. `gone`: its sender left before the end. */
+/** Why nothing came of a body. `gone`: its sender left before the end. */
 type BodyEnd =
   | Refused
   | { readonly kind: 'gone' }
@@ -489,12 +489,12 @@ class BodyFiles {
     this.#onChange = onChange;
   }
 
-  /** Set once: the first reason counts, later ones are consequences. */
+  /** Set once: the first reason counts, later ones are only its consequences. */
   get end(): BodyEnd | null {
     return this.#end;
   }
 
-  /** Whether no more should be given for now. */
+  /** Whether the sender should pause. */
   get isFull(): boolean {
     let heldBytes = 0;
     for (const { part } of [...this.#storing, ...this.#queue]) heldBytes += part.heldBytes;
@@ -528,7 +528,7 @@ class BodyFiles {
     this.#storeNext();
   }
 
-  /** The next bytes of that file. */
+  /** More bytes of that file. */
   push(bytes: Buffer): void {
     if (this.#current === null || this.#end !== null) return;
     const { part } = this.#current;
@@ -537,13 +537,13 @@ class BodyFiles {
     else part.push(bytes);
   }
 
-  /** That file is whole. */
+  /** That file is complete. */
   finish(): void {
     this.#current?.part.end();
     this.#current = null;
   }
 
-  /** Runs a part of the work whose fault ends the whole. */
+  /** Runs a part of the work; if it fails, the whole body fails. */
   run(work: () => Promise<void>): void {
     const task = this.#guarded(work).finally(() => {
       this.#tasks.delete(task);
@@ -552,7 +552,7 @@ class BodyFiles {
     this.#tasks.add(task);
   }
 
-  /** Waits for all that runs. */
+  /** Waits for all running work. */
   async settle(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
   }

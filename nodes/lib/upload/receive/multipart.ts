@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { readParameters, TOKEN } from './admission.ts';
 
-/** What a parser finds, told as it is found. */
+/** What a parser finds, reported as it is found. */
 interface MultipartEvents {
   /** A part begins. `head` holds its header lines without the empty line that ends them. */
   partBegin(head: Buffer): void;
@@ -10,7 +10,7 @@ interface MultipartEvents {
   partEnd(): void;
 }
 
-/** The body breaks the rules; the message says which, in words for the caller. */
+/** The body breaks the rules; the message tells the caller which. */
 export class MultipartError extends Error {
   override readonly name = 'MultipartError';
   /** Where a file's name is the fault, and nothing else: that name. */
@@ -33,10 +33,10 @@ const CR = 13;
 const LF = 10;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** What passes until a boundary comes, or a part's headers. */
+/** Skips everything up to a boundary, or collects a part's headers. */
 type Between = 'preamble' | 'data' | 'epilogue' | 'head';
 
-/** Behind a boundary its line ends, or behind two dashes the body does. */
+/** After a boundary its line ends, or two dashes end the body. */
 type Behind = 'boundary' | 'padding' | 'newline' | 'dash' | 'last-padding' | 'last-newline';
 
 type Sign = 'space' | 'cr' | 'lf' | 'dash';
@@ -89,8 +89,8 @@ export class MultipartParser {
   }
 
   /**
-   * Takes the next chunk.
-   * @throws MultipartError; the parser is of no use afterwards
+   * Parses the next chunk.
+   * @throws MultipartError; the parser cannot be used afterwards
    */
   push(chunk: Buffer): void {
     let at = 0;
@@ -99,14 +99,14 @@ export class MultipartParser {
 
   /**
    * The body has ended.
-   * @throws MultipartError where it should have gone on
+   * @throws MultipartError where more should have come
    */
   end(): void {
     const whole = ['last-padding', 'last-newline', 'epilogue'].includes(this.#state);
     if (!whole) throw new MultipartError('it ends before its last boundary');
   }
 
-  /** @returns where to go on in this chunk */
+  /** @returns where to continue in this chunk */
   #step(chunk: Buffer, at: number): number {
     switch (this.#state) {
       case 'preamble':
@@ -140,7 +140,10 @@ export class MultipartParser {
     return chunk.length;
   }
 
-  /** The last chunk ended like a delimiter begins. It has one CR, so nothing else begins in it. */
+  /**
+   * The last chunk ended like the start of a delimiter. A delimiter has one CR, so no other can
+   * start in it.
+   */
   #goOnMatching(chunk: Buffer, from: number): number {
     const delimiter = this.#delimiter;
     const length = Math.min(delimiter.length - this.#held, chunk.length - from);
@@ -192,7 +195,7 @@ export class MultipartParser {
     const before = this.#head.length;
     const most = Math.min(chunk.length, from + MOST_HEAD_BYTES - before);
     const head = Buffer.concat([this.#head, chunk.subarray(from, most)]);
-    // A part without headers has the empty line at once.
+    // A part without headers starts with the empty line.
     const end = head.subarray(0, 2).equals(HEAD_END.subarray(2))
       ? 0
       : head.indexOf(HEAD_END, Math.max(0, before - HEAD_END.length));
@@ -274,7 +277,7 @@ export function readPartHead(head: Buffer): PartHead {
   };
 }
 
-/** Where they are in the file's own name alone, the refusal can name the file (contract 1). */
+/** Where only the file's own name has the fault, the refusal can name the file (contract 1). */
 function refuseControls(disposition: string, filename: string): void {
   const found = controlsIn(disposition);
   if (found === 0) return;
@@ -282,7 +285,7 @@ function refuseControls(disposition: string, filename: string): void {
   throw new MultipartError(UNREADABLE, found === inName ? filename : null);
 }
 
-/** Names in lower case. A header of interest that comes twice says two things. */
+/** Names in lower case. A relevant header that comes twice is ambiguous, and so refused. */
 function readHeaders(text: string): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
   // A line that begins with a space goes on with the one before (RFC 5322, 2.2.3).
@@ -304,7 +307,7 @@ function readHeaders(text: string): ReadonlyMap<string, string> {
   return headers;
 }
 
-/** Who takes a body as it comes. */
+/** Where a body's bytes go as they arrive. */
 interface BodyTaker {
   /** Must not throw. */
   take(chunk: Buffer): void;
@@ -314,7 +317,7 @@ interface BodyTaker {
   onWake(wake: () => void): void;
 }
 
-/** `gone`: the sender left before the end. `over`: the taker wants no more of it. */
+/** `gone`: the sender left before the end. `over`: the consumer wants no more of it. */
 type Fed = 'whole' | 'gone' | 'over';
 
 /**

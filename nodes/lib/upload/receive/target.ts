@@ -13,7 +13,7 @@ export type ReadTarget =
   | { readonly kind: 'target'; readonly target: Target }
   | { readonly kind: 'bad_path'; readonly reason: string };
 
-/** What the sender of one file said. */
+/** What the sender said about one file. */
 export interface SentTarget {
   /** As sent: a folder, or the full path of the file. */
   readonly path: string;
@@ -79,11 +79,11 @@ const UNFIT: readonly (readonly [RegExp, string])[] = [
   [/\\/, 'a backslash'],
 ];
 
-/** Everything of {@link UNFIT} but the backslash, to be shown by its number. */
+/** Everything of {@link UNFIT} but the backslash, which is shown by its number. */
 // eslint-disable-next-line no-control-regex
 const UNSHOWABLE = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
-/** Reads a target path: the files module's rule, and no characters that make a name lie. */
+/** Parses a target path: the rule of the files module, and no characters that disguise a name. */
 export function parsePath(text: string): ReturnType<typeof parseNasPath> {
   const fault = UNFIT.find(([unfit]) => unfit.test(text));
   if (fault === undefined) return parseNasPath(text);

@@ -13,7 +13,7 @@ export interface ResumableUpload {
   readonly totalBytes: number;
   /** Durable. */
   readonly receivedBytes: number;
-  /** The only chunk that may come next. */
+  /** The only chunk accepted next. */
   readonly nextIndex: number;
   /** When it began or its last chunk was acknowledged, epoch ms. */
   readonly touchedAtMs: number;
@@ -72,22 +72,22 @@ export class ResumableRows {
     return this.#all.all().map(toUpload);
   }
 
-  /** What was touched after now, when the clock was ahead, counts as touched now. */
+  /** What was touched in the future, while the clock was ahead, counts as touched now. */
   touchedNoLater(nowMs: number): void {
     this.#touchedNoLater.run(nowMs, nowMs);
   }
 
-  /** What nobody has touched since then, the oldest first. */
+  /** Those nobody has touched since then, oldest first. */
   untouchedSince(sinceMs: number): readonly ResumableUpload[] {
     return this.#untouchedSince.all(sinceMs).map(toUpload);
   }
 
-  /** One user's, the one longest untouched first. */
+  /** One user's, longest untouched first. */
   ofUser(userId: number): readonly ResumableUpload[] {
     return this.#ofUser.all(userId).map(toUpload);
   }
 
-  /** So much of it is durable. */
+  /** That much of it is durable. */
   advance(
     id: string,
     to: { readonly receivedBytes: number; readonly nextIndex: number },

@@ -12,7 +12,7 @@ const MOST_BYTES = 1024 * 1024;
 /** Suggested to callers, who may differ. A phone on a bad link resends no more. */
 export const CHUNK_BYTES = 8 * 1024 * 1024;
 
-/** Who began an unfinished upload, and what it is to become. */
+/** Who started an unfinished upload, and what it is to become. */
 interface ResumableIntent {
   readonly id: string;
   readonly userId: number;
@@ -31,7 +31,7 @@ interface ChunkMark {
   readonly chunkBytes: number;
 }
 
-/** What a file tells of an unfinished upload. */
+/** What a file records of an unfinished upload. */
 interface KnownIntent {
   readonly intent: ResumableIntent;
   readonly marks: readonly ChunkMark[];
@@ -115,7 +115,7 @@ class ResumableIntents {
     return { intent, marks: known };
   }
 
-  /** The next chunks are measured by that mark. */
+  /** The next chunks are measured from that mark. */
   goOnFrom(id: string, mark: ChunkMark): void {
     this.#marks.set(id, mark);
   }
@@ -184,7 +184,7 @@ function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Hashes that are kept up to date while chunks come; others are made when they are asked for. */
+/** Hashes kept up to date while chunks arrive; others are computed on request. */
 const MOST_FOLLOWED = 32;
 const AT_FIRST: ChunkMark = { nextIndex: 0, receivedBytes: 0, chunkBytes: CHUNK_BYTES };
 
@@ -219,7 +219,7 @@ export class ResumableSpool {
   }
 
   /**
-   * Says durably what is about to come, and makes an empty file for it.
+   * Records durably what is about to come, and creates an empty file for it.
    * @throws the disk's error; nothing is left then
    */
   async open(intent: ResumableIntent): Promise<void> {
@@ -260,26 +260,26 @@ export class ResumableSpool {
     this.#unsure.delete(upload.id);
   }
 
-  /** That many bytes of it are durable: they are hashed while the next are on their way. */
+  /** That many bytes of it are durable: they are hashed while the next ones arrive. */
   grown(id: string, receivedBytes: number): void {
     const followed = this.#follow(id);
     followed.extend(receivedBytes);
   }
 
-  /** @throws what reading the file threw; it may be asked again */
+  /** @throws what reading the file threw; it may be asked for again */
   async hashOf({ id, totalBytes }: ResumableUpload): Promise<string> {
     const followed = this.#follow(id);
     this.#followed.delete(id);
     return followed.finish(totalBytes);
   }
 
-  /** It is in the queue, which says so in an intent of its own. */
+  /** It is in the queue now, which has an intent of its own for it. */
   async completed(id: string): Promise<void> {
     this.#forget(id);
     try {
       await this.#intents.remove(id);
     } catch (error) {
-      // The next start removes it, as its file is not there any more.
+      // The next start removes it, as its file is gone.
       this.#deps.log.warn(
         `An intent that is no longer needed could not be removed (${errorKind(error)}).`,
       );
@@ -380,7 +380,7 @@ export class ResumableSpool {
     return true;
   }
 
-  /** What lies behind the last whole chunk is cut; what is before it is durable now. */
+  /** Cuts off what is behind the last whole chunk; everything before it is durable now. */
   async #goOn(
     id: string,
     mark: ChunkMark,

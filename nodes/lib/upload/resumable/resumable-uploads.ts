@@ -30,7 +30,7 @@ import { CHUNK_BYTES, type ResumableSpool } from './resumable-spool.ts';
 
 const EXPIRY_EVERY_MS = 3_600_000;
 
-/** What a caller says before the first chunk. */
+/** What a caller announces before the first chunk. */
 interface ResumableInput {
   readonly filename: string;
   readonly totalBytes: number;
@@ -52,12 +52,12 @@ interface ResumableDeps {
   readonly admission: Admission;
   readonly bornAt: BornAt;
   readonly clock: Clock;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** Whether the time is proved twice, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly randomBytes: RandomBytes;
   readonly maxFileBytes: number;
-  /** A row is new in the queue. */
+  /** Called when a row is new in the queue. */
   readonly onQueued: () => void;
 }
 
@@ -115,7 +115,7 @@ export class ResumableUploads {
     });
   }
 
-  /** What a caller began and did not complete; what moved last first. */
+  /** What a caller started and did not complete, most recently active first. */
   unfinished(caller: Caller): readonly ResumableUpload[] {
     return this.#book.unfinished(caller);
   }
@@ -133,7 +133,7 @@ export class ResumableUploads {
     return this.#onDisk(() => this.#chunks.alone(id, () => this.#chunks.spoilt(upload)));
   }
 
-  /** The request is left open and paused where it is refused. */
+  /** Where it refuses, the request is left open and paused. */
   async chunk(
     caller: Caller,
     request: IncomingMessage,
@@ -179,7 +179,7 @@ export class ResumableUploads {
     );
   }
 
-  /** Whether one of that user began or moved recently, so that more of it is to be expected. */
+  /** Whether one of that user started or moved recently, so that more of it can be expected. */
   isMoving(userId: number): boolean {
     return this.#book.isMoving(userId);
   }
@@ -263,7 +263,7 @@ export class ResumableUploads {
 const MOST_OF_USER = 16;
 /** If idle this long, it may be replaced by a new one of its user. */
 const IDLE_MS = 3_600_000;
-/** One that moved within this may well go on in a moment. */
+/** One that moved within this time may well continue in a moment. */
 const MOVING_MS = 600_000;
 /** Without progress for this long it is abandoned, as on the NAS. */
 const KEPT_MS = 86_400_000;
@@ -272,7 +272,7 @@ interface BookDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly clock: Clock;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** Whether the time is proved twice, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
 }
 
@@ -284,19 +284,19 @@ class ResumableBook {
     this.#deps = deps;
   }
 
-  /** @returns null for what never was, is over, or is somebody else's */
+  /** @returns null for one that never existed, has ended, or is somebody else's */
   own(caller: Caller, id: string): ResumableUpload | null {
     const upload = this.#deps.rows.byId(id);
     return upload?.userId === caller.user.id && !this.#isOver(upload) ? upload : null;
   }
 
-  /** What moved last first. */
+  /** Most recently active first. */
   unfinished(caller: Caller): readonly ResumableUpload[] {
     const uploads = this.#deps.rows.ofUser(caller.user.id);
     return uploads.filter((upload) => !this.#isOver(upload)).reverse();
   }
 
-  /** @throws the database's error; nothing is left of it then */
+  /** @throws the database's error; nothing of it is left then */
   async add(upload: ResumableUpload): Promise<void> {
     try {
       this.#deps.rows.insert(upload);
@@ -306,7 +306,7 @@ class ResumableBook {
     }
   }
 
-  /** @throws the disk's error when its file cannot be deleted; it is there again after a start, for a day */
+  /** @throws the disk's error when its file cannot be deleted; a start finds it again, for a day */
   async drop({ id }: ResumableUpload): Promise<void> {
     const { rows, spool } = this.#deps;
     rows.remove(id);
@@ -326,12 +326,12 @@ class ResumableBook {
     return true;
   }
 
-  /** Whether one of that user began or moved recently; abandoned ones never complete. */
+  /** Whether one of that user started or moved recently; abandoned ones never complete. */
   isMoving(userId: number): boolean {
     return this.#deps.rows.ofUser(userId).some((upload) => this.#idleMs(upload) < MOVING_MS);
   }
 
-  /** None before the time is known; what was touched when the clock was ahead is as if of now. */
+  /** None before the time is known; one touched while the clock was ahead counts as touched now. */
   overdue(): readonly ResumableUpload[] {
     const { rows, clock, isClockProved } = this.#deps;
     if (!isClockProved()) return [];
@@ -376,7 +376,7 @@ export function completedAnswer(completed: Completed): Answer {
   });
 }
 
-/** For somebody who lost the id, or the count, of what broke off. */
+/** For somebody who lost the id, or the position, of an interrupted upload. */
 export function unfinishedAnswer(uploads: readonly ResumableUpload[]): Answer {
   return answerTo('files-chunked-list', {
     uploads: uploads.map((upload) => ({
@@ -392,14 +392,14 @@ export function unfinishedAnswer(uploads: readonly ResumableUpload[]): Answer {
   });
 }
 
-/** What of a chunk may wait for the disk before its sender is held back. */
+/** How many bytes of a chunk may wait for the disk before its sender is paused. */
 const MOST_HELD_BYTES = 1024 * 1024;
 
 type ChunkReceived =
   /** Of the whole upload, all durable. */
   | { readonly kind: 'received'; readonly receivedBytes: number }
   | Refused
-  /** The caller went away before the end; none of the chunk counts. */
+  /** The caller left before the end, so nothing of the chunk counts. */
   | { readonly kind: 'gone' };
 
 interface ChunkIntakeDeps {
@@ -416,7 +416,7 @@ interface Running {
   readonly done: Promise<unknown>;
 }
 
-/** Receives chunks of resumable uploads: of each upload one at a time, and that in its order. */
+/** Receives chunks of resumable uploads, of each upload one at a time and in order. */
 class ChunkIntake {
   readonly #deps: ChunkIntakeDeps;
   readonly #drop: (upload: ResumableUpload) => Promise<void>;
@@ -437,9 +437,9 @@ class ChunkIntake {
   }
 
   /**
-   * Runs an operation exclusively on an upload. A chunk still coming in is cut: a new call knows
-   * better than a connection that may be dead.
-   * @param request the chunk that is coming in; null for anything else
+   * Runs an operation exclusively on an upload. A chunk still coming in is aborted: a new call
+   * knows better than a connection that may be dead.
+   * @param request the incoming chunk; null for anything else
    */
   async alone<T>(
     id: string,
@@ -484,7 +484,7 @@ class ChunkIntake {
     return null;
   }
 
-  /** @param find the upload as it is once nothing else is done to it */
+  /** @param find looks the upload up once nothing else is running on it */
   async receive(
     request: IncomingMessage,
     find: () => ResumableUpload | null,
@@ -503,7 +503,7 @@ class ChunkIntake {
     return this.alone(known.id, work, request);
   }
 
-  /** As on the NAS: a sender of more than announced has lost count, and starts again. */
+  /** As on the NAS: a sender of more than announced has lost count and starts over. */
   async spoilt(upload: ResumableUpload): Promise<Refused> {
     const { id, totalBytes } = upload;
     await this.#drop(upload);
@@ -532,7 +532,7 @@ class ChunkIntake {
     }
   }
 
-  /** Space is reserved for this chunk alone. */
+  /** Space is reserved for this chunk only. */
   async #withRoom(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
     const length = request.headers['content-length'];
     const bytes = length === undefined ? null : Number(length);
@@ -596,7 +596,7 @@ class ChunkIntake {
       flow.isStopped = true;
       flow.wake();
     };
-    // What it throws is thrown again where it is waited for.
+    // An error is thrown again where it is awaited.
     writing.then(onStop, onStop);
     const fed = await feedBody(request, {
       take: (piece) => {
@@ -617,7 +617,7 @@ class ChunkIntake {
   }
 }
 
-/** What goes on while a chunk is written. */
+/** Runs while a chunk is written. */
 interface Flow {
   isTooMuch: boolean;
   isStopped: boolean;
@@ -643,7 +643,7 @@ type Written =
   | { readonly kind: 'gone' }
   | Refused;
 
-/** The same for what never was, is over and is somebody else's. */
+/** The same for one that never existed, has ended, or is somebody else's. */
 function noSuchUpload(): Refused {
   return refused('not_found', 'Upload session not found');
 }

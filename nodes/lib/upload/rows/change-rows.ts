@@ -27,7 +27,7 @@ const MOST_REMEMBERED = 500;
 
 const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
 
-/** All but what was seen, which may be megabytes. */
+/** Everything but what was seen, which may be megabytes. */
 const CHANGE_COLUMNS = `seq, id, user_id, username, kind, path, to_path, is_folder,
   size_bytes, checksum, state, found, attempts, next_attempt_ms, detail, created_at_ms,
   conflict_at_ms, intent_file`;
@@ -65,9 +65,9 @@ const COUNTS = `
 
 export interface ChangeCounts {
   readonly sending: number;
-  /** What is to be carried out, whoever must do something for it first. */
+  /** Still to be carried out, even if somebody must do something first. */
   readonly pending: number;
-  /** Of these, what was found again and goes only when its owner says so. */
+  /** Those recovered, which go only when their owner says so. */
   readonly waitingForOwner: number;
   /** Needs a person's decision: retry or drop. */
   readonly failed: number;
@@ -155,7 +155,7 @@ export class ChangeRows {
     return this.#store.transaction(work);
   }
 
-  /** Behind everything that is queued now, uploads and changes. Inside a transaction. */
+  /** Placed after everything queued now, uploads and changes. Inside a transaction. */
   insert(change: NewChange, intentFile: string, as: InsertedAs = QUEUED): void {
     const seq = Number(this.#sql.nextSeq.get()?.['seq']);
     const [target] = change.seen;
@@ -197,7 +197,7 @@ export class ChangeRows {
     return seenOf(String(this.#sql.seen.get(id)?.['seen_json'] ?? '[]'));
   }
 
-  /** What the NAS is still to do for a user, by itself, oldest first. */
+  /** What the NAS still has to do for a user without anybody's help, oldest first. */
   openOf(userId: number): readonly ChangeRow[] {
     return this.#open.get(userId, () => this.#sql.ofUser.all(userId).map(toChangeRow));
   }
@@ -207,12 +207,12 @@ export class ChangeRows {
     return this.#sql.listState.all(userId, ...storedAs(state)).map(toChangeRow);
   }
 
-  /** What belongs to nobody any more, newest first. */
+  /** Changes that belong to nobody any more, newest first. */
   held(): readonly ChangeRow[] {
     return this.#sql.held.all().map(toChangeRow);
   }
 
-  /** Everybody's that is not over, oldest first. */
+  /** Everybody's unfinished changes, oldest first. */
   unfinished(): readonly ChangeRow[] {
     return this.#sql.unfinished.all().map(toChangeRow);
   }
@@ -246,7 +246,7 @@ export class ChangeRows {
     this.#sql.thaw.run(id);
   }
 
-  /** @returns false while it is carried out */
+  /** @returns false while it is being carried out */
   delete(id: string): boolean {
     return this.#sql.delete.run(id).changes > 0;
   }
@@ -255,17 +255,20 @@ export class ChangeRows {
     return this.#sql.requeue.run(id).changes > 0;
   }
 
-  /** A conflict's change is still wanted: with what was found there instead. */
+  /** The change of a conflict is still wanted, applied to what was found there instead. */
   rebase(id: string): boolean {
     return this.#sql.rebase.run(id).changes > 0;
   }
 
-  /** That person is gone: nothing passes to the id's next owner. @returns how many are held */
+  /**
+   * That person is gone, and nothing passes to the id's next owner.
+   * @returns how many are held
+   */
   hold(userId: number): number {
     return Number(this.#sql.hold.run(userId).changes);
   }
 
-  /** Of the rows rebuilt for an id: those of its previous owner. */
+  /** Holds those of an id's rebuilt rows that belong to its previous owner. */
   holdOthers(userId: number, bornAt: string): number {
     return Number(this.#sql.holdOthers.run(userId, bornAt).changes);
   }
@@ -275,7 +278,7 @@ export class ChangeRows {
     return Number(this.#sql.newestSeq.get()?.['seq'] ?? 0);
   }
 
-  /** Everybody's at or below a path, or going there, that are not over; oldest first. */
+  /** Everybody's unfinished changes at, below or into a path, oldest first. */
   within(from: string, mark: number): readonly ChangeRow[] {
     return this.#sql.within.all({ from, mark, ...belowBounds(from) }).map(toChangeRow);
   }
@@ -284,12 +287,12 @@ export class ChangeRows {
     return textOf(this.#sql.owner.get(id)?.['owner_created_at']);
   }
 
-  /** It is about another place from now on, as its new intent tells; null where it has none. */
+  /** It applies to another path from now on, as its new intent records; null where it has none. */
   place({ id, path, toPath }: ChangeRow, intentFile: string | null): void {
     this.#sql.place.run(path, toPath, intentFile, id);
   }
 
-  /** Whether a row is left that a file of intents tells of. */
+  /** Whether any row is left that an intent file records. */
   isIntentNeeded(file: string): boolean {
     return this.#sql.isIntentNeeded.get(file) !== undefined;
   }
@@ -298,19 +301,19 @@ export class ChangeRows {
 const CHANGE_KINDS = ['delete', 'rename', 'move', 'mkdir'] as const;
 export type ChangeKind = (typeof CHANGE_KINDS)[number];
 
-/** What a user saw at a place, or below it, when they wanted it otherwise. */
+/** What a user saw at or below a place when they asked for a change to it. */
 export interface SeenEntry {
   /** Below the target; `''` for the target itself. */
   readonly path: string;
   readonly isFolder: boolean;
   /** Null where nothing but a checksum is known. */
   readonly sizeBytes: number | null;
-  /** As the NAS writes it; null of what the Pi is to deliver there before. */
+  /** As the NAS writes it; null for what the Pi is to deliver there first. */
   readonly modifiedAt: string | null;
   readonly checksum: string | null;
 }
 
-/** A change about to be queued, and what its intent tells. */
+/** A change about to be queued, with what its intent records. */
 export interface NewChange {
   readonly id: string;
   readonly userId: number;

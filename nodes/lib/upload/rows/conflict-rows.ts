@@ -170,7 +170,7 @@ export class ConflictBackupRows {
     return this.#has.get(id) !== undefined;
   }
 
-  /** Whether that very content of a conflict is kept already. */
+  /** Whether exactly that content of a conflict is kept already. */
   holds(conflictId: number, sha256: string, sizeBytes: number): boolean {
     return this.#ofConflict.get(conflictId, sha256, sizeBytes) !== undefined;
   }
@@ -180,7 +180,7 @@ export class ConflictBackupRows {
     this.#shorten.run(untilMs, untilMs);
   }
 
-  /** Up to 100 ids whose time is over. */
+  /** Up to 100 ids that have expired. */
   over(nowMs: number): readonly string[] {
     return this.#over.all(nowMs).map((raw) => String(raw['id']));
   }

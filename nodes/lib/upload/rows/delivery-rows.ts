@@ -59,7 +59,7 @@ const ALONGSIDE = `AND r.seq > :after AND r.folder = :folder
       AND r.size_bytes <= :most AND r.second_path IS NULL AND r.conflict_path IS NULL
       AND r.resends = 0 AND r.found = 0`;
 
-/** The upload an open conflict was about until now. */
+/** The upload that an open conflict was about so far. */
 const REPLACED = `
   UPDATE upload_queue SET state = 'synced' WHERE state = 'conflict' AND id <> ? AND id IN (
     SELECT upload_id FROM conflicts
@@ -155,7 +155,7 @@ export class DeliveryRows {
     return null;
   }
 
-  /** Who has rows that may be claimed, in a circle that begins behind one of them. */
+  /** The users with rows to claim, in a circle that starts after one of them. */
   #usersAfter(after: number): readonly number[] {
     const users: number[] = [];
     for (let at = -1; ;) {
@@ -203,7 +203,7 @@ export class DeliveryRows {
     this.#renew.run(Math.ceil(leaseUntilTickMs), id);
   }
 
-  /** The NAS told which of two readings holds. */
+  /** The NAS told which of the two readings is right. */
   decide(id: string, path: string, folder: string, filename: string): void {
     this.#decide.run(path, folder, filename, id);
   }
@@ -236,7 +236,7 @@ export class DeliveryRows {
     this.#state.run(state, detail, Math.ceil(due?.tickMs ?? 0), due?.atMs ?? null, id);
   }
 
-  /** It failed for its folder alone, and is tried again once that is its user's. */
+  /** It failed only because of its folder, and is tried again once that is its user's. */
   markNeedsFolder(id: string): void {
     this.#needsFolder.run(id);
   }
@@ -342,7 +342,7 @@ export class RecoveryRows {
     return this.#lost.all().map(toUploadRow);
   }
 
-  /** Its bytes are here again; its intent is rewritten. */
+  /** Its bytes are back; its intent is rewritten. */
   takeBack(id: string, state: string, detail: string | null): void {
     this.#takeBack.run(state, detail, id);
   }
@@ -351,7 +351,7 @@ export class RecoveryRows {
     return Number(this.#countLost.get()?.['n']);
   }
 
-  /** A new process: rows claimed by the last one are free again. */
+  /** A new process starts: rows claimed by the last one are free again. */
   releaseLeases(): void {
     this.#releaseLeases.run();
   }
@@ -384,7 +384,7 @@ export class RecoveryRows {
     });
   }
 
-  /** It ended, though this row, of an older database, does not know yet. */
+  /** It has ended, but this row, from an older database, does not know yet. */
   setDelivered({ id }: UploadRow, path: string, atMs: number): void {
     this.#store.transaction(() => {
       this.#setDelivered.run({ id, path, at: atMs });
@@ -402,7 +402,7 @@ export class RecoveryRows {
   }
 }
 
-/** `upload_queue` as far as rows wait for a user, for the NAS or for their time. */
+/** `upload_queue`: rows that wait for a user, for the NAS or for their time. */
 export class WaitRows {
   readonly #waitForCredential: StatementSync;
   readonly #releaseUser: StatementSync;
@@ -447,7 +447,7 @@ export class WaitRows {
     return this.#usersWaiting.all().map((raw) => Number(raw['user_id']));
   }
 
-  /** The NAS is back: no row need wait any longer. */
+  /** The NAS is back, so no row has to wait any longer. */
   releaseWaiting(): void {
     this.#releaseWaiting.run();
   }
@@ -460,7 +460,7 @@ export class WaitRows {
     this.#releaseStrays.run();
   }
 
-  /** Monotonic ms at which the next row falls due; null when none is on its way. */
+  /** Monotonic ms at which the next row is due; null when none is on its way. */
   nextDueTickMs(): number | null {
     const due = this.#nextDue.get()?.['due'];
     return due === null || due === undefined ? null : Number(due);
@@ -495,7 +495,7 @@ export class SyncLogRows {
         ORDER BY q.synced_at_ms LIMIT ${MOST_PRUNED})`);
   }
 
-  /** Of an upload, or of a queued change. */
+  /** Of an upload or a queued change. */
   add(
     row: Pick<UploadRow, 'id' | 'userId' | 'attempts'>,
     outcome: string,

@@ -15,7 +15,7 @@ import {
   type UploadRow,
 } from './upload-rows.ts';
 
-/** A folder that undelivered uploads of a user lie right in. */
+/** A folder that directly contains undelivered uploads of a user. */
 export interface PendingFolder {
   readonly path: string;
   /** When the newest of them was accepted. */
@@ -24,16 +24,16 @@ export interface PendingFolder {
   readonly seq: number;
 }
 
-/** More than anybody reads; the states and the newest come first. */
+/** More than anybody reads; sorted by state, newest first. */
 const LONGEST_LIST = 1_000;
 const MOST_REMEMBERED = 500;
 
 /** Counts over one user's rows, or everybody's. */
 export interface QueueCounts {
   readonly sending: number;
-  /** To be delivered, with or without somebody's action first. */
+  /** To be delivered, even if somebody must do something first. */
   readonly pending: number;
-  /** Of these, what was found again and goes only when its owner says so. */
+  /** Those recovered, which go only when their owner says so. */
   readonly waitingForOwner: number;
   readonly failed: number;
   readonly openConflicts: number;
@@ -155,22 +155,22 @@ export class QueueViewRows {
     return this.#listState.all(userId, ...storedAs(state)).map(toUploadRow);
   }
 
-  /** What belongs to nobody any more, newest first. */
+  /** Uploads that belong to nobody any more, newest first. */
   held(): readonly UploadRow[] {
     return this.#held.all().map(toUploadRow);
   }
 
-  /** What is not on the NAS, oldest first. */
+  /** Everything not yet on the NAS, oldest first. */
   unfinished(userId: number): readonly UploadRow[] {
     return this.#unfinished.all(userId).map(toUploadRow);
   }
 
-  /** Oldest first; several versions of one path are all in it. */
+  /** Oldest first; several versions of one path are all included. */
   pendingInFolder(userId: number, folder: string): readonly UploadRow[] {
     return this.#pendingInFolder.all(userId, folder).map(toUploadRow);
   }
 
-  /** Each folder once that has undelivered uploads of this user right in it. */
+  /** Each folder that directly contains undelivered uploads of this user, once. */
   pendingFolders(userId: number): readonly PendingFolder[] {
     return this.#folders.get(userId, () =>
       this.#pendingFolders.all(userId).map((raw) => ({
@@ -186,7 +186,7 @@ export class QueueViewRows {
     return this.#undelivered.all(userId).map(toUploadRow);
   }
 
-  /** As {@link pendingAt}, of those that came in a stretch of the queue's order. */
+  /** As {@link pendingAt}, limited to a stretch of the queue's order. */
   pendingWithin(userId: number, path: string, { after, before }: Span): UploadRow | null {
     const raw = this.#pendingWithin.get(userId, path, after, before);
     return raw === undefined ? null : toUploadRow(raw);
@@ -211,10 +211,10 @@ export class QueueViewRows {
   }
 }
 
-/** Every table of this module that says whose a row is. */
+/** Every table of this module with an owner per row. */
 const OWNED = ['upload_queue', 'conflicts', 'kept_bytes', 'resumable_uploads'] as const;
 
-/** All that is kept of a person who is gone. */
+/** Everything kept of a person who is gone. */
 export class HeldRows {
   readonly #store: Store;
   readonly #holdUploads: StatementSync;
@@ -268,10 +268,10 @@ export class HeldRows {
   }
 }
 
-/** More versions of one path on their way than anybody saves. */
+/** More versions of one path at once than anybody saves. */
 const MOST_VERSIONS = 200;
 
-/** `upload_queue` by places: which versions meet at one, and what its folder lets in. */
+/** `upload_queue` by places: which versions meet there, and what its folder refused. */
 export class PlaceRows {
   readonly #branches: StatementSync;
   readonly #fileQueued: StatementSync;
@@ -307,7 +307,7 @@ export class PlaceRows {
     return this.#branches.all({ user: userId, path, second: secondPath }).map(toUploadRow);
   }
 
-  /** Whether a file of that user is on its way to that very place. */
+  /** Whether a file of that user is on its way to exactly that place. */
   isFileQueued(userId: number, path: string): boolean {
     return this.#fileQueued.get(userId, path) !== undefined;
   }
@@ -317,13 +317,13 @@ export class PlaceRows {
     return Number(this.#newestSeq.get()?.['seq'] ?? 0);
   }
 
-  /** Folders that refused uploads of that user, each once. */
+  /** Each folder that refused uploads of that user, once. */
   foldersNeeded(userId: number): readonly string[] {
     return this.#foldersNeeded.all(userId).map((raw) => String(raw['folder']));
   }
 
   /**
-   * What a folder refused goes on its way again.
+   * Queues again what a folder refused.
    * @returns whether there was anything
    */
   requeueInto(userId: number, folder: string): boolean {
@@ -386,7 +386,7 @@ export class ShareRows {
   }
 }
 
-/** Rows handled at once: each needs an intent of its own. */
+/** How many rows are handled at once: each needs an intent of its own. */
 const AT_ONCE = 500;
 
 const WITHIN = (column: string): string =>
@@ -474,7 +474,7 @@ export class ChangedRows {
     });
   }
 
-  /** Conflict copies at or below a path are gone from the NAS: nothing is left to resolve. */
+  /** Conflict copies at or below a path are gone from the NAS, so nothing is left to resolve. */
   gone(from: string, nowMs: number): void {
     this.#store.transaction(() => {
       this.#settled.run({ from, ...belowBounds(from) });
@@ -500,7 +500,7 @@ export class FlushWakeRows {
         UNION ALL SELECT created_at_ms FROM queued_changes WHERE state IN ${CLAIMABLE})`);
   }
 
-  /** Epoch ms; 0 when it never was. */
+  /** Epoch ms; 0 for never. */
   metMs(): number {
     return Number(this.#read.get()?.['met_ms'] ?? 0);
   }
@@ -509,7 +509,7 @@ export class FlushWakeRows {
     this.#write.run(atMs);
   }
 
-  /** When the oldest upload or change deliverable to an awake NAS was accepted, epoch ms. */
+  /** When the oldest item that an awake NAS could take was accepted, epoch ms. */
   oldestMs(): number | null {
     const oldest = this.#oldest.get()?.['oldest'];
     return oldest === null || oldest === undefined ? null : Number(oldest);

@@ -4,7 +4,7 @@ import type { NasFileItem } from '../../nas/nas-client.ts';
 import type { Store } from '../../store/store.ts';
 import type { Reason } from '../reasons.ts';
 
-/** Where a new row begins. */
+/** The state in which a new row starts. */
 export interface InsertedAs {
   readonly state: 'queued' | 'found' | typeof FOUND_WAITING | 'held';
   readonly found: boolean;
@@ -13,7 +13,7 @@ export interface InsertedAs {
 
 const QUEUED: InsertedAs = { state: 'queued', found: false, detail: null };
 
-/** An earlier request that came with the same Idempotency-Key. */
+/** An earlier request with the same Idempotency-Key. */
 interface EarlierRequest {
   readonly bodyHash: string;
   /** As {@link UploadRows.insertRequest} was given it. */
@@ -79,7 +79,7 @@ export class UploadRows {
     return this.#store.rehearse(work);
   }
 
-  /** @param intentFile the file of intents that holds it too */
+  /** @param intentFile the intent file that records it too */
   insert(row: NewUpload, intentFile: string | null, as: InsertedAs = QUEUED): void {
     const { base } = row;
     this.#insert.run(
@@ -122,12 +122,12 @@ export class UploadRows {
     return this.#one(this.#lastSynced.get(userId, path));
   }
 
-  /** @returns whether the row could be put back in the queue */
+  /** @returns whether the row could be queued again */
   requeue(id: string): boolean {
     return this.#requeue.run(id).changes === 1;
   }
 
-  /** Whether a row is left that a file of intents tells of. */
+  /** Whether any row is left that an intent file records. */
   isIntentNeeded(file: string): boolean {
     return this.#isIntentNeeded.get(file) !== undefined;
   }
@@ -182,12 +182,12 @@ export const NO_BASE: UploadBase = {
   checksum: null,
 };
 
-/** A row about to be inserted, and what its intent tells. */
+/** A row about to be inserted, with what its intent records. */
 export interface NewUpload {
   readonly id: string;
   readonly userId: number;
   readonly username: string;
-  /** When the NAS says that person was made; null while it was never told. */
+  /** When the NAS says that person was created; null while it never told. */
   readonly ownerCreatedAt: string | null;
   readonly folder: string;
   readonly filename: string;
@@ -213,7 +213,7 @@ export interface UploadRow {
   readonly folder: string;
   readonly filename: string;
   readonly path: string;
-  /** The other reading, until the NAS was asked. */
+  /** The other reading, until the NAS is asked. */
   readonly secondPath: string | null;
   readonly sizeBytes: number;
   readonly sha256: string;
@@ -221,7 +221,7 @@ export interface UploadRow {
   readonly state: UploadState;
   /** Rebuilt from its intent: it is delivered only where nothing can have changed meanwhile. */
   readonly found: boolean;
-  /** Found, and it waits until its owner says deliver or drop. */
+  /** Recovered; it waits until its owner says deliver or drop. */
   readonly awaitsOwner: boolean;
   /** Its file still lies in the queue folder. */
   readonly hasBytes: boolean;
@@ -235,7 +235,7 @@ export interface UploadRow {
   readonly createdAtMs: number;
   readonly syncedAtMs: number | null;
   readonly ownerCreatedAt: string | null;
-  /** Which file of intents tells of it too. */
+  /** The intent file that records it too. */
   readonly intentFile: string | null;
   /** The device it came from. */
   readonly device: string | null;
@@ -244,7 +244,7 @@ export interface UploadRow {
   readonly sentName: string | null;
 }
 
-/** A row as the driver gives it. */
+/** A row as the database driver returns it. */
 type Raw = Readonly<Record<string, unknown>>;
 
 /** Reads a row of `upload_queue`. */
@@ -281,12 +281,12 @@ export function toUploadRow(raw: Raw): UploadRow {
   };
 }
 
-/** Whether it was delivered to another place than its own: under a conflict name. */
+/** Whether it was delivered to another path than its own: under a conflict name. */
 export function liesBeside({ deliveredPath, path }: UploadRow): boolean {
   return deliveredPath !== null && deliveredPath !== path;
 }
 
-/** Reads what an intent tells of an upload; null for what is not of that form. */
+/** Parses what an intent records of an upload; null for another form. */
 export function readNewUpload(value: unknown): NewUpload | null {
   const raw = value as Partial<Record<keyof NewUpload, unknown>>;
   const { id, path, sha256 } = raw;
@@ -312,7 +312,7 @@ export function readNewUpload(value: unknown): NewUpload | null {
   };
 }
 
-/** Reads a base as an intent tells it; null for what is none. */
+/** Parses a base as an intent records it; null for another form. */
 export function readBase(value: unknown): UploadBase | null {
   if (typeof value !== 'object' || value === null) return null;
   const raw = value as Partial<Record<keyof UploadBase, unknown>>;
@@ -339,7 +339,7 @@ function toBase(raw: Raw): UploadBase {
   return base;
 }
 
-/** @throws Error for a word that is none of a row's */
+/** @throws Error for an unknown state */
 export function toState(value: unknown): UploadState {
   const state = value === FOUND_WAITING ? 'found' : String(value);
   if (!isUploadState(state)) throw new Error(`The queue holds an unknown state: ${state}.`);
@@ -367,11 +367,11 @@ type StoredState = UploadState | typeof FOUND_WAITING;
 type Stage =
   /** The delivery may claim it. */
   | 'claimable'
-  /** Delivered automatically once its user came by. */
+  /** Delivered automatically once its user signs in. */
   | 'unclaimed'
   /** Delivered once its owner says so. */
   | 'undecided'
-  /** It is not on the NAS, and stays where it is. */
+  /** Not on the NAS, and stays here. */
   | 'stuck'
   /** Its user is gone. */
   | 'held'
@@ -409,7 +409,7 @@ export function isDelivered({ state }: { readonly state: UploadState }): boolean
   return STATES[state].stage === 'delivered';
 }
 
-/** The two words of the table that people read as that state. */
+/** The one or two words of the table that people read as that state. */
 export function storedAs(state: UploadState): readonly [StoredState, StoredState] {
   return [state, state === 'found' ? FOUND_WAITING : state];
 }
@@ -423,35 +423,35 @@ function inStages(...stages: readonly Stage[]): string {
   return listed((state) => stages.includes(STATES[state].stage));
 }
 
-/** As SQL: what the delivery may claim. */
+/** As SQL: the states the delivery may claim. */
 export const CLAIMABLE = inStages('claimable');
 
-/** As SQL: what reaches the NAS without further action here. */
+/** As SQL: the states that reach the NAS without further action. */
 export const UNDELIVERED = inStages('claimable', 'unclaimed');
 
-/** As SQL: what is to reach the NAS, by itself or once its owner says so. */
+/** As SQL: the states to reach the NAS, automatically or once the owner says so. */
 export const PENDING = inStages('claimable', 'unclaimed', 'undecided');
 
-/** As SQL: what is not on the NAS and belongs to somebody. */
+/** As SQL: the states not on the NAS that have an owner. */
 export const UNFINISHED = inStages('claimable', 'unclaimed', 'undecided', 'stuck');
 
-/** As SQL: what the NAS has. */
+/** As SQL: the states the NAS has. */
 export const DELIVERED = inStages('delivered');
 
-/** As SQL: what a person may put back in line. */
+/** As SQL: the states a person may queue again. */
 export const REQUEUABLE = listed((state) => STATES[state].mayBeRequeued);
 
-/** As SQL: what was rebuilt and not delivered yet, whether or not it goes by itself. */
+/** As SQL: rebuilt and not delivered yet, whether automatically or not. */
 export const FOUND = listed((state) => storedAs('found').includes(state));
 
 /** The detail of a row that is frozen until its end is written. */
 const BEING_DROPPED = 'It is being dropped.';
 
-/** As SQL, in an UPDATE: freezes pending rows; others are not on their way anyhow. */
+/** As SQL, in an UPDATE: freezes pending rows; others are not on their way anyway. */
 export const FROZEN = `detail = iif(state IN ${UNDELIVERED}, '${BEING_DROPPED}', detail),
         state = iif(state IN ${UNDELIVERED}, 'failed', state)`;
 
-/** As SQL: a row that was frozen and did not go. */
+/** As SQL: a row that was frozen and never removed. */
 export const IS_FROZEN = `(state = 'failed' AND detail = '${BEING_DROPPED}')`;
 
 /** As SQL, in an UPDATE: the state of a row whose claim ends now. */
@@ -516,9 +516,9 @@ export function isSameItem(a: NasFileItem | null, b: NasFileItem | null): boolea
 
 /** What a version was made from. */
 export interface BranchBase {
-  /** What the NAS must still show for nothing to be lost by it. */
+  /** What the NAS must still show so that nothing is lost. */
   readonly base: UploadBase;
-  /** The conflict copy its branch lies in, which it replaces; null for the file's own place. */
+  /** The conflict copy of its branch, which it replaces; null for the file's own path. */
   readonly copyPath: string | null;
 }
 

@@ -26,10 +26,10 @@ export interface SpoolHandle {
 export interface Disk {
   /** Creates `file` with mode 0600; fails when it exists. */
   create(file: string): Promise<SpoolHandle>;
-  /** Opens a file that is there, to go on behind its first `sizeBytes`; the rest is cut off. */
+  /** Opens an existing file to continue after its first `sizeBytes`; the rest is cut off. */
   goOn(file: string, sizeBytes: number): Promise<SpoolHandle>;
   rename(from: string, to: string): Promise<void>;
-  /** Creates a folder and those above it, with mode 0700; one that is there is left as it is. */
+  /** Creates a folder and its parents with mode 0700; an existing one is left as it is. */
   makeFolder(folder: string): Promise<void>;
   /** Makes the names in a folder durable. */
   syncFolder(folder: string): Promise<void>;
@@ -43,7 +43,7 @@ export interface Disk {
   read(file: string, firstByte: number, lengthBytes: number): Readable;
   /** Bytes that an ordinary user may still write on the file system that holds `folder`. */
   freeBytes(folder: string): Promise<number>;
-  /** Checks now: a file missing on a disconnected disk is not lost. */
+  /** Checks the disk now: a file missing on a disconnected disk is not lost. */
   isWell(): boolean;
 }
 
@@ -91,14 +91,14 @@ function without(buffers: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest;
 }
 
-/** Memory overhead per chunk, about: a stranger may send a byte at a time. */
+/** Rough memory overhead per chunk: a stranger may send a byte at a time. */
 const PIECE_BYTES = 256;
 
-/** What writing asks of others. */
+/** What the writer needs from others. */
 interface WriteHooks {
-  /** Asked before each write. False ends the writing: there is no space. */
+  /** Called before each write. False ends the writing, as there is no space. */
   readonly takeRoom: (bytes: number) => Promise<boolean>;
-  /** That many bytes are written by now. The next write waits for it. */
+  /** Called with the bytes written so far. The next write waits for it. */
   readonly written: (sizeBytes: number) => Promise<void>;
 }
 
@@ -114,12 +114,12 @@ export class GatheredWrites {
   #more: (() => void) | null = null;
   #state: 'open' | 'ended' | 'given up' = 'open';
 
-  /** All that was given. */
+  /** Everything pushed so far. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
-  /** Memory held by what was given and is not written yet. */
+  /** Memory held by bytes pushed and not written yet. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -183,7 +183,7 @@ export class GatheredWrites {
   }
 }
 
-/** Read in chunks of this size, in bytes: fewer calls than Node's 64 KB at little memory. */
+/** Bytes per read: fewer calls than with Node's 64 KB, for little memory. */
 const READ_PIECE_BYTES = 256 * 1024;
 
 /** Records what the disk refused, and knows whether it refuses. */

@@ -10,15 +10,15 @@ import { type Disk, writeAll } from './disk.ts';
 
 const INTENTS = /^(\d{12})-[0-9A-HJKMNP-TV-Z]{26}\.intents$/;
 const ENDS = /^ends-(\d{4})-(\d{2})(?:-\d+)?\.log$/;
-/** A backup or a copy of the database that is older than this many months is not put back. */
+/** Nobody restores a backup or a copy of the database that is older than this many months. */
 const ENDS_KEPT_MONTHS = 4;
 /** Hex digits of a line's own hash. */
 const SUM_LENGTH = 16;
 
-/** How an upload, or a change, came to be over. A change has no size, no hash and no base. */
+/** How an upload or a change ended. A change has no size, hash or base. */
 export interface End {
   readonly id: string;
-  /** `dropped`: a person took it out, and `base` is what it had stood on. */
+  /** `dropped`: a person removed it; `base` is what it was made from. */
   readonly end: 'delivered' | 'dropped';
   readonly atMs: number;
   /** Where it is on the NAS, which differs from its own path after a conflict. */
@@ -51,7 +51,7 @@ interface IntentsDeps {
 export class Intents {
   readonly #deps: IntentsDeps;
   readonly #ends: GroupCommit<readonly End[], true>;
-  /** Sizes of the files of ends that may be gone on with: all of their lines are whole. */
+  /** Sizes of the end files that may be continued, because all of their lines are intact. */
   readonly #endBytes = new Map<string, number>();
   #order = 0;
 
@@ -96,7 +96,7 @@ export class Intents {
     return name;
   }
 
-  /** No upload of that file is still to be delivered. */
+  /** No upload recorded in that file is still to be delivered. */
   async discard(name: string): Promise<void> {
     await this.#deps.disk.remove(join(this.#deps.folder, name));
   }
@@ -121,7 +121,7 @@ export class Intents {
     return found.sort();
   }
 
-  /** What one of those files tells, in its order. */
+  /** What one of those files records, in order. */
   async *read(name: string): AsyncIterable<NewUpload> {
     for await (const value of this.#lines(name)) {
       const upload = readNewUpload(value);
@@ -129,7 +129,7 @@ export class Intents {
     }
   }
 
-  /** The changes that one of those files tells of. */
+  /** The changes that one of those files records. */
   async *readChanges(name: string): AsyncIterable<NewChange> {
     for await (const value of this.#lines(name)) {
       const change = readNewChange(value);
@@ -137,7 +137,10 @@ export class Intents {
     }
   }
 
-  /** How those of these uploads and changes ended that did. Once, before the first {@link end}. */
+  /**
+   * The ends of those of these uploads and changes that have ended. Once, before the first {@link
+   * end}.
+   */
   async endsOf(ids: ReadonlySet<string>): Promise<ReadonlyMap<string, End>> {
     const ended = new Map<string, End>();
     for (const name of await this.#endFiles()) {
@@ -149,7 +152,7 @@ export class Intents {
     return ended;
   }
 
-  /** Forgets ends that no copy of the database worth putting back can be older than. */
+  /** Forgets ends that are older than any copy of the database worth restoring. */
   async prune(nowMs: number): Promise<void> {
     const now = new Date(nowMs);
     for (const name of await this.#endFiles()) {
@@ -175,7 +178,7 @@ export class Intents {
     const file = join(folder, name);
     const lines = Buffer.from(groups.flat().map(sealedLine).join(''));
     const handle = bytes === null ? await disk.create(file) : await disk.goOn(file, bytes);
-    // From here on the file exists, whatever becomes of the line.
+    // From here on the file exists, whether or not the line is written.
     this.#endBytes.set(name, bytes ?? 0);
     try {
       await writeAll(handle, [lines]);
@@ -188,7 +191,7 @@ export class Intents {
     return groups.map(() => true);
   }
 
-  /** Where ends of a month go on. A file with a spoilt line is left as it is. */
+  /** The file that ends of a month are appended to. One with a spoilt line is left as it is. */
   async #endFile(month: string): Promise<{ readonly name: string; readonly bytes: number | null }> {
     for (let count = 1; ; count += 1) {
       const name = `ends-${month}${count === 1 ? '' : `-${count}`}.log`;
@@ -200,7 +203,7 @@ export class Intents {
     }
   }
 
-  /** The lines of a file that are what they were when they were written. */
+  /** The lines of a file that are still as they were written. */
   async *#lines(name: string): AsyncIterable<unknown> {
     const { disk, folder, log } = this.#deps;
     const file = join(folder, name);
@@ -219,13 +222,13 @@ export class Intents {
   }
 }
 
-/** A line that carries its own hash. */
+/** A line with its own hash. */
 export function sealedLine(value: object): string {
   const text = JSON.stringify(value);
   return `${sumOf(text)} ${text}\n`;
 }
 
-/** @returns null for a line that is not what it was when it was written */
+/** @returns null for a line that is not as it was written */
 export function sealedValue(line: string): unknown {
   const text = line.slice(SUM_LENGTH + 1);
   return sumOf(text) === line.slice(0, SUM_LENGTH) ? (JSON.parse(text) as unknown) : null;
@@ -285,7 +288,7 @@ export class GroupCommit<Job, Result> {
   }
 
   async #run(): Promise<void> {
-    // One turn's grace lets those that ended in the same turn go together.
+    // One event-loop turn of grace lets jobs that finished in the same turn share the commit.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const group = this.#waiting;

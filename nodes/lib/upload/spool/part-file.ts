@@ -10,13 +10,13 @@ export interface StagedFile {
   readonly sha256: string;
 }
 
-/** What a file on its way to the disk asks of others. */
+/** What a file on its way to the disk needs from others. */
 export interface PartFileDeps {
   readonly disk: Disk;
   readonly hashing: FileHashing;
-  /** Asked before each write. False ends the file: there is no space for it. */
+  /** Called before each write. False ends the file, as there is no space for it. */
   readonly takeRoom: (bytes: number) => Promise<boolean>;
-  /** Some of what waited for the disk is written. */
+  /** Called when some of what waited for the disk is written. */
   readonly onWritten: () => void;
 }
 
@@ -75,7 +75,7 @@ export class PartFile extends GatheredWrites {
     }
   }
 
-  /** The hash adds no wait: it is computed while the disk syncs. */
+  /** The hash costs no extra time: it is computed while the disk syncs. */
   async #finish(handle: SpoolHandle): Promise<StagedFile> {
     const [synced, hashed] = await Promise.allSettled([handle.sync(), this.#hash.digest()]);
     if (synced.status === 'rejected') throw synced.reason;

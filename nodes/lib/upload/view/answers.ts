@@ -16,12 +16,12 @@ export interface SyncStatus {
   readonly pending_uploads: number;
   /** Deletes, renames, moves and new folders that the NAS is to carry out. */
   readonly pending_changes: number;
-  /** Of both, what was found again and goes only when its owner says so. */
+  /** Those of both that were recovered and go only when their owner says so. */
   readonly waiting_for_owner: number;
   readonly pending_downloads: number;
   readonly conflicts: number;
   readonly nas_online: boolean;
-  /** Uploads and changes that need somebody: retry or drop. */
+  /** Uploads and changes that need a person to retry or drop them. */
   readonly failed_uploads: number;
   /** Names of the users whose uploads wait until they can be acted for. */
   readonly waiting_for_credential: readonly string[];
@@ -168,7 +168,7 @@ const DEVICE_STATUS = {
   failed: 'failed',
 } as const satisfies Record<UploadRow['state'], DeviceQueueEntry['status']>;
 
-/** @param deviceId echoed: the queue is the user's, whatever they hold in their hand */
+/** @param deviceId echoed: the queue is the user's, whichever device asks */
 export function toDeviceEntry(row: UploadRow, deviceId: string): DeviceQueueEntry {
   const status = row.awaitsOwner ? 'failed' : DEVICE_STATUS[row.state];
   return {
@@ -200,7 +200,7 @@ export function toConflictItem(conflict: Conflict): ConflictItem {
   };
 }
 
-/** `resolution`: how it was settled; null while it is open. */
+/** `resolution`: how it was resolved; null while it is open. */
 export function toChangeConflict(
   row: ChangeRow,
   resolution: ChangeResolution | null,
