@@ -10,9 +10,18 @@ import {
   isOfVersion,
   isWorthFinishing,
   type Origin,
+  type Verdict,
 } from './origin.ts';
-import { type DownloadDeps, PresentSegments } from './partial-segments.ts';
-import type { Arrival, NotOpened, OpenSegment, Reader, Span, Spans } from './ranges.ts';
+import { type DownloadDeps, DownloadState, PresentSegments } from './partial-segments.ts';
+import type {
+  Arrival,
+  NotOpened,
+  OpenSegment,
+  Reader,
+  SegmentSource,
+  Span,
+  Spans,
+} from './ranges.ts';
 
 /**
  * One version of a file while somebody reads it: which bytes are here, which streams from the NAS
@@ -32,72 +41,51 @@ import type { Arrival, NotOpened, OpenSegment, Reader, Span, Spans } from './ran
  *   over. Of a larger file verified segments stay, and the next stream continues from there.
  * - When the disk takes no more, readers get the rest from the NAS.
  */
-export class Download {
-  readonly target: DownloadTarget;
+export class Download implements SegmentSource {
   /** Resolves when it has no readers, no streams and no temporary files left. Never rejects. */
   readonly finished: Promise<void>;
   /** What is here of the file. */
   readonly here: PresentSegments;
-  /** Whether it is of one version. */
-  readonly checks: VersionChecks;
+  /** When what is verified is published. */
+  readonly checks: Pick<VersionChecks, 'settled'>;
   readonly #deps: DownloadDeps;
+  readonly #state: DownloadState;
   readonly #layout: Layout;
+  readonly #checks: VersionChecks;
   readonly #runs: Runs;
   readonly #readers = new Set<Reader>();
   readonly #over = Promise.withResolvers<void>();
-  #state: 'running' | 'unstored' | 'failed' | 'over' = 'running';
-  #head: DownloadHead | null = null;
-  #origin: Origin;
+  #phase: 'running' | 'unstored' | 'failed' | 'over' = 'running';
   #mostReaders = 0;
-  #keep = true;
   #isNasSilent = false;
   #areEdgesWanted = false;
   #isClosing = false;
 
   constructor(deps: DownloadDeps, origin: Origin, target: DownloadTarget) {
     this.#deps = deps;
-    this.#origin = origin;
-    this.target = target;
+    this.#state = new DownloadState(target, origin);
+    this.#layout = this.#state.layout;
     this.finished = this.#over.promise;
-    this.here = new PresentSegments(deps, target, () => {
-      this.doom();
-    });
-    this.#layout = this.here.layout;
-    this.#head = this.here.takeUp();
-    const facts = { head: () => this.#head, origin: () => this.#origin };
-    this.#runs = new Runs({
-      ...facts,
-      present: this.here.arrivals.present,
-      version: () => this.version,
-      prepare: (position) => this.#prepare(position),
-      drive: (run) => void this.#drive(run),
-    });
-    this.checks = new VersionChecks(deps, {
-      ...facts,
-      target,
-      isOneSegment: this.#layout.isOneSegment,
-      isWhole: () => this.here.missingBytes === 0,
-      open: (position) => this.open({ last: position }, position),
-      published: (number) => this.#published(number),
-      spoiled: () => {
-        this.#fail();
-      },
-    });
+    this.here = new PresentSegments(deps, this.#state);
+    this.#state.head = this.here.takeUp();
+    this.#runs = new Runs(this.#state, this.here.arrivals.present);
+    this.#checks = new VersionChecks(deps, this.#state, this.here);
+    this.checks = this.#checks;
   }
 
   /** The version with the tag the NAS sent, once it did. */
   get version(): FileVersion {
-    return { ...this.target.version, etag: this.#head?.etag ?? this.target.version.etag };
+    return this.#state.version;
   }
 
   /** What the NAS said of it; null before its first byte. */
   get head(): DownloadHead | null {
-    return this.#head;
+    return this.#state.head;
   }
 
   /** Whether a new reader may still join. */
   get isJoinable(): boolean {
-    return this.#state === 'running';
+    return this.#phase === 'running';
   }
 
   get readerCount(): number {
@@ -111,7 +99,7 @@ export class Download {
 
   /** Adds a reader; the download stays until {@link leave}. */
   join(reader: Reader): void {
-    this.#origin = reader.origin;
+    this.#state.origin = reader.origin;
     this.#isNasSilent = false;
     this.#readers.add(reader);
     this.#mostReaders = Math.max(this.#mostReaders, this.#readers.size);
@@ -136,9 +124,9 @@ export class Download {
 
   /** Waits for a byte and makes sure it is fetched. */
   whenThere(reader: { readonly last: number }, position: number): Arrival | Promise<Arrival> {
-    if (this.#state === 'failed' || this.#state === 'over') return 'cut';
+    if (this.#phase === 'failed' || this.#phase === 'over') return 'cut';
     if (this.here.arrivals.isThere(position)) return 'there';
-    if (this.#state === 'unstored') return 'unstored';
+    if (this.#phase === 'unstored') return 'unstored';
     const arrival = this.here.arrivals.wait(reader, position, reader.last);
     this.#demand(position, reader.last);
     return arrival;
@@ -151,13 +139,19 @@ export class Download {
   async mayEnd(reader: Reader, last: number): Promise<boolean> {
     // Readers that continue learn why it is not there.
     if ((await this.whenThere(reader, last)) !== 'there') return true;
-    if ((await this.checks.prove()) === 'changed') return false;
+    if ((await this.verify()) === 'changed') return false;
     const isEnd = last === this.#layout.sizeBytes - 1;
-    if (isEnd && this.#layout.isOneSegment) await this.checks.settled();
+    if (isEnd && this.#layout.isOneSegment) await this.#checks.settled();
     return true;
   }
 
-  /** Opens the segment a byte lies in, once the byte is there. */
+  /** Asks the NAS whether what came is of one version; publishes it, or ends the download. */
+  async verify(): Promise<Verdict> {
+    const verdict = await this.#checks.verify(this);
+    if (verdict === 'changed') this.#fail();
+    return verdict;
+  }
+
   async open(
     reader: { readonly last: number },
     position: number,
@@ -173,8 +167,7 @@ export class Download {
 
   /** The file being fetched was deleted or replaced: readers may finish, but it is not kept. */
   doom(): void {
-    this.#keep = false;
-    this.checks.stopKeeping();
+    this.#state.keep = false;
     this.#stopIfUseless();
   }
 
@@ -187,22 +180,29 @@ export class Download {
 
   /** It has no readers, and is not to be kept. */
   #stopIfUseless(): void {
-    if (this.#readers.size === 0 && !this.#keep) this.#fail();
+    if (this.#readers.size === 0 && !this.#state.keep) this.#fail();
   }
 
   #opened(reader: Reader): DownloadOpened | Promise<DownloadOpened> {
-    const head = this.#head;
+    const { head } = this.#state;
     const isThere = this.here.arrivals.isThere(reader.position);
     if (head !== null && (isThere || this.#layout.sizeBytes === 0)) return { kind: 'open', head };
-    if (this.#state !== 'running') return { kind: 'no_storage' };
+    if (this.#phase !== 'running') return { kind: 'no_storage' };
     return this.#demand(reader.position, reader.last).opened;
   }
 
   #demand(position: number, last: number): Run {
-    return this.#runs.toward(position, this.#layout.end(this.#layout.at(last)));
+    const end = this.#layout.end(this.#layout.at(last));
+    return this.#runs.toward(position) ?? this.#start(position, end);
   }
 
-  /** Whether there is space for the first bytes of a stream that begins at a position. */
+  #start(start: number, end: number): Run {
+    const run = this.#runs.start(start, end, this.#prepare(start));
+    void this.#drive(run);
+    return run;
+  }
+
+  /** Whether there is space for the first bytes of a stream. Never rejects. */
   async #prepare(position: number): Promise<boolean> {
     // A larger file can skip a segment there is no space for; one of a single segment cannot.
     if (!this.#layout.isOneSegment) return true;
@@ -211,6 +211,9 @@ export class Download {
     } catch (error) {
       this.#deps.storageFailed(error);
       return false;
+    } finally {
+      // The space may be there only while somebody reads.
+      this.#stopIfUseless();
     }
   }
 
@@ -220,11 +223,10 @@ export class Download {
       const opened = await run.opened;
       if (opened.kind === 'no_storage') end = 'unstored';
       if (opened.kind === 'changed') this.#fail();
-      if (opened.kind === 'open' && this.#state === 'running') {
-        this.#head ??= opened.head;
+      if (opened.kind === 'open' && this.#phase === 'running') {
+        this.#state.head ??= opened.head;
         if (this.#layout.sizeBytes === 0) this.#full(0);
-        const isThere = this.here.arrivals.present.endFrom(0) >= run.position;
-        await this.checks.catchUp(run.position, isThere);
+        await this.#checks.catchUp(run.position, this);
         end = await run.pump((position, chunk) => this.#take(run, position, chunk));
       }
     } catch (error) {
@@ -236,8 +238,8 @@ export class Download {
   }
 
   #ended(run: Run, end: RunEnd): void {
-    if (end === 'unstored' && this.#state === 'running') {
-      this.#state = 'unstored';
+    if (end === 'unstored' && this.#phase === 'running') {
+      this.#phase = 'unstored';
       this.#runs.stopAll();
       this.here.arrivals.giveUp(0, this.#layout.sizeBytes, 'unstored');
     }
@@ -247,7 +249,7 @@ export class Download {
       else this.here.arrivals.giveUp(run.position, run.end, 'cut');
     }
     // Readers waiting for bytes that this run was told to skip need another run.
-    if (this.#state === 'running') {
+    if (this.#phase === 'running') {
       for (const { position, last } of [...this.here.arrivals.waiters])
         this.#demand(position, last);
     }
@@ -257,8 +259,8 @@ export class Download {
   async #take(run: Run, position: number, chunk: Buffer): Promise<boolean> {
     try {
       return await this.here.take(position, chunk, (at, part, number) => {
-        if (this.#state !== 'running') return false;
-        this.checks.offer(at, part);
+        if (this.#phase !== 'running') return false;
+        this.#checks.offer(at, part);
         this.#fetchEdges();
         const end = at + part.length;
         this.#full(number);
@@ -275,18 +277,13 @@ export class Download {
   #full(number: number): void {
     const segment = this.here.partial.get(number);
     if (segment?.isFull !== true) return;
-    this.checks.add(segment);
-    if (this.here.missingBytes === 0) void this.checks.prove();
-  }
-
-  async #published(number: number): Promise<void> {
-    // Readers of a one-segment file keep the file they have open.
-    if (!this.#layout.isOneSegment) await this.here.partial.letGo(number);
+    const isDue = this.#checks.add(segment);
+    if (isDue || this.here.missingBytes === 0) void this.verify();
   }
 
   /** Whether all of it is fetched, whoever reads. */
   get #isForAll(): boolean {
-    return this.#keep && isWorthFinishing(this.#layout.sizeBytes, this.here.missingBytes);
+    return this.#state.keep && isWorthFinishing(this.#layout.sizeBytes, this.here.missingBytes);
   }
 
   #isWanted(run: Run, position: number): boolean {
@@ -298,12 +295,11 @@ export class Download {
 
   /** The first and the last segment, which a player reads before anything else. */
   #fetchEdges(): void {
-    if (!this.#areEdgesWanted || this.#state !== 'running') return;
+    if (!this.#areEdgesWanted || this.#phase !== 'running') return;
     this.#areEdgesWanted = false;
     for (const number of [0, this.#layout.count - 1]) {
       const gap = this.here.gapIn(number);
-      if (gap !== null && !this.#runs.isIn(number, this.#layout))
-        this.#runs.start(gap.start, gap.end);
+      if (gap !== null && !this.#runs.isIn(number)) this.#start(gap.start, gap.end);
     }
   }
 
@@ -311,14 +307,14 @@ export class Download {
    * What is fetched although nobody waits: the rest of started segments, and of a file worth it.
    */
   #nextUnasked(): Span | null {
-    if (!this.#keep || this.#isNasSilent || this.#state !== 'running') return null;
+    if (!this.#state.keep || this.#isNasSilent || this.#phase !== 'running') return null;
     return this.here.gapInPartial() ?? (this.#isForAll ? this.here.firstGap() : null);
   }
 
   #goOn(): void {
-    if (this.#runs.count > 0 || this.#state === 'over') return;
+    if (this.#runs.count > 0 || this.#phase === 'over') return;
     const gap = this.#nextUnasked();
-    if (gap !== null) this.#runs.start(gap.start, gap.end);
+    if (gap !== null) this.#start(gap.start, gap.end);
     else if (this.#readers.size === 0 && !this.#isClosing) void this.#close();
   }
 
@@ -326,22 +322,22 @@ export class Download {
   async #close(): Promise<void> {
     this.#isClosing = true;
     try {
-      if (this.checks.hasUnproved && this.#state !== 'failed' && this.#keep)
-        await this.checks.prove();
-      await this.checks.settled();
+      if (this.#checks.hasUnverified && this.#phase !== 'failed' && this.#state.keep)
+        await this.verify();
+      await this.#checks.settled();
     } catch (error) {
       this.#deps.storageFailed(error);
     }
     this.#isClosing = false;
     if (this.#readers.size > 0 || this.#runs.count > 0) return;
-    this.#state = 'over';
+    this.#phase = 'over';
     await this.here.partial.letAllGo();
     this.#over.resolve();
   }
 
   #fail(): void {
-    if (this.#state === 'over') return;
-    this.#state = 'failed';
+    if (this.#phase === 'over') return;
+    this.#phase = 'failed';
     this.#runs.stopAll();
     this.here.arrivals.giveUp(0, this.#layout.sizeBytes, 'cut');
   }
@@ -403,56 +399,50 @@ export class Downloads {
  */
 const WORTH_WAITING_BYTES = 256 * 1024;
 
-interface RunFacts {
-  /** What is on the disk. */
-  readonly present: Spans;
-  readonly origin: () => Origin;
-  readonly version: () => FileVersion;
-  readonly head: () => DownloadHead | null;
-  /** Whether there is space for the first bytes. Never rejects. */
-  readonly prepare: (position: number) => Promise<boolean>;
-  /** Runs it to its end. */
-  readonly drive: (run: Run) => void;
-}
-
 /** The streams that fetch one file: disjoint, each over a stretch that is missing. */
 class Runs {
-  readonly #facts: RunFacts;
+  readonly #state: DownloadState;
+  readonly #present: Spans;
   readonly #runs = new Set<Run>();
 
-  constructor(facts: RunFacts) {
-    this.#facts = facts;
+  /** @param present what is on the disk */
+  constructor(state: DownloadState, present: Spans) {
+    this.#state = state;
+    this.#present = present;
   }
 
   get count(): number {
     return this.#runs.size;
   }
 
-  /** The run that will bring a byte soon, or a new one up to `end` where no other run will. */
-  toward(position: number, end: number): Run {
+  /** The run that will bring a byte soon, or null. */
+  toward(position: number): Run | null {
     for (const run of this.#runs) {
       const isAhead = run.position <= position && position < Math.max(run.end, 1);
       if (isAhead && position - run.position <= WORTH_WAITING_BYTES) return run;
     }
-    return this.start(position, end);
+    return null;
   }
 
-  /** A new run; an earlier run heading there stops where this one starts. */
-  start(start: number, wantedEnd: number): Run {
-    let end = this.#facts.present.nextFrom(start, wantedEnd);
+  /**
+   * A new run; an earlier run heading there stops where this one starts.
+   * @param hasSpace whether there is space for its first bytes; never rejects
+   */
+  start(start: number, wantedEnd: number, hasSpace: Promise<boolean>): Run {
+    let end = this.#present.nextFrom(start, wantedEnd);
     for (const run of this.#runs) {
       if (run.position > start) end = Math.min(end, run.position);
       else if (start < run.end) run.endAt(start);
     }
-    const { origin, version, head, drive, prepare } = this.#facts;
-    const run = new Run(origin(), version(), start, end, head(), prepare);
+    const { origin, version, head } = this.#state;
+    const run = new Run(origin, version, start, end, head, hasSpace);
     this.#runs.add(run);
-    drive(run);
     return run;
   }
 
   /** Whether one is within a segment now. */
-  isIn(number: number, layout: Layout): boolean {
+  isIn(number: number): boolean {
+    const { layout } = this.#state;
     for (const run of this.#runs) if (layout.at(run.position) === number) return true;
     return false;
   }
@@ -503,7 +493,7 @@ class Run {
   /**
    * @param end the position after the last byte to fetch
    * @param head what the NAS said of this version before, which it must repeat
-   * @param prepare whether there is space, asked before the NAS is
+   * @param hasSpace awaited before the NAS is asked
    */
   constructor(
     origin: Origin,
@@ -511,13 +501,13 @@ class Run {
     start: number,
     end: number,
     head: DownloadHead | null,
-    prepare: (position: number) => Promise<boolean>,
+    hasSpace: Promise<boolean>,
   ) {
     this.#sizeBytes = version.sizeBytes;
     this.#position = start;
     this.#end = end;
     this.#askedEnd = end;
-    this.opened = this.#open(origin, version, head, prepare);
+    this.opened = this.#open(origin, version, head, hasSpace);
   }
 
   /** The next byte it brings. */
@@ -585,9 +575,9 @@ class Run {
     origin: Origin,
     version: FileVersion,
     head: DownloadHead | null,
-    prepare: (position: number) => Promise<boolean>,
+    hasSpace: Promise<boolean>,
   ): Promise<DownloadOpened> {
-    if (!(await prepare(this.#position))) return { kind: 'no_storage' };
+    if (!(await hasSpace)) return { kind: 'no_storage' };
     // If it was stopped meanwhile, the NAS is not needed.
     if (this.#isStopped) return { kind: 'unreachable' };
     const [start, end] = [this.#position, this.#end];

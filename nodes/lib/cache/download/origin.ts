@@ -73,7 +73,7 @@ export type Verdict =
  * and entity tag, a digest of time and size (docs/NAS.md); the folder is listed again only if they
  * differ.
  */
-export async function standsStill(
+export async function isUnchanged(
   origin: Origin,
   version: FileVersion,
   head: DownloadHead | null,
@@ -109,7 +109,7 @@ export async function judge(
     // Certainly one whole version. A newer one there makes it not worth keeping, but not wrong.
     return (await isListed(origin, version)) ? 'same' : 'unknown';
   }
-  const again = await standsStill(origin, version, head);
+  const again = await isUnchanged(origin, version, head);
   if (again === 'changed' || version.checksum === null) return again;
   // Either these bytes are torn or the NAS's checksum is old (a rename leaves one behind,
   // docs/NAS.md). Only a second read tells; two torn reads with the same bytes are not expected.

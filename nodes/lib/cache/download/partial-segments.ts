@@ -1,34 +1,56 @@
 import { fdatasync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
-import { sameVersion } from '../../files/files.ts';
+import { type FileVersion, sameVersion } from '../../files/files.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { BlobStore, TempFile } from '../entries/blob-store.ts';
 import type { EntryStore } from '../entries/entry-store.ts';
 import { readLater } from '../entries/open-blobs.ts';
 import { Layout, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DownloadTarget, Reservation } from '../entries/space.ts';
-import type { DownloadHead } from './origin.ts';
+import type { DownloadHead, Origin } from './origin.ts';
 import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
+
+/** What a download and its parts know in common: what is fetched, through whom, and what for. */
+export class DownloadState {
+  readonly target: DownloadTarget;
+  readonly layout: Layout;
+  /** Through whom the NAS is asked: the reader who came last. */
+  origin: Origin;
+  /** What the NAS said of it; null before its first byte. */
+  head: DownloadHead | null = null;
+  /** Whether what is verified is published. */
+  keep = true;
+
+  constructor(target: DownloadTarget, origin: Origin) {
+    this.target = target;
+    this.layout = new Layout(target.version.sizeBytes);
+    this.origin = origin;
+  }
+
+  /** The version with the tag the NAS sent, once it did. */
+  get version(): FileVersion {
+    return { ...this.target.version, etag: this.head?.etag ?? this.target.version.etag };
+  }
+}
 
 /** The parts of one file version on disk: kept segments and partial ones. */
 export class PresentSegments {
   readonly arrivals = new Arrivals();
   readonly partial: PartialSegments;
-  readonly layout: Layout;
   readonly #deps: DownloadDeps;
   readonly #target: DownloadTarget;
+  readonly #layout: Layout;
 
-  /** @param passing called when space is only available while somebody reads */
-  constructor(deps: DownloadDeps, target: DownloadTarget, passing: () => void) {
+  constructor(deps: DownloadDeps, state: DownloadState) {
     this.#deps = deps;
-    this.#target = target;
-    this.layout = new Layout(target.version.sizeBytes);
-    this.partial = new PartialSegments(deps, target, this.layout, passing);
+    this.#target = state.target;
+    this.#layout = state.layout;
+    this.partial = new PartialSegments(deps, state);
   }
 
   get missingBytes(): number {
-    return this.layout.sizeBytes - this.arrivals.present.totalBytes;
+    return this.#layout.sizeBytes - this.arrivals.present.totalBytes;
   }
 
   /**
@@ -37,12 +59,12 @@ export class PresentSegments {
    * @returns what the NAS said of that version; null where nothing of it is kept
    */
   takeUp(): DownloadHead | null {
-    if (this.layout.isOneSegment) return null;
+    if (this.#layout.isOneSegment) return null;
     const { path, version } = this.#target;
     const file = this.#deps.segments.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
     for (const number of this.#deps.segments.numbers(file.id)) {
-      this.arrivals.present.add(this.layout.start(number), this.layout.end(number));
+      this.arrivals.present.add(this.#layout.start(number), this.#layout.end(number));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
   }
@@ -50,7 +72,7 @@ export class PresentSegments {
   /** Whether a stretch lies in segments that are published already. */
   isKept(first: number, last: number): boolean {
     if (this.arrivals.present.endFrom(first) <= last) return false;
-    const { layout } = this;
+    const layout = this.#layout;
     for (let number = layout.at(first); number <= layout.at(last); number += 1) {
       if (this.partial.get(number) !== undefined) return false;
     }
@@ -59,7 +81,7 @@ export class PresentSegments {
 
   /** The first missing stretch of one segment. */
   gapIn(number: number): Span | null {
-    return this.arrivals.present.firstGap(this.layout.start(number), this.layout.end(number));
+    return this.arrivals.present.firstGap(this.#layout.start(number), this.#layout.end(number));
   }
 
   /** The first missing stretch of a partial segment. */
@@ -73,12 +95,12 @@ export class PresentSegments {
 
   /** The first missing stretch of the file. */
   firstGap(): Span | null {
-    return this.arrivals.present.firstGap(0, this.layout.sizeBytes);
+    return this.arrivals.present.firstGap(0, this.#layout.sizeBytes);
   }
 
   /** Opens a segment; null where it was evicted or spoiled since, and so is missing again. */
   async open(number: number): Promise<OpenSegment | null> {
-    const [start, end] = [this.layout.start(number), this.layout.end(number)];
+    const [start, end] = [this.#layout.start(number), this.#layout.end(number)];
     const partial = this.partial.get(number);
     if (partial !== undefined) {
       partial.retain();
@@ -108,9 +130,9 @@ export class PresentSegments {
     const end = position + chunk.length;
     let at = this.arrivals.present.endFrom(position);
     while (at < end) {
-      const segment = await this.partial.make(this.layout.at(at));
+      const segment = await this.partial.make(this.#layout.at(at));
       if (segment === null) return false;
-      const start = this.layout.start(segment.number);
+      const start = this.#layout.start(segment.number);
       const stop = Math.min(end, start + segment.sizeBytes);
       const part = chunk.subarray(at - position, stop - position);
       await segment.write(part, at - start);
@@ -125,17 +147,13 @@ export class PresentSegments {
 /** The partial segments of one file: created when their first byte arrives. */
 class PartialSegments {
   readonly #deps: DownloadDeps;
-  readonly #target: DownloadTarget;
-  readonly #layout: Layout;
-  readonly #passing: () => void;
+  readonly #state: DownloadState;
   readonly #segments = new Map<number, PartialSegment>();
   readonly #making = new Map<number, Promise<PartialSegment | null>>();
 
-  constructor(deps: DownloadDeps, target: DownloadTarget, layout: Layout, passing: () => void) {
+  constructor(deps: DownloadDeps, state: DownloadState) {
     this.#deps = deps;
-    this.#target = target;
-    this.#layout = layout;
-    this.#passing = passing;
+    this.#state = state;
   }
 
   get(number: number): PartialSegment | undefined {
@@ -172,10 +190,11 @@ class PartialSegments {
   }
 
   async #make(number: number): Promise<PartialSegment | null> {
-    const sizeBytes = this.#layout.bytesOf(number);
-    const reservation = await this.#deps.reserve(this.#target, sizeBytes);
+    const sizeBytes = this.#state.layout.bytesOf(number);
+    const reservation = await this.#deps.reserve(this.#state.target, sizeBytes);
     if (reservation === null) return null;
-    if (reservation.isPassing) this.#passing();
+    // The space is there only while somebody reads.
+    if (reservation.isPassing) this.#state.keep = false;
     try {
       const temp = await this.#deps.blobs.createTemp();
       const segment = new PartialSegment(this.#deps.blobs, temp, reservation, number, sizeBytes);

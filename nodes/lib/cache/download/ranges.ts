@@ -148,3 +148,9 @@ export interface OpenSegment {
 }
 
 export type NotOpened = Exclude<Arrival, 'there'>;
+
+/** Where the bytes of a file are read, fetched first where they are missing. */
+export interface SegmentSource {
+  /** Opens the segment a byte lies in, once the byte is there. */
+  open(reader: { readonly last: number }, position: number): Promise<OpenSegment | NotOpened>;
+}

@@ -193,7 +193,7 @@ async function readThrough(
     if (arrival !== 'there' || signal.aborted) return 'cut';
     reader.position = download.here.arrivals.present.endFrom(reader.position);
   }
-  await download.checks.prove();
+  await download.verify();
   await download.checks.settled();
   return 'came';
 }

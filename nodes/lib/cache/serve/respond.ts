@@ -22,7 +22,7 @@ import {
   isOfVersion,
   type Origin,
   type OriginFault,
-  standsStill,
+  isUnchanged,
 } from '../download/origin.ts';
 import { SMALL_FILE_BYTES } from '../entries/blob-store.ts';
 import { etagOf } from '../entries/entry-rows.ts';
@@ -372,7 +372,7 @@ export async function sendFromOrigin(
 /** Whether the bytes read are of one version, as far as the NAS can still be asked. */
 async function stands(origin: Origin, version: FileVersion, etag: string | null): Promise<boolean> {
   const head = { etag, mimeType: null };
-  return (await standsStill(origin, version, head)) !== 'changed';
+  return (await isUnchanged(origin, version, head)) !== 'changed';
 }
 
 /** The stretch to open before anything is decided; null for an empty file, which has none. */

@@ -1,39 +1,22 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileVersion } from '../../files/files.ts';
-import {
-  type DownloadHead,
-  judge,
-  type Origin,
-  standsStill,
-  type Verdict,
-} from '../download/origin.ts';
-import type { DownloadDeps, PartialSegment } from '../download/partial-segments.ts';
-import type { OpenSegment } from '../download/ranges.ts';
+import { isUnchanged, judge, type Verdict } from '../download/origin.ts';
+import type {
+  DownloadDeps,
+  DownloadState,
+  PartialSegment,
+  PresentSegments,
+} from '../download/partial-segments.ts';
+import type { SegmentSource } from '../download/ranges.ts';
 import { readLater } from '../entries/open-blobs.ts';
-import type { DownloadTarget } from '../entries/space.ts';
 
 /** During a long stream, received bytes are verified and published this often. */
-const PROVE_EVERY_MS = 10_000;
+const VERIFY_EVERY_MS = 10_000;
 /** More than this is not re-read while somebody waits: the slow check hashes it later. */
 const READ_AGAIN_BYTES = 64 * 1024 * 1024;
 /** At most this much is hashed before a stream is read; 0.2 s on a Pi. */
 const CATCH_UP_BYTES = 8 * 1024 * 1024;
 const READ_BYTES = 256 * 1024;
-
-interface CheckFacts {
-  readonly target: DownloadTarget;
-  /** It is kept whole, with its complete hash. */
-  readonly isOneSegment: boolean;
-  readonly head: () => DownloadHead | null;
-  readonly origin: () => Origin;
-  /** Whether every byte of the file is here. */
-  readonly isWhole: () => boolean;
-  readonly open: (position: number) => Promise<OpenSegment | string>;
-  /** A segment is kept. */
-  readonly published: (number: number) => Promise<void>;
-  /** The bytes are of more than one version, or of an old one. */
-  readonly spoiled: () => void;
-}
 
 /**
  * Decides when segments may be published. A question to the NAS asked after a byte arrived, and
@@ -42,9 +25,10 @@ interface CheckFacts {
  */
 export class VersionChecks {
   readonly #deps: DownloadDeps;
-  readonly #facts: CheckFacts;
+  readonly #state: DownloadState;
+  readonly #here: PresentSegments;
   readonly #hash = new WholeHash();
-  #unproved: PartialSegment[] = [];
+  #unverified: PartialSegment[] = [];
   readonly #added = new WeakSet<PartialSegment>();
   #running: Promise<Verdict> | null = null;
   /** The current check covers all bytes: none can arrive after it began. */
@@ -53,16 +37,16 @@ export class VersionChecks {
   #publishing: Promise<void> = Promise.resolve();
   #sha256: string | null = null;
   #lastAtMs: number;
-  #keep = true;
 
-  constructor(deps: DownloadDeps, facts: CheckFacts) {
+  constructor(deps: DownloadDeps, state: DownloadState, here: PresentSegments) {
     this.#deps = deps;
-    this.#facts = facts;
+    this.#state = state;
+    this.#here = here;
     this.#lastAtMs = deps.clock.monotonicMs();
   }
 
-  get hasUnproved(): boolean {
-    return this.#unproved.length > 0;
+  get hasUnverified(): boolean {
+    return this.#unverified.length > 0;
   }
 
   /** Bytes that came, for the hash of the whole. */
@@ -74,35 +58,37 @@ export class VersionChecks {
    * Hashes kept bytes before a stream that begins now, if they are few: the rest of the hash then
    * comes from the stream.
    * @param position where the stream begins
-   * @param isThere whether everything before it is on disk
+   * @param source where kept bytes are read
    */
-  async catchUp(position: number, isThere: boolean): Promise<void> {
+  async catchUp(position: number, source: SegmentSource): Promise<void> {
     const missing = position - this.#hash.next;
+    const isThere = this.#here.arrivals.present.endFrom(0) >= position;
     if (!this.#wantsHash || !isThere) return;
-    if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position);
+    if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position, source);
   }
 
-  /** A segment is full. Two streams that meet in it both report it, and it is sealed once. */
-  add(segment: PartialSegment): void {
-    if (this.#added.has(segment)) return;
+  /**
+   * A segment is full. Two streams that meet in it both report it, and it is sealed once.
+   * @returns whether it is time for a check
+   */
+  add(segment: PartialSegment): boolean {
+    if (this.#added.has(segment)) return false;
     this.#added.add(segment);
-    this.#unproved.push(segment);
-    const isDue = this.#deps.clock.monotonicMs() - this.#lastAtMs >= PROVE_EVERY_MS;
-    if (isDue && this.#running === null) void this.prove();
+    this.#unverified.push(segment);
+    const isDue = this.#deps.clock.monotonicMs() - this.#lastAtMs >= VERIFY_EVERY_MS;
+    return isDue && this.#running === null;
   }
 
-  /** Nothing is published from now on. */
-  stopKeeping(): void {
-    this.#keep = false;
-  }
-
-  /** Asks, or joins a check about to start; a running one may have begun before the last byte. */
-  prove(): Promise<Verdict> {
-    if (this.#running === null) return this.#start();
+  /**
+   * Asks, or joins a check about to start; a running one may have begun before the last byte.
+   * @param source where bytes are read that came past the hash
+   */
+  verify(source: SegmentSource): Promise<Verdict> {
+    if (this.#running === null) return this.#start(source);
     if (this.#isLast) return this.#running;
     this.#next ??= this.#running.then(() => {
       this.#next = null;
-      return this.#start();
+      return this.#start(source);
     });
     return this.#next;
   }
@@ -112,56 +98,55 @@ export class VersionChecks {
     return this.#publishing;
   }
 
-  #start(): Promise<Verdict> {
-    const full = this.#unproved;
+  #start(source: SegmentSource): Promise<Verdict> {
+    const full = this.#unverified;
     this.#lastAtMs = this.#deps.clock.monotonicMs();
-    this.#isLast = this.#facts.isWhole();
-    const asking = this.#judged().then((proof) => {
+    this.#isLast = this.#here.missingBytes === 0;
+    const asking = this.#judged(source).then((verdict) => {
       this.#running = null;
-      if (proof === 'changed') this.#facts.spoiled();
-      if (proof === 'same') {
-        this.#unproved = this.#unproved.filter((segment) => !full.includes(segment));
+      if (verdict === 'same') {
+        this.#unverified = this.#unverified.filter((segment) => !full.includes(segment));
         this.#publishing = this.#publishing.then(() => this.#publish(full));
       }
-      return proof;
+      return verdict;
     });
     this.#running = asking;
     return asking;
   }
 
-  async #judged(): Promise<Verdict> {
+  async #judged(source: SegmentSource): Promise<Verdict> {
     try {
-      return await this.#judge();
+      return await this.#judge(source);
     } catch (error) {
       this.#deps.storageFailed(error);
       return 'unknown';
     }
   }
 
-  async #judge(): Promise<Verdict> {
-    const { target, head, origin } = this.#facts;
+  async #judge(source: SegmentSource): Promise<Verdict> {
     if (this.#isLast) {
       if (this.#sha256 !== null) return 'same';
-      const verdict = await this.#judgeWhole();
+      const verdict = await this.#judgeWhole(source);
       if (verdict !== null) return verdict;
     }
-    return standsStill(origin(), target.version, head());
+    const { origin, target, head } = this.#state;
+    return isUnchanged(origin, target.version, head);
   }
 
   /** Skipped where nothing compares it; but a whole entry is checked by it later. */
   get #wantsHash(): boolean {
-    const { target, isOneSegment } = this.#facts;
-    return isOneSegment || target.version.checksum !== null;
+    const { target, layout } = this.#state;
+    return layout.isOneSegment || target.version.checksum !== null;
   }
 
   /** Null where nobody needs the hash, or too much would have to be re-read. */
-  async #judgeWhole(): Promise<Verdict | null> {
-    const { target, origin, head } = this.#facts;
-    const { version, path } = target;
+  async #judgeWhole(source: SegmentSource): Promise<Verdict | null> {
+    const { version, path } = this.#state.target;
     if (!this.#wantsHash || version.sizeBytes - this.#hash.next > READ_AGAIN_BYTES) return null;
-    if (!(await this.#hashUpto(version.sizeBytes))) return null;
+    if (!(await this.#hashUpto(version.sizeBytes, source))) return null;
     const sha256 = this.#hash.digest();
-    const verdict = await judge(origin(), version, head(), sha256);
+    const { origin, head } = this.#state;
+    const verdict = await judge(origin, version, head, sha256);
     if (verdict === 'same') this.#sha256 = sha256;
     if (verdict !== 'torn') return verdict;
     // Which of them is torn is unknown; it may be those already kept.
@@ -169,11 +154,12 @@ export class VersionChecks {
     return 'changed';
   }
 
-  async #hashUpto(position: number): Promise<boolean> {
+  async #hashUpto(position: number, source: SegmentSource): Promise<boolean> {
     if (this.#hash.next >= position) return true;
     const buffer = Buffer.allocUnsafe(READ_BYTES);
     while (this.#hash.next < position) {
-      const opened = await this.#facts.open(this.#hash.next);
+      const { next } = this.#hash;
+      const opened = await source.open({ last: next }, next);
       if (typeof opened === 'string') return false;
       try {
         while (this.#hash.next < opened.end) {
@@ -191,19 +177,20 @@ export class VersionChecks {
   }
 
   async #publish(segments: readonly PartialSegment[]): Promise<void> {
+    const { layout, target } = this.#state;
     try {
       for (const segment of segments) {
-        if (!this.#keep) return;
+        if (!this.#state.keep) return;
         await segment.sync();
-        const isKept = await (this.#facts.isOneSegment
+        const isKept = await (layout.isOneSegment
           ? this.#keepWhole(segment)
           : this.#keepSegment(segment));
         if (!isKept) return;
         segment.reservation.release();
-        await this.#facts.published(segment.number);
+        // Readers of a one-segment file keep the file they have open.
+        if (!layout.isOneSegment) await this.#here.partial.letGo(segment.number);
       }
-      const { target, isOneSegment } = this.#facts;
-      if (this.#sha256 !== null && !isOneSegment)
+      if (this.#sha256 !== null && !layout.isOneSegment)
         this.#deps.entries.hashed(target.path, this.#sha256);
     } catch (error) {
       // Their readers have every byte; only keeping them failed.
@@ -212,8 +199,8 @@ export class VersionChecks {
   }
 
   async #keepWhole({ path: file }: PartialSegment): Promise<boolean> {
-    const { path, ownerId } = this.#facts.target;
-    if (!this.#keep || this.#sha256 === null) return false;
+    const { path, ownerId } = this.#state.target;
+    if (!this.#state.keep || this.#sha256 === null) return false;
     const sha256 = this.#sha256;
     await this.#deps.entries.keepWhole({ path, ownerId, ...this.#said, sha256, file });
     return true;
@@ -221,8 +208,8 @@ export class VersionChecks {
 
   async #keepSegment(segment: PartialSegment): Promise<boolean> {
     const crc32 = await segment.crc32();
-    if (!this.#keep) return false;
-    const { target } = this.#facts;
+    const { target, keep } = this.#state;
+    if (!keep) return false;
     const { number, path: file } = segment;
     await this.#deps.entries.keepSegment({ target, ...this.#said, number, crc32, file });
     return true;
@@ -230,9 +217,8 @@ export class VersionChecks {
 
   /** What is kept of the answer the bytes came with. */
   get #said(): { readonly version: FileVersion; readonly mimeType: string | null } {
-    const { target, head } = this.#facts;
-    const version = { ...target.version, etag: head()?.etag ?? target.version.etag };
-    return { version, mimeType: target.mimeType ?? head()?.mimeType ?? null };
+    const { version, target, head } = this.#state;
+    return { version, mimeType: target.mimeType ?? head?.mimeType ?? null };
   }
 }
 
