@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { User } from '../nodes/lib/accounts/accounts.ts';
+import { RateLimiter } from '../nodes/lib/limits/limits.ts';
 import type { Cancel, Clock } from '../nodes/lib/time/clock.ts';
 import type { Viewers } from '../nodes/lib/viewers/viewers.ts';
 import { type Language, WORDS } from '../nodes/lib/words/words.ts';
@@ -46,11 +47,9 @@ interface Open {
 /** How soon, in ms, a silent open page is closed after its sign-in ended. */
 const SWEEP_MS = 5_000;
 /** A page sends some 40 packets when it opens, and a few a minute after that. */
-const PACKETS = 300;
-const PACKET_WINDOW_MS = 10_000;
+const PACKETS = { most: 300, windowMs: 10_000 };
 /** A page opens one, and another after each network loss. */
-const OPENED = 60;
-const OPENED_WINDOW_MS = 60_000;
+const OPENED_PER_MINUTE = 60;
 /** How much may wait for a page that does not read, and for how many looks. */
 const MOST_UNREAD_BYTES = 2_000_000;
 const MOST_LOOKS = 4;
@@ -65,7 +64,7 @@ export class DashboardSockets {
   readonly #clock: Clock;
   readonly #told: Told;
   readonly #open = new Map<string, Open>();
-  readonly #opened = new Map<number, { fromMs: number; count: number }>();
+  readonly #opened: RateLimiter;
   #cancel: Cancel | null = null;
   #stopHearing: () => void = () => undefined;
 
@@ -75,6 +74,7 @@ export class DashboardSockets {
     this.#accounts = accounts;
     this.#viewers = viewers;
     this.#clock = clock;
+    this.#opened = new RateLimiter(clock, { most: OPENED_PER_MINUTE });
   }
 
   start(): void {
@@ -105,14 +105,7 @@ export class DashboardSockets {
    * it.
    */
   mayOpen({ id }: User): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    const opened = this.#opened.get(id);
-    if (opened === undefined || nowMs - opened.fromMs >= OPENED_WINDOW_MS) {
-      this.#opened.set(id, { fromMs: nowMs, count: 1 });
-      return true;
-    }
-    opened.count += 1;
-    return opened.count <= OPENED;
+    return this.#opened.take(String(id)).kind === 'go';
   }
 
   /** The Dashboard's setting `ioMiddleware`. */
@@ -173,12 +166,9 @@ export class DashboardSockets {
     user: () => User | null,
     types: ReadonlyMap<string, string>,
   ): void {
-    let [windowFromMs, packets] = [this.#clock.monotonicMs(), 0];
+    const packets = new RateLimiter(this.#clock, PACKETS);
     socket.use((packet, next) => {
-      const nowMs = this.#clock.monotonicMs();
-      if (nowMs - windowFromMs >= PACKET_WINDOW_MS) [windowFromMs, packets] = [nowMs, 0];
-      packets += 1;
-      if (packets > PACKETS || user() === null) socket.disconnect(true);
+      if (packets.take().kind === 'wait' || user() === null) socket.disconnect(true);
       else if (admitPacket(packet, (id) => types.get(id))) next();
     });
   }

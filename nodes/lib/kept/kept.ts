@@ -4,6 +4,7 @@ import { gunzip, gzip } from 'node:zlib';
 import type { Caller, User } from '../accounts/caller.ts';
 import { type Files, parseNasPath } from '../files/files.ts';
 import { type Answer, plainAnswer, refuse } from '../http/http.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import { errorKind, type Log } from '../log/log.ts';
 import { goodBodyOf } from '../nas/nas.ts';
 import type { NasApi } from '../nas/nas-client.ts';
@@ -608,7 +609,6 @@ function isListedWhole({ files }: PreflightDeps, user: User, text: string): bool
 const WAITS_MS = 90_000;
 /** Addresses asked for the first time, a minute: what one screen of an app shows. */
 const FIRST_PER_MINUTE = 20;
-const MINUTE_MS = 60_000;
 /** For all callers together; beyond it, kept answers are used. */
 const MOST_WAITING = 500;
 /** A NAS not needed for longer is on its way to sleep (contract 6). */
@@ -637,10 +637,11 @@ export class Polls {
   readonly #deps: PollsDeps;
   /** By address: how old its answer is, and when it was last asked for. */
   readonly #waiting = new Map<string, { readonly toldAtMs: number; readonly askedAtMs: number }>();
-  #firsts: readonly number[] = [];
+  readonly #firsts: RateLimiter;
 
   constructor(deps: PollsDeps) {
     this.#deps = deps;
+    this.#firsts = new RateLimiter(deps.clock, { most: FIRST_PER_MINUTE });
   }
 
   /**
@@ -655,7 +656,7 @@ export class Polls {
     if (this.#waiting.size >= MOST_WAITING && !this.#waiting.has(key)) return false;
     this.#waiting.set(key, { toldAtMs: toldAtMs ?? -Infinity, askedAtMs: nowMs });
     const isTaken = this.#isAmongOldest(key) && this.#deps.budget.take('other');
-    const isGoing = isTaken || (toldAtMs === null && this.#isFirst(nowMs));
+    const isGoing = isTaken || (toldAtMs === null && this.#isFirst());
     if (isGoing) this.#waiting.delete(key);
     return isGoing;
   }
@@ -671,12 +672,10 @@ export class Polls {
    * Nothing of it is kept yet: it is asked along with requests that need the NAS anyway, and
    * counted with the others, which wait that much longer.
    */
-  #isFirst(nowMs: number): boolean {
+  #isFirst(): boolean {
     const idleMs = this.#deps.idleMs();
     if (idleMs === null || idleMs >= NEEDED_MS) return false;
-    this.#firsts = this.#firsts.filter((atMs) => nowMs - atMs < MINUTE_MS);
-    if (this.#firsts.length >= FIRST_PER_MINUTE) return false;
-    this.#firsts = [...this.#firsts, nowMs];
+    if (this.#firsts.take().kind === 'wait') return false;
     this.#deps.budget.made();
     return true;
   }

@@ -5,6 +5,7 @@ import {
   type WakeOutcome,
   type WakeTarget,
 } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
+import { RateLimiter } from '../limits/limits.ts';
 import { type Log, quoted } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import {
@@ -47,7 +48,7 @@ export class NasWakes implements NasWake, NasMissWake {
   readonly #deps: NasWakesDeps;
   readonly #wake: Wake;
   #nudgedAtMs = -Infinity;
-  #misses: MissWakeHistory = NO_MISS_WAKES;
+  readonly #misses: MissWakes;
   /** Of the last one that was begun. */
   #cause: WakeCause | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -55,6 +56,7 @@ export class NasWakes implements NasWake, NasMissWake {
   constructor(deps: NasWakesDeps) {
     const { presence, probe } = deps;
     this.#deps = deps;
+    this.#misses = new MissWakes(deps.clock);
     this.#wake = new Wake({
       ...deps,
       host: {
@@ -76,7 +78,7 @@ export class NasWakes implements NasWake, NasMissWake {
 
   start(): void {
     this.#unsubscribe = this.#deps.presence.onChange((state) => {
-      if (state.awake) this.#misses = afterSeenAwake(this.#misses);
+      if (state.awake) this.#misses.seenAwake();
     });
   }
 
@@ -93,21 +95,19 @@ export class NasWakes implements NasWake, NasMissWake {
   }
 
   wakeForMiss(cause: WakeCause): MissWakeOutcome {
-    const { presence, clock } = this.#deps;
+    const { presence } = this.#deps;
     if (this.status.state === 'waking' || presence.state.awake) return this.wake(cause);
-    const nowMs = clock.monotonicMs();
-    const decision = decideMissWake(this.#misses, presence.sinceGoodbyeMs, nowMs);
+    const decision = this.#misses.decide(presence.sinceGoodbyeMs);
     if (decision.kind === 'held_back') return decision;
     const outcome = this.wake(cause);
-    if (outcome.kind === 'started') this.#misses = afterMissWake(this.#misses, nowMs);
+    if (outcome.kind === 'started') this.#misses.began();
     return outcome;
   }
 
   #ended(ended: WakeEnd): void {
-    const nowMs = this.#deps.clock.monotonicMs();
-    if (ended === 'awake') this.#misses = afterSeenAwake(this.#misses);
+    if (ended === 'awake') this.#misses.seenAwake();
     else {
-      this.#misses = afterFailedWake(this.#misses, nowMs);
+      this.#misses.failed();
       this.#deps.onFailed?.();
     }
   }
@@ -144,60 +144,56 @@ const FIRST_REFUSAL_MS = 10 * MINUTE_MS;
 const LONGEST_REFUSAL_MS = 2 * HOUR_MS;
 const WAKES_AN_HOUR = 6;
 
-/** What bears on whether a miss may wake the NAS. Times are monotonic ms. */
-export interface MissWakeHistory {
-  /** Wakes by misses within the last hour, oldest first. */
-  readonly wokenAtMs: readonly number[];
-  /** Failed wakes in a row, whoever asked for them. */
-  readonly failures: number;
-  readonly failedAtMs: number | null;
-}
-
 type MissWakeDecision =
   | { readonly kind: 'allowed' }
   | { readonly kind: 'held_back'; readonly retryAfterMs: number };
 
-export const NO_MISS_WAKES: MissWakeHistory = { wokenAtMs: [], failures: 0, failedAtMs: null };
-
 /**
  * The contract's rules for misses (contract 3): none in the 2 minutes after a goodbye, none for 10
  * minutes after a failed wake (doubling to 2 h), at most 6 an hour.
- * @param sinceGoodbyeMs null when the NAS said none
  */
-export function decideMissWake(
-  history: MissWakeHistory,
-  sinceGoodbyeMs: number | null,
-  nowMs: number,
-): MissWakeDecision {
-  const waits = [
-    sinceGoodbyeMs === null ? 0 : GOODBYE_MS - sinceGoodbyeMs,
-    history.failedAtMs === null ? 0 : history.failedAtMs + refusalMs(history.failures) - nowMs,
-    hourlyWait(history.wokenAtMs, nowMs),
-  ];
-  const retryAfterMs = Math.max(...waits);
-  return retryAfterMs > 0 ? { kind: 'held_back', retryAfterMs } : { kind: 'allowed' };
-}
+export class MissWakes {
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #begun: RateLimiter;
+  /** In a row, whoever asked for them. */
+  #failures = 0;
+  #failedAtMs = -Infinity;
 
-export function afterMissWake(history: MissWakeHistory, nowMs: number): MissWakeHistory {
-  const recent = history.wokenAtMs.filter((atMs) => nowMs - atMs < HOUR_MS);
-  return { ...history, wokenAtMs: [...recent, nowMs] };
-}
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.#clock = clock;
+    this.#begun = new RateLimiter(clock, { most: WAKES_AN_HOUR, windowMs: HOUR_MS });
+  }
 
-export function afterFailedWake(history: MissWakeHistory, nowMs: number): MissWakeHistory {
-  return { ...history, failures: history.failures + 1, failedAtMs: nowMs };
-}
+  /**
+   * Whether a miss may wake the NAS now.
+   * @param sinceGoodbyeMs null when the NAS said none
+   */
+  decide(sinceGoodbyeMs: number | null): MissWakeDecision {
+    const retryAfterMs = Math.max(
+      sinceGoodbyeMs === null ? 0 : GOODBYE_MS - sinceGoodbyeMs,
+      this.#failedAtMs + refusalMs(this.#failures) - this.#clock.monotonicMs(),
+      this.#begun.waitMs(),
+    );
+    return retryAfterMs > 0 ? { kind: 'held_back', retryAfterMs } : { kind: 'allowed' };
+  }
 
-/** The NAS was seen awake, by a wake or on its own. */
-export function afterSeenAwake(history: MissWakeHistory): MissWakeHistory {
-  return { ...history, failures: 0, failedAtMs: null };
+  /** A miss began to wake the NAS. */
+  began(): void {
+    this.#begun.add();
+  }
+
+  failed(): void {
+    this.#failures += 1;
+    this.#failedAtMs = this.#clock.monotonicMs();
+  }
+
+  /** The NAS was seen awake, by a wake or on its own. */
+  seenAwake(): void {
+    this.#failures = 0;
+    this.#failedAtMs = -Infinity;
+  }
 }
 
 function refusalMs(failures: number): number {
   return Math.min(FIRST_REFUSAL_MS * 2 ** (failures - 1), LONGEST_REFUSAL_MS);
-}
-
-function hourlyWait(wokenAtMs: readonly number[], nowMs: number): number {
-  const recent = wokenAtMs.filter((atMs) => nowMs - atMs < HOUR_MS);
-  const oldestThatCounts = recent.at(-WAKES_AN_HOUR);
-  return oldestThatCounts === undefined ? 0 : oldestThatCounts + HOUR_MS - nowMs;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { SlidingLog } from '../../../../nodes/lib/limits/limits.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import { loginByAes } from './aes/aes-protocol.ts';
 import { loginByKlap } from './klap/klap-protocol.ts';
@@ -412,10 +413,11 @@ class PlugPause {
   #until: { readonly atMs: number; readonly failure: PlugFailure } | null = null;
   #inARow = 0;
   #wrongPasswords = 0;
-  #lossesAtMs: readonly number[] = [];
+  readonly #losses: SlidingLog<null>;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#losses = new SlidingLog(clock, CONTEST_WINDOW_MS);
   }
 
   /** What to answer without asking the plug; null when it may be asked. */
@@ -439,11 +441,11 @@ class PlugPause {
 
   /** A session was lost before its time. */
   countLoss(): void {
-    this.#lossesAtMs = [...this.#recentLosses(), this.#clock.monotonicMs()];
+    this.#losses.add(null);
   }
 
   isContested(): boolean {
-    return this.#recentLosses().length >= CONTEST_LOSSES;
+    return this.#losses.recent.length >= CONTEST_LOSSES;
   }
 
   #pauseAfter(outcome: Ended): number | null {
@@ -469,10 +471,5 @@ class PlugPause {
     const pauseMs = Math.min(firstMs * 2 ** this.#inARow, LONGEST_PAUSE_MS);
     this.#inARow = Math.min(this.#inARow + 1, 10);
     return pauseMs;
-  }
-
-  #recentLosses(): readonly number[] {
-    const sinceMs = this.#clock.monotonicMs() - CONTEST_WINDOW_MS;
-    return this.#lossesAtMs.filter((atMs) => atMs > sinceMs);
   }
 }
