@@ -7,6 +7,7 @@ import type {
   User,
 } from '../nodes/lib/accounts/accounts.ts';
 import { type RefusalCode, refuse } from '../nodes/lib/http/http.ts';
+import { LruMap } from '../nodes/lib/limits/limits.ts';
 import type { Clock } from '../nodes/lib/time/clock.ts';
 import { filled, type Language, WORDS } from '../nodes/lib/words/words.ts';
 import {
@@ -66,9 +67,9 @@ export class DashboardSignIn {
   constructor(accounts: PageAccounts, clock: Clock, origins: Origins) {
     this.#accounts = accounts;
     this.#origins = origins;
-    const parts = { clock, randomBytes, lifeMs: STEP_MS, most: MOST_STEPS };
-    this.#steps = new OneTime<string>(parts);
-    this.#wakes = new OneTime<true>(parts);
+    const deps = { clock, randomBytes };
+    this.#steps = new OneTime<string>(deps);
+    this.#wakes = new OneTime<true>(deps);
   }
 
   show(visit: Visit, shown: { readonly next: string | null; readonly isSetupOpen: boolean }): void {
@@ -238,41 +239,33 @@ export function send(
 
 const NAME_BYTES = 32;
 
+interface OneTimeDeps {
+  readonly clock: Clock;
+  readonly randomBytes: (count: number) => Buffer;
+}
+
 /** Keeps things for a few minutes under an unguessable name, in memory and bounded. */
 class OneTime<T> {
-  readonly #parts: {
-    readonly clock: Clock;
-    readonly randomBytes: (count: number) => Buffer;
-    readonly lifeMs: number;
-    /** Beyond it the oldest is dropped. */
-    readonly most: number;
-  };
-  readonly #kept = new Map<string, { readonly thing: T; readonly endsAtMs: number }>();
+  readonly #deps: OneTimeDeps;
+  readonly #kept = new LruMap<string, { readonly thing: T; readonly endsAtMs: number }>(MOST_STEPS);
 
-  constructor(parts: {
-    readonly clock: Clock;
-    readonly randomBytes: (count: number) => Buffer;
-    readonly lifeMs: number;
-    readonly most: number;
-  }) {
-    this.#parts = parts;
+  constructor(deps: OneTimeDeps) {
+    this.#deps = deps;
   }
 
   /** @returns its name */
   keep(thing: T): string {
-    const { clock, randomBytes, lifeMs, most } = this.#parts;
+    const { clock, randomBytes } = this.#deps;
     const name = randomBytes(NAME_BYTES).toString('base64url');
-    this.#kept.set(name, { thing, endsAtMs: clock.monotonicMs() + lifeMs });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > most && oldest !== undefined) this.#kept.delete(oldest);
+    this.#kept.set(name, { thing, endsAtMs: clock.monotonicMs() + STEP_MS });
     return name;
   }
 
   /** What is kept under a name; null if nothing is, or not any more. */
   see(name: string): T | null {
-    const kept = this.#kept.get(name);
+    const kept = this.#kept.peek(name);
     if (kept === undefined) return null;
-    if (this.#parts.clock.monotonicMs() < kept.endsAtMs) return kept.thing;
+    if (this.#deps.clock.monotonicMs() < kept.endsAtMs) return kept.thing;
     this.#kept.delete(name);
     return null;
   }

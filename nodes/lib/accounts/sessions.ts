@@ -149,7 +149,7 @@ interface EditorSessionsDeps {
  */
 export class EditorSessions {
   readonly #deps: EditorSessionsDeps;
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new LruMap<string, Session>(MAX_SESSIONS);
 
   constructor(deps: EditorSessionsDeps) {
     this.#deps = deps;
@@ -166,14 +166,12 @@ export class EditorSessions {
       return refused('admin_only');
     }
     const nowMs = clock.monotonicMs();
-    this.#sessions.delete(user.username);
     this.#sessions.set(user.username, {
       userId: user.id,
       signedInAtMs: nowMs,
       endedAtMs: this.#deps.book.users.find(user.id)?.endedAtMs ?? null,
     });
     this.#deps.recheck.note(user.id);
-    this.#forgetSurplus();
     return outcome;
   }
 
@@ -210,12 +208,6 @@ export class EditorSessions {
     if (row === null || !row.isActive || row.role !== 'admin') return null;
     if (row.endedAtMs !== session.endedAtMs) return null;
     return { id: row.id, username: row.username, role: row.role };
-  }
-
-  #forgetSurplus(): void {
-    if (this.#sessions.size <= MAX_SESSIONS) return;
-    const oldest = this.#sessions.keys().next();
-    if (oldest.done !== true) this.#sessions.delete(oldest.value);
   }
 }
 

@@ -10,12 +10,21 @@ export class LruMap<K, V> {
     this.#capacity = capacity;
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get(key: K): V | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;
     this.#entries.delete(key);
     this.#entries.set(key, value);
     return value;
+  }
+
+  /** As {@link get}, without counting as a use. */
+  peek(key: K): V | undefined {
+    return this.#entries.get(key);
   }
 
   /** @returns what was forgotten for it, if anything was */

@@ -9,6 +9,7 @@ import {
   type Occasion,
 } from '../cache/cache.ts';
 import { type Files, parentOf, versionOf } from '../files/files.ts';
+import { LruMap } from '../limits/limits.ts';
 import type { CallerNeed } from '../nas/nas-service.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
@@ -191,8 +192,8 @@ const SHARE_OF_CACHE = 0.25;
 /** The folders people browse, and the neighbours to fetch. One interest per user: the latest. */
 class NeighbourScheduler {
   readonly #deps: NeighbourSchedulerDeps;
-  readonly #interests = new Map<number, Interest>();
-  readonly #lastRead = new Map<number, string>();
+  readonly #interests = new LruMap<number, Interest>(MOST_USERS);
+  readonly #lastRead = new LruMap<number, string>(MOST_USERS);
 
   constructor(deps: NeighbourSchedulerDeps) {
     this.#deps = deps;
@@ -209,12 +210,12 @@ class NeighbourScheduler {
     // A video is read in a hundred ranges: that is one read.
     if (folder === null || before === path) return;
     const readBefore = before !== null && parentOf(before) === folder ? before : null;
-    keep(this.#lastRead, userId, path);
+    this.#lastRead.set(userId, path);
     this.#look({ userId, after: 'read', folder, path, readBefore, plan: null });
   }
 
   listed(userId: number, folder: string): void {
-    const now = this.#interests.get(userId);
+    const now = this.#interests.peek(userId);
     // Reading in a folder lists it too; the read tells more.
     if (now?.folder === folder) return;
     this.#look({ userId, after: 'listed', folder, path: folder, readBefore: null, plan: null });
@@ -229,7 +230,7 @@ class NeighbourScheduler {
 
   /** Fetches one file. @returns false when there is none to fetch now */
   async step(): Promise<boolean> {
-    for (const interest of [...this.#interests.values()].reverse()) {
+    for (const interest of [...this.#interests].map(([, one]) => one).reverse()) {
       const path = this.#next(interest);
       if (path === null) this.#drop(interest);
       else return this.#fetch(interest, path);
@@ -274,20 +275,11 @@ class NeighbourScheduler {
   }
 
   #look(interest: Interest): void {
-    keep(this.#interests, interest.userId, interest);
+    this.#interests.set(interest.userId, interest);
   }
 
   #drop(interest: Interest): void {
     const { userId } = interest;
-    if (this.#interests.get(userId) === interest) this.#interests.delete(userId);
+    if (this.#interests.peek(userId) === interest) this.#interests.delete(userId);
   }
-}
-
-/** Keeps the latest interest of a limited number of users. */
-function keep<T>(map: Map<number, T>, userId: number, value: T): void {
-  map.delete(userId);
-  map.set(userId, value);
-  if (map.size <= MOST_USERS) return;
-  const oldest = map.keys().next();
-  if (oldest.done !== true) map.delete(oldest.value);
 }

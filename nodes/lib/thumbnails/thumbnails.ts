@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { KeptEntry } from '../cache/cache.ts';
+import { LruMap } from '../limits/limits.ts';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import { LENGTH_BYTES, type PictureOrder, READY } from './picture-words.ts';
@@ -59,7 +60,7 @@ export class Thumbnails {
   readonly #deps: ThumbnailsDeps;
   readonly #waiting = new Map<string, Job>();
   /** A process died on these once, which may have had other causes. */
-  readonly #suspects = new Set<string>();
+  readonly #suspects = new LruMap<string, true>(MOST_SUSPECTS);
   #now: { readonly key: string; readonly job: Job } | null = null;
   #isStopped = false;
 
@@ -168,8 +169,7 @@ export class Thumbnails {
         return NONE;
       case 'died':
         if (this.#isStopped || !this.#suspects.delete(key)) {
-          if (this.#suspects.size >= MOST_SUSPECTS) this.#suspects.clear();
-          this.#suspects.add(key);
+          this.#suspects.set(key, true);
           return BUSY;
         }
         break;
