@@ -72,6 +72,9 @@ interface StandIn {
   readonly isWhole: boolean;
 }
 
+/** Functions that statements may call, by their names in SQL: of their arguments alone. */
+type SqlFunctions = Readonly<Record<string, (...values: number[]) => number>>;
+
 /** One call of a statement that changes something. */
 interface Write {
   readonly sql: string;
@@ -107,6 +110,8 @@ export class DatabaseFile {
   /** Written in the transaction that runs. */
   #pending: Write[] = [];
   #changes = 0;
+  /** What statements call besides SQLite's own, on whatever {@link database} is. */
+  #functions: SqlFunctions = {};
   /** Broken handles must not be closed: that writes to the mapped index of the WAL. */
   readonly #abandoned: DatabaseSync[] = [];
 
@@ -126,6 +131,12 @@ export class DatabaseFile {
 
   get name(): string {
     return this.#options.name;
+  }
+
+  /** Lets statements call these from now on. */
+  define(functions: SqlFunctions): void {
+    this.#functions = { ...this.#functions, ...functions };
+    for (const database of new Set([this.database, this.#handle])) equip(database, functions);
   }
 
   /** What statements run on at this moment. */
@@ -226,6 +237,7 @@ export class DatabaseFile {
     this.#fault = fault;
     this.#owed = [];
     this.#standIn = copyOf(this.#handle, this.#options);
+    equip(this.#standIn.database, this.#functions);
     this.#exchanged();
   }
 
@@ -329,6 +341,7 @@ export class DatabaseFile {
     try {
       // Never created: below the mount point of a missing disk lies a different folder.
       const handle = openHandle(this.#options, `${pathToFileURL(resolve(file)).href}?mode=rw`);
+      equip(handle, this.#functions);
       this.#letGoOf(this.#handle);
       this.#handle = handle;
       this.#identity = identity;
@@ -403,6 +416,13 @@ function openHandle(options: StoreOptions, file: string): DatabaseSync {
     throw error;
   }
   return database;
+}
+
+function equip(database: DatabaseSync, functions: SqlFunctions): void {
+  for (const [name, compute] of Object.entries(functions)) {
+    const take = (...values: readonly unknown[]): number => compute(...values.map(Number));
+    database.function(name, { deterministic: true, varargs: true }, take);
+  }
 }
 
 function migrate(database: DatabaseSync, options: StoreOptions): void {

@@ -5,11 +5,12 @@ import { LowestFirst, SimulatedCache } from '../../../nodes/lib/cache/policy/sim
 import {
   type Displaced,
   keyOf,
-  liftSql,
   mayEnter,
   mostRemembered,
+  unreadWorthOf,
   VARIANTS,
   usesOnReturn,
+  WORTH_FUNCTIONS,
   worthOf,
 } from '../../../nodes/lib/cache/policy/worth.ts';
 
@@ -29,14 +30,19 @@ describe('What a kept file is worth', () => {
 
   it('is the same where SQLite ranks many at once', () => {
     const database = new DatabaseSync(':memory:');
+    const functions: Readonly<Record<string, (...values: number[]) => number>> = WORTH_FUNCTIONS;
+    for (const [name, worth] of Object.entries(functions)) {
+      database.function(name, { varargs: true }, (...values) => worth(...values.map(Number)));
+    }
     for (const variant of Object.values(VARIANTS)) {
       const told = database
         .prepare(
-          `SELECT ${liftSql('3 + ?2')} AS lift
-           FROM (SELECT 40960 AS weight), (SELECT ?1 AS use_exponent) AS now`,
+          `SELECT worth(2, ?1, 3 + ?2, weight) AS worth, unread_worth(2, ?1, 3 + ?2, weight) AS unread
+           FROM (SELECT 40960 AS weight)`,
         )
         .get(variant.useExponent, 4);
-      assert.equal(told?.['lift'], worthOf(variant, 0, 7, 40_960), variant.name);
+      assert.equal(told?.['worth'], worthOf(variant, 2, 7, 40_960), variant.name);
+      assert.equal(told['unread'], unreadWorthOf(variant, 2, 7, 40_960), variant.name);
     }
     database.close();
   });

@@ -3,7 +3,7 @@ import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { belowBounds, type FileVersion, sameVersion } from '../../files/files.ts';
 import { Remembered, type Store } from '../../store/store.ts';
 import { PolicyRows } from '../policy/policy-rows.ts';
-import { keyOf, liftSql, type Memory, usesOnReturn, weightOf, worthOf } from '../policy/worth.ts';
+import { keyOf, type Memory, usesOnReturn, weightOf, worthOf } from '../policy/worth.ts';
 
 /** What the eviction needs of an entry. */
 export interface Victim {
@@ -69,7 +69,7 @@ export class EntryRows {
       `UPDATE cached_files
        SET access_count = access_count + ?2, accessed_at_ms = ?3, uses = uses + ?2,
            ranked_at = now.inflation,
-           priority = now.inflation + ${liftSql('uses + ?2')},
+           priority = worth(now.inflation, now.use_exponent, uses + ?2, weight),
            validated_at_ms = max(validated_at_ms, ?4)
        FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
        WHERE id = ?1`,

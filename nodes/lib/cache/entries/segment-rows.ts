@@ -3,7 +3,7 @@ import { belowBounds, type FileVersion, sameVersion } from '../../files/files.ts
 import type { ByteRange } from '../../http/http.ts';
 import type { Store } from '../../store/store.ts';
 import { PolicyRows } from '../policy/policy-rows.ts';
-import { liftSql, weightOf, worthOf } from '../policy/worth.ts';
+import { weightOf, worthOf } from '../policy/worth.ts';
 
 const BELOW = `
   SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
@@ -182,7 +182,7 @@ function statements(store: Store) {
     touch: sql(
       `UPDATE cached_pieces
        SET access_count = access_count + ?2, accessed_at_ms = ?3,
-           priority = now.inflation + ${liftSql('access_count + ?2')}
+           priority = worth(now.inflation, now.use_exponent, access_count + ?2, weight)
        FROM (SELECT inflation, use_exponent FROM cache_totals) AS now
        WHERE id = ?1`,
     ),

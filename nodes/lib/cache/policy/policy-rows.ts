@@ -1,12 +1,23 @@
 import type { StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
-import { type Memory, mostRemembered, type PolicyVariant, VARIANTS } from './worth.ts';
+import {
+  type Memory,
+  mostRemembered,
+  type PolicyVariant,
+  VARIANTS,
+  WORTH_FUNCTIONS,
+} from './worth.ts';
 
 /** The inputs of an entry's rank. */
 export interface PolicyState {
   /** Worth of the last victim. */
   readonly floor: number;
   readonly variant: PolicyVariant;
+}
+
+/** Statements prepared on this store may rank by `worth` and `unread_worth`. */
+export function defineWorth(store: Store): void {
+  store.file.define(WORTH_FUNCTIONS);
 }
 
 /** The table `cache_ghosts`, and the active policy variant in `cache_totals`. */
@@ -21,6 +32,7 @@ export class PolicyRows {
   readonly #keptCount: StatementSync;
 
   constructor(store: Store) {
+    defineWorth(store);
     this.#state = store.prepare('SELECT inflation, temper FROM cache_totals');
     this.#raise = store.prepare(
       'UPDATE cache_totals SET inflation = inflation + ages * max(0, ? - inflation)',

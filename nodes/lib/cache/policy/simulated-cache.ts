@@ -4,6 +4,7 @@ import {
   type Memory,
   mostRemembered,
   type PolicyVariant,
+  unreadWorthOf,
   usesOnReturn,
   weightOf,
   worthOf,
@@ -21,9 +22,6 @@ interface Held {
 interface Ghost extends Memory {
   readonly number: number;
 }
-
-/** Of two equal files the one somebody read stays. */
-const UNREAD_SHARE = 0.99;
 
 /**
  * A cache of keys and sizes without bytes: what the real one would do under a variant. The
@@ -81,9 +79,9 @@ export class SimulatedCache {
     this.#queue.delete(key);
     const lowest = this.variant.ages < 1 ? (this.#queue.lowest()?.rank ?? 0) : 0;
     const base = Math.max(held.floor, lowest);
-    const worth = worthOf(this.variant, base, Math.max(1, held.uses), held.weight);
+    const worth = unreadWorthOf(this.variant, base, held.uses, held.weight);
     held.uses = Math.max(0, held.uses - 1);
-    this.#queue.set(key, base + UNREAD_SHARE * (worth - base), held.turn);
+    this.#queue.set(key, worth, held.turn);
     return true;
   }
 

@@ -36,6 +36,8 @@ export const VARIANTS: Readonly<Record<VariantName, PolicyVariant>> = {
 const LEAST_WEIGHT_BYTES = 4096;
 /** A newcomer larger than this share of the limit displaces much. */
 const LARGE_SHARE = 0.4;
+/** What an entry nobody has read is worth of one that was read once. */
+const UNREAD_SHARE = 0.99;
 /** The share of its fame an entry keeps when requested right after its eviction. */
 const FADING = 0.95;
 
@@ -44,24 +46,39 @@ export function weightOf(sizeBytes: number): number {
   return Math.max(sizeBytes, LEAST_WEIGHT_BYTES);
 }
 
+type Exponent = Pick<PolicyVariant, 'useExponent'>;
+
 /** @param uses as counted, with what was remembered; may be a fraction */
 export function worthOf(
-  variant: PolicyVariant,
+  { useExponent }: Exponent,
   floor: number,
   uses: number,
   weight: number,
 ): number {
-  return floor + uses ** variant.useExponent / weight;
+  return floor + uses ** useExponent / weight;
 }
 
 /**
- * What {@link worthOf} adds to the floor, as a SQL expression over a row with `weight` and over
- * `now.use_exponent`: many rows are re-ranked at once without reading any.
- * @param uses a SQL expression
+ * The worth of what was fetched and nobody has read yet. Of two equal files the one somebody read
+ * stays. Not much less, else each prefetched file would be the next one's victim.
+ * @param floor or the worth of the next victim, where the floor lags
  */
-export function liftSql(uses: string): string {
-  return `pow(${uses}, now.use_exponent) / weight`;
+export function unreadWorthOf(
+  variant: Exponent,
+  floor: number,
+  uses: number,
+  weight: number,
+): number {
+  return floor + UNREAD_SHARE * worthOf(variant, 0, Math.max(1, uses), weight);
 }
+
+/** Both as functions of SQL, so that rows are ranked again without reading any. */
+export const WORTH_FUNCTIONS = {
+  worth: (floor: number, useExponent: number, uses: number, weight: number) =>
+    worthOf({ useExponent }, floor, uses, weight),
+  unread_worth: (floor: number, useExponent: number, uses: number, weight: number) =>
+    unreadWorthOf({ useExponent }, floor, uses, weight),
+};
 
 /** What is known of an entry that is kept no more, or as it was when last ranked. */
 export interface Memory {
@@ -76,7 +93,7 @@ export function usesOnReturn(variant: PolicyVariant, floor: number, memory: Memo
   if (memory === null || memory.uses <= 0) return variant.firstUse;
   const { uses, weight } = memory;
   // 1 when the floor has risen by just as much as the entry was worth above it.
-  const age = ((floor - memory.floor) * weight) / uses ** variant.useExponent;
+  const age = (floor - memory.floor) / worthOf(variant, 0, uses, weight);
   return variant.firstUse + uses * FADING ** Math.max(0, age);
 }
 

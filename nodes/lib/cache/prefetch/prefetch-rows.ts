@@ -1,4 +1,4 @@
-import { liftSql } from '../policy/worth.ts';
+import { defineWorth } from '../policy/policy-rows.ts';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Store } from '../../store/store.ts';
 
@@ -24,13 +24,13 @@ export class PrefetchRows {
   readonly #noted: StatementSync;
 
   constructor(store: Store) {
-    // On a tie the file somebody read stays. Not much less, and above the next victim where the
-    // floor lags: else each prefetched file would be the next one's victim.
+    defineWorth(store);
+    // Above the next victim where the floor lags.
     this.#mark = store.prepare(
       `UPDATE cached_files
        SET prefetched = 1, access_count = 0, uses = max(0, uses - 1),
-           priority = max(now.inflation, coalesce(now.lowest, 0))
-                      + 0.99 * ${liftSql('max(1, uses)')}
+           priority = unread_worth(max(now.inflation, coalesce(now.lowest, 0)),
+                                   now.use_exponent, uses, weight)
        FROM (SELECT inflation, use_exponent,
                     (SELECT priority FROM cached_files WHERE ages < 1 AND pinned = 0 AND path <> ?1
                      ORDER BY priority, id LIMIT 1) AS lowest
