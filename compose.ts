@@ -21,9 +21,8 @@ import type { Log } from './nodes/lib/log/log.ts';
 import type { Services } from './nodes/lib/services/services.ts';
 import { Setup } from './nodes/lib/setup/setup.ts';
 import { DataFolder } from './nodes/lib/store/data-folder.ts';
-import { DiskRefusedError, faultOf } from './nodes/lib/store/database-file.ts';
+import { DiskRefusedError, faultOf, SideCopy } from './nodes/lib/store/store.ts';
 import { DiskWatch, IntegrityWatch } from './nodes/lib/store/disk-watch.ts';
-import { SideCopy } from './nodes/lib/store/store.ts';
 import { type Clock, Grid } from './nodes/lib/time/clock.ts';
 import {
   ClockEvidence,

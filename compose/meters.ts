@@ -7,7 +7,11 @@ import { type FlowsState, healthChecks } from '../host/health-checks.ts';
 import { NewestTimeRows } from '../nodes/lib/accounts/accounts.ts';
 import { CredentialCipher } from '../nodes/lib/accounts/credential-vault.ts';
 import { Activity } from '../nodes/lib/activity/activity.ts';
-import { Energy, type EnergyDevice, type PlugClock } from '../nodes/lib/energy/energy.ts';
+import {
+  Energy,
+  type EnergyDevice,
+  type PlugClock,
+} from '../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import { Notices } from '../nodes/lib/notices/notices.ts';
 import type { Services } from '../nodes/lib/services/services.ts';
 import {
@@ -20,14 +24,14 @@ import {
   type SystemCare,
   UpdateWatch,
 } from '../nodes/lib/system/system.ts';
+import { plugHint } from '../nodes/lib/words/words.ts';
+import { libraryLogins } from '../packages/node-red-contrib-balupi-tapo/lib/tapo/connect/connect-login.ts';
 import {
   type ForgottenPlug,
-  libraryLogins,
   parseDiscoveryAddresses,
-  plugHint,
   Tapo,
   type TapoDevice,
-} from '../nodes/lib/tapo/tapo.ts';
+} from '../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { GB, type BuildContext } from './build-context.ts';
 
 /** A NAS counts as off after being silent and without power for this long (contract 5, toggle). */

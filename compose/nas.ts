@@ -2,18 +2,20 @@ import { lookup } from 'node:dns/promises';
 import { isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Cache } from '../nodes/lib/cache/cache.ts';
-import { ChangesAsleep } from '../nodes/lib/changes/changes-asleep.ts';
-import { Changes } from '../nodes/lib/changes/changes.ts';
-import { PassedChanges } from '../nodes/lib/changes/passed-changes.ts';
+import { Changes, ChangesAsleep, PassedChanges } from '../nodes/lib/changes/changes.ts';
 import { DnsName, NoDnsName, PiHole } from '../nodes/lib/dns/dns.ts';
 import type { Files } from '../nodes/lib/files/files.ts';
 import { Handshake } from '../nodes/lib/handshake/handshake.ts';
 import { Kept, NasSleeps } from '../nodes/lib/kept/kept.ts';
 import { NasService, readNeighbourFile } from '../nodes/lib/nas/nas.ts';
-import { LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
-import { DeviceHook, type PassHook, PasswordHook } from '../nodes/lib/pass/pass-hook.ts';
-import { PassThrough } from '../nodes/lib/pass/pass.ts';
-import { WebPages } from '../nodes/lib/pass/web-pages.ts';
+import {
+  DeviceHook,
+  LiveSockets,
+  type PassHook,
+  PassThrough,
+  PasswordHook,
+  WebPages,
+} from '../nodes/lib/pass/pass.ts';
 import type { Services } from '../nodes/lib/services/services.ts';
 import {
   normaliseMac,

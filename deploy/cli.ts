@@ -27,7 +27,6 @@ import { isGood, newCode, spokenCode } from '../nodes/lib/setup/setup.ts';
 import { checkSchemas, QUEUE_MIGRATIONS } from '../nodes/lib/store/databases.ts';
 import { Store } from '../nodes/lib/store/store.ts';
 import { SystemClock } from '../nodes/lib/time/system-clock.ts';
-import { QueueViewRows } from '../nodes/lib/upload/rows/queue-view-rows.ts';
 import { DiskFlowFolder } from '../packages/node-red-flow-files/lib/flow-storage.ts';
 import { readSettings, SETTINGS, type Settings } from '../settings.ts';
 import {
@@ -564,7 +563,7 @@ async function uninstall(args: readonly string[]): Promise<number> {
   const own = purge ? ownEnvironment() : {};
   // The queue has one owner at a time, so it is read after the service has stopped.
   systemctl('stop', 'balupi');
-  const waiting = undelivered(folder);
+  const waiting = await undelivered(folder);
   if (waiting > 0 && !args.includes('--even-with-uploads')) {
     systemctl('start', 'balupi');
     say(
@@ -639,9 +638,10 @@ function removeData(folder: string): void {
 }
 
 /** How many uploads and changes have not reached the NAS. */
-function undelivered(folder: string): number {
+async function undelivered(folder: string): Promise<number> {
   const file = join(folder, 'queue.db');
   if (!existsSync(file)) return 0;
+  const { QueueViewRows } = await import('../nodes/lib/upload/upload.ts');
   const store = Store.open({
     file,
     name: 'queue',

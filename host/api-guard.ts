@@ -13,8 +13,7 @@ import {
   validateParams,
   validateQuery,
 } from '../nodes/lib/api/api.ts';
-import type { Call, GuardedRequest } from '../nodes/lib/guard/call.ts';
-import { roleFault } from '../nodes/lib/guard/guarded.ts';
+import { type Call, type GuardedRequest, roleFault } from '../nodes/lib/guard/guard.ts';
 import {
   type Answer,
   plainAnswer,

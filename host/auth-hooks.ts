@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { AuthResult, Caller } from '../nodes/lib/accounts/caller.ts';
 import type { ChunkQuery } from '../nodes/lib/api/api.ts';
-import { asleepAnswer, troubleAnswer, wordlessRefusal } from '../nodes/lib/guard/fault-answers.ts';
+import { asleepAnswer, troubleAnswer, wordlessRefusal } from '../nodes/lib/guard/guard.ts';
 import { type Answer, answerNow, refuse } from '../nodes/lib/http/http.ts';
 import type { Services } from '../nodes/lib/services/services.ts';
 import { refusedAnswer } from '../nodes/lib/upload/upload.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { type Answer, answerNow } from '../nodes/lib/http/http.ts';
-import { pagePathOf, type WebPage, type WebPageAsked } from '../nodes/lib/pass/web-pages.ts';
+import { pagePathOf, type WebPage, type WebPageAsked } from '../nodes/lib/pass/pass.ts';
 import { type Language, WORDS } from '../nodes/lib/words/words.ts';
 import { asleepPage, WAITING_CONTENT_SECURITY_POLICY } from './dashboard-pages.ts';
 import type { RequestWatch } from './request-watch.ts';

@@ -1,6 +1,6 @@
 import type { NasState } from '../nodes/lib/nas/nas.ts';
 import type { DataFolder } from '../nodes/lib/store/data-folder.ts';
-import type { DiskFault } from '../nodes/lib/store/database-file.ts';
+import type { DiskFault } from '../nodes/lib/store/store.ts';
 import type { Check } from '../nodes/lib/system/system.ts';
 
 export interface HealthSources {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { Target } from '../nodes/lib/api/api.ts';
 import type { Answer } from '../nodes/lib/http/http.ts';
 import type { Log } from '../nodes/lib/log/log.ts';
-import type { LiveOutcome, LiveSockets } from '../nodes/lib/pass/live-sockets.ts';
+import type { LiveOutcome, LiveSockets } from '../nodes/lib/pass/pass.ts';
 import { commonHeaders, endWith } from './common-headers.ts';
 
 type Opened = Extract<LiveOutcome, { kind: 'open' }>;

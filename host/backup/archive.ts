@@ -213,6 +213,11 @@ const WORDS = {
   passphrase: 'The passphrase is another one, or the backup is damaged.',
 } as const;
 
+/** A backup cannot be made now; the message may be shown. */
+export class CannotBackUp extends Error {
+  override readonly name = 'CannotBackUp';
+}
+
 /** A faulty backup, with a message for whoever makes or restores it. */
 export class BackupFault extends Error {
   override readonly name = 'BackupFault';

@@ -4,12 +4,11 @@ import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import type { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import { QUEUE_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
-import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
-import { Store } from '../../nodes/lib/store/store.ts';
+import { faultOfCopy, Store } from '../../nodes/lib/store/store.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
-import { RecoveryRows } from '../../nodes/lib/upload/rows/delivery-rows.ts';
+import { RecoveryRows } from '../../nodes/lib/upload/upload.ts';
 import { nodeRedFolder } from '../node-red-settings.ts';
-import { archiveOf, type OutgoingEntry } from './archive.ts';
+import { archiveOf, CannotBackUp, type OutgoingEntry } from './archive.ts';
 import {
   FLOWS,
   KEY,
@@ -45,11 +44,6 @@ export interface Deps {
  * `open`, nothing secret.
  */
 export type BackupScope = 'whole' | 'own' | 'open';
-
-/** A backup cannot be made now; the message may be shown. */
-export class CannotBackUp extends Error {
-  override readonly name = 'CannotBackUp';
-}
 
 interface Owner {
   readonly username: string;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { errorKind, type Log } from '../../nodes/lib/log/log.ts';
-import { type Backup, type BackupScope, CannotBackUp } from './backup.ts';
+import { CannotBackUp } from './archive.ts';
+import type { Backup, BackupScope } from './backup.ts';
 
 const FILE = 'control.sock';
 /** Longest silence in either direction; checking a database of years takes minutes. */

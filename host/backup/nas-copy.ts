@@ -4,14 +4,16 @@ import { Readable } from 'node:stream';
 import { errorKind, type Log } from '../../nodes/lib/log/log.ts';
 import type { NasApi, NasClient, NasPresence } from '../../nodes/lib/nas/nas.ts';
 import type { Cancel, Clock } from '../../nodes/lib/time/clock.ts';
-import { interruptionOf, NasMoves, readBack } from '../../nodes/lib/upload/delivery/nas-calls.ts';
 import {
   ChunkedSend,
+  HashThread,
+  interruptionOf,
   type MultipartSender,
+  NasMoves,
   PlainSend,
+  readBack,
   type Sent,
-} from '../../nodes/lib/upload/delivery/send.ts';
-import { HashThread } from '../../nodes/lib/upload/spool/hashing.ts';
+} from '../../nodes/lib/upload/upload.ts';
 import { isNightName, NAS_FOLDER, NAS_STAGING, outlived, tellLastBackup } from './last-backup.ts';
 
 const LOOK_EVERY_MS = 60_000;

@@ -16,16 +16,13 @@ import {
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { holdDataFolder } from '../../nodes/lib/store/data-folder.ts';
-import { isDamage, setAside } from '../../nodes/lib/store/database-file.ts';
+import { holdDataFolder, RESTORED_MARK } from '../../nodes/lib/store/data-folder.ts';
+import { faultOfCopy, isDamage, setAside, Store } from '../../nodes/lib/store/store.ts';
 import {
-  ENDS_WITH_A_RESTORE,
+  endWithRestore,
   ENERGY_MIGRATIONS,
   QUEUE_MIGRATIONS,
 } from '../../nodes/lib/store/databases.ts';
-import { faultOfCopy } from '../../nodes/lib/store/integrity.ts';
-import { Store } from '../../nodes/lib/store/store.ts';
-import { RESTORED_MARK } from '../../nodes/lib/upload/delivery/recovery.ts';
 import { type About, BackupFault, readArchive, type Summary } from './archive.ts';
 import { FLOWS, KEY, NODE_RED, NODE_RED_FILES, QUEUE, SETTINGS } from './last-backup.ts';
 
@@ -145,7 +142,7 @@ export class Restore {
     if ((await faultOfCopy(file)) !== null) throw new BackupFault('damaged');
     // Throws here for a newer BaluPi's database, before anything is touched.
     const store = this.#open(name, file);
-    if (name === 'queue') for (const sql of ENDS_WITH_A_RESTORE) store.prepare(sql).run();
+    if (name === 'queue') endWithRestore(store);
     store.close();
     await faultOfCopy(file);
   }

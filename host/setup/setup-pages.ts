@@ -1,5 +1,5 @@
 import type { CredentialView } from '../../nodes/lib/accounts/accounts.ts';
-import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
+import type { TapoDevice } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { escaped, fault, hidden, page } from '../dashboard-pages.ts';
 import type { FoundNas } from '../nas-finder.ts';

@@ -7,7 +7,7 @@ import type {
   DiscoverOutcome,
   PlugCredentials,
   TapoDevice,
-} from '../../nodes/lib/tapo/tapo.ts';
+} from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import { type AskedNas, askNearNas, findNas, type FoundNas } from '../nas-finder.ts';

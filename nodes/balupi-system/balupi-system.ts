@@ -10,10 +10,17 @@ import {
   type Health,
   type SystemStatus,
 } from '../lib/api/api.ts';
-import type { Counted } from '../lib/energy/energy.ts';
-import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
-import { NodeGuard } from '../lib/guard/guarded.ts';
+import type { Counted } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
+import {
+  type ApiMessage,
+  callerOf,
+  callOf,
+  type Declared,
+  NodeGuard,
+  operationOf,
+  operationsOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { isoSeconds, plainAnswer, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';

@@ -17,11 +17,15 @@ import {
   type SmartDeviceTypes,
   TAPO_PLUGIN,
 } from '../lib/api/api.ts';
-import type { CurrentDevice, Dashboard, PeriodStats } from '../lib/energy/energy.ts';
-import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
+import type {
+  CurrentDevice,
+  Dashboard,
+  PeriodStats,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
+import { type ApiMessage, callOf, withAnswer } from '../lib/guard/guard.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { Services } from '../lib/services/services.ts';
-import type { TapoDevice } from '../lib/tapo/tapo.ts';
+import type { TapoDevice } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 
 const CAPABILITIES = ['switch', 'power_monitor'];
 

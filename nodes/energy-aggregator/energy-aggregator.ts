@@ -29,9 +29,10 @@ import {
   homeAssistantStates,
   type Price,
   priceErrors,
+  priceInput,
   priceJson,
   type PriceOutcome,
-  priceInput,
+  type QueryRefusal,
   reportCsv,
   reportJson,
   type ReportRefusal,
@@ -39,16 +40,20 @@ import {
   summaryJson,
   type UnusualHour,
   unusualJson,
-  type QueryRefusal,
-} from '../lib/energy/energy.ts';
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import {
+  type ApiMessage,
+  callerOf,
+  callOf,
+  type Declared,
+  NodeGuard,
+  type NodeStatus,
   operationOf,
   type Operations,
   operationsOf,
-  type Declared,
-} from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+  responseOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { type Answer, refuse } from '../lib/http/http.ts';
 import {
   FieldReader,
@@ -57,7 +62,7 @@ import {
   type Words,
 } from '../lib/operations/operations.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';
-import type { PlugSample } from '../lib/tapo/tapo.ts';
+import type { PlugSample } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { WORDS } from '../lib/words/words.ts';
 import {
   dashboard,

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { EVENT_KINDS, eventMessage, hear, type Told } from '../lib/events/events.ts';
-import { NodeGuard } from '../lib/guard/guarded.ts';
+import { NodeGuard } from '../lib/guard/guard.ts';
 import { isoSeconds } from '../lib/http/http.ts';
 import { servicesBehind } from '../lib/services/services.ts';
 import { WORDS } from '../lib/words/words.ts';

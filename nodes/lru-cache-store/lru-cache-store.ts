@@ -13,10 +13,22 @@ import {
 } from '../lib/api/api.ts';
 import { type Pin, wireDays, wireStats } from '../lib/cache/cache.ts';
 import { parseNasPath } from '../lib/files/files.ts';
-import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { asleepAnswer, troubleAnswer } from '../lib/guard/fault-answers.ts';
-import { type FileMessage, NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  asleepAnswer,
+  callerOf,
+  callOf,
+  type Declared,
+  type FileMessage,
+  NodeGuard,
+  type NodeStatus,
+  operationOf,
+  operationsOf,
+  requestOf,
+  responseOf,
+  troubleAnswer,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import type { PinOutcome } from '../lib/prefetch/prefetch.ts';

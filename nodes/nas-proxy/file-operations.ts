@@ -12,9 +12,18 @@ import {
   readCursor,
   wireListing,
 } from '../lib/files/files.ts';
-import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { asleepAnswer, nasRefusal, troubleAnswer } from '../lib/guard/fault-answers.ts';
-import { type FileMessage, requestOf } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  asleepAnswer,
+  callerOf,
+  callOf,
+  type FileMessage,
+  nasRefusal,
+  requestOf,
+  responseOf,
+  troubleAnswer,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import {
   type Answer,
   answerNow,

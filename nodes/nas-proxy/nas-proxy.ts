@@ -2,10 +2,22 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { PASSED } from '../lib/api/api.ts';
-import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { nasRefusal, troubleAnswer, wordlessRefusal } from '../lib/guard/fault-answers.ts';
-import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  callerOf,
+  callOf,
+  type Declared,
+  nasRefusal,
+  NodeGuard,
+  type NodeStatus,
+  operationOf,
+  operationsOf,
+  requestOf,
+  responseOf,
+  troubleAnswer,
+  withAnswer,
+  wordlessRefusal,
+} from '../lib/guard/guard.ts';
 import { type Answer, answerNow, giveBack, hasBody, refuse } from '../lib/http/http.ts';
 import { FieldReader, type StoredNode } from '../lib/operations/operations.ts';
 import type { PassedAnswer, PassOutcome } from '../lib/pass/pass.ts';

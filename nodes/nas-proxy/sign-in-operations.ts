@@ -17,9 +17,14 @@ import {
   type RefreshBody,
   type VerifyTwoFactorBody,
 } from '../lib/api/api.ts';
-import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
-import { nasRefusal } from '../lib/guard/fault-answers.ts';
-import { requestOf } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  callerOf,
+  callOf,
+  nasRefusal,
+  requestOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import type { ClaimedCall, Verdict } from '../lib/handshake/handshake.ts';
 import {
   type Answer,

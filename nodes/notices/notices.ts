@@ -8,9 +8,16 @@ import {
   type NoticeTestBody,
 } from '../lib/api/api.ts';
 import type { Audience } from '../lib/events/events.ts';
-import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
-import { NodeGuard } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  callerOf,
+  callOf,
+  type Declared,
+  NodeGuard,
+  operationOf,
+  operationsOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import type { TestOutcome } from '../lib/notices/notices.ts';
 import { FieldReader, type Given, type StoredNode } from '../lib/operations/operations.ts';

@@ -1,7 +1,11 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
-import type { ApiMessage } from '../lib/guard/call.ts';
-import { NodeGuard } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  type Declared,
+  NodeGuard,
+  operationOf,
+  operationsOf,
+} from '../lib/guard/guard.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { askReadOnly } from '../lib/store/read-only-query.ts';

@@ -11,13 +11,16 @@ import {
   type TapoToggleBody,
 } from '../lib/api/api.ts';
 import {
-  type Operations,
-  operationOf,
-  operationsOf,
+  type ApiMessage,
+  callerOf,
+  callOf,
   type Declared,
-} from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, withAnswer } from '../lib/guard/call.ts';
-import { NodeGuard } from '../lib/guard/guarded.ts';
+  NodeGuard,
+  operationOf,
+  type Operations,
+  operationsOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { type Answer, isoSeconds, refuse } from '../lib/http/http.ts';
 import { FieldReader, type Given, type StoredNode, textIn } from '../lib/operations/operations.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';
@@ -27,7 +30,7 @@ import type {
   PlugSample,
   SwitchedBy,
   TapoDevice,
-} from '../lib/tapo/tapo.ts';
+} from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 
 interface TapoConfig extends NodeDef, StoredNode {
   readonly op: string;

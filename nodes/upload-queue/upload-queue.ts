@@ -17,14 +17,20 @@ import {
 } from '../lib/api/api.ts';
 import { eventMessage, ofUpload } from '../lib/events/events.ts';
 import {
+  type ApiMessage,
+  asleepAnswer,
+  callerOf,
+  callOf,
+  type Declared,
+  NodeGuard,
+  type NodeStatus,
   operationOf,
   type Operations,
   operationsOf,
-  type Declared,
-} from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callerOf, callOf, responseOf, withAnswer } from '../lib/guard/call.ts';
-import { asleepAnswer } from '../lib/guard/fault-answers.ts';
-import { NodeGuard, type NodeStatus, requestOf } from '../lib/guard/guarded.ts';
+  requestOf,
+  responseOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { answerNow, isoSeconds } from '../lib/http/http.ts';
 import {
   FieldReader,

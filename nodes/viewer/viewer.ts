@@ -1,8 +1,15 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { type Endpoint, ENDPOINTS } from '../lib/api/api.ts';
-import { type Run, named, type Declared } from '../lib/guard/run-operation.ts';
-import { type ApiMessage, type GuardedRequest, withAnswer } from '../lib/guard/call.ts';
-import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  type Declared,
+  type GuardedRequest,
+  named,
+  NodeGuard,
+  type NodeStatus,
+  type Run,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
 import { type Services, servicesBehind } from '../lib/services/services.ts';
 import { type Asked, type Asker, callAs, type Change, changesOf } from '../lib/viewers/viewers.ts';

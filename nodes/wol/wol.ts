@@ -1,10 +1,17 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { WakeEnd } from '../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { answerTo } from '../lib/api/api.ts';
-import { operationOf, operationsOf, type Declared } from '../lib/guard/run-operation.ts';
-import { type ApiMessage, callOf, withAnswer } from '../lib/guard/call.ts';
-import { asleepAnswer } from '../lib/guard/fault-answers.ts';
-import { NodeGuard, type NodeStatus } from '../lib/guard/guarded.ts';
+import {
+  type ApiMessage,
+  asleepAnswer,
+  callOf,
+  type Declared,
+  NodeGuard,
+  type NodeStatus,
+  operationOf,
+  operationsOf,
+  withAnswer,
+} from '../lib/guard/guard.ts';
 import { isoSeconds, refuse } from '../lib/http/http.ts';
 import type { WakeCause } from '../lib/nas/nas.ts';
 import { FieldReader, type StoredNode, type Words } from '../lib/operations/operations.ts';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type {
   Costs,
   EnergyDevice,
-  UnusualHour,
   QueryRefusal,
-} from '../../nodes/lib/energy/energy.ts';
+  UnusualHour,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import type {
   History,
   HistoryPages,
@@ -17,7 +17,7 @@ import type {
 import type { OnUnusual } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/unusual.ts';
 import type { Reading } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 import type { Summary } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/summary.ts';
-import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
+import type { PlugSample } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';
 import { type Stage, stages } from './stage.ts';

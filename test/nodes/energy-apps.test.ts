@@ -7,7 +7,7 @@ import type {
   HoursOf,
 } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/summary.ts';
 import type { History } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/history.ts';
-import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
+import type { TapoDevice } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';

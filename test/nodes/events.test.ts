@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import type { CorrectionNews, UnusualHour } from '../../nodes/lib/energy/energy.ts';
+import type {
+  CorrectionNews,
+  UnusualHour,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import type { NasNews } from '../../nodes/lib/nas/nas.ts';
 import type { SystemNews } from '../../nodes/lib/system/system.ts';
-import type { PlugNews } from '../../nodes/lib/tapo/tapo.ts';
+import type { PlugNews } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { UploadNews } from '../../nodes/lib/upload/upload.ts';
 import type { FakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';

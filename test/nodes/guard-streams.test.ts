@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { PlugSample } from '../../nodes/lib/tapo/tapo.ts';
+import type { PlugSample } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { ALICE, AWAKE, type FakeServices } from '../fakes/fake-services.ts';
 import { type Stage, stages } from './stage.ts';
 

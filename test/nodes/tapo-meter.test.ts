@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
+import type { TapoDevice } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { OnPlugSample } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/poller.ts';
 import type { FakeServices } from '../fakes/fake-services.ts';
 import { answerOf, codeOf } from './described.ts';

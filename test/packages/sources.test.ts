@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ENERGY_MIGRATIONS } from '../../nodes/lib/store/databases.ts';
 import { Store } from '../../nodes/lib/store/store.ts';
-import { Energy } from '../../nodes/lib/energy/energy.ts';
+import { Energy } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import {
   readTold,
   Sources,

@@ -1,4 +1,4 @@
-import type { TapoDevice } from '../../nodes/lib/tapo/tapo.ts';
+import type { TapoDevice } from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { type Catalogue, filled, type Language, WORDS } from '../../nodes/lib/words/words.ts';
 import {
   asleepPage,

@@ -1,7 +1,10 @@
-import { Energy } from '../../nodes/lib/energy/energy.ts';
+import { Energy } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import { DataFolder } from '../../nodes/lib/store/data-folder.ts';
 import type { Store } from '../../nodes/lib/store/store.ts';
-import { parseDiscoveryAddresses, Tapo } from '../../nodes/lib/tapo/tapo.ts';
+import {
+  parseDiscoveryAddresses,
+  Tapo,
+} from '../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { Clock } from '../../nodes/lib/time/clock.ts';
 import { LocalTime } from '../../nodes/lib/time/zoned-time.ts';
 import { BucketRows } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/bucket-rows.ts';

@@ -4,7 +4,7 @@ import { parentOf } from '../files/files.ts';
 import { errorKind, type Log } from '../log/log.ts';
 import type { WakeCause } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
-import type { PlugNews } from '../tapo/tapo.ts';
+import type { PlugNews } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { UploadNews } from '../upload/upload.ts';

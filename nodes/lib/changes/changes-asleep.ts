@@ -2,7 +2,7 @@ import type { Caller } from '../accounts/caller.ts';
 import { type Files, type NasPath, parseNasPath } from '../files/files.ts';
 import { type Answer, plainAnswer, refuse } from '../http/http.ts';
 import type { NasPresence } from '../nas/presence.ts';
-import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass-hook.ts';
+import type { PassBefore, PassHook, PassRequest, PassResult } from '../pass/pass.ts';
 import { parseNewPath, type QueuedInput, refusedAnswer, type Upload } from '../upload/upload.ts';
 
 interface ChangesAsleepDeps {

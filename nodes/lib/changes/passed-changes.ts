@@ -8,10 +8,9 @@ import {
   parseNasPath,
   placesOf,
 } from '../files/files.ts';
-import { asleepAnswer, nasRefusal } from '../guard/fault-answers.ts';
+import { asleepAnswer, nasRefusal } from '../guard/guard.ts';
 import { type Answer, plainAnswer, refuse } from '../http/http.ts';
-import { encodeNasPath } from '../nas/http-nas-client.ts';
-import { failureOf, goodBodyOf, isCannotAsk } from '../nas/nas.ts';
+import { encodeNasPath, failureOf, goodBodyOf, isCannotAsk } from '../nas/nas.ts';
 import type { NasApi, NasJson } from '../nas/nas-client.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import {
@@ -21,9 +20,9 @@ import {
   type PassRequest,
   type PassResult,
   toldIn,
-} from '../pass/pass-hook.ts';
+} from '../pass/pass.ts';
 import { parseNewPath } from '../upload/upload.ts';
-import type { ChangedBy, Changes } from './changes.ts';
+import type { ChangedBy, Changes } from './happened-changes.ts';
 
 const SHARES = '/api/shares/user-shares';
 

@@ -4,10 +4,13 @@ import {
   type Energy,
   type UnusualHour,
   unusualJson,
-} from '../energy/energy.ts';
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import type { NasNews, NasService } from '../nas/nas.ts';
 import type { System, SystemNews } from '../system/system.ts';
-import type { PlugNews, Tapo } from '../tapo/tapo.ts';
+import type {
+  PlugNews,
+  Tapo,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { Upload, UploadNews } from '../upload/upload.ts';
 import { type Catalogue, type Language, WORDS } from '../words/words.ts';
 

@@ -3,7 +3,7 @@ import type { Caller } from '../accounts/caller.ts';
 import type { EntryTicket, QueuedFile } from '../cache/cache.ts';
 import type { LocatedFile } from '../files/files.ts';
 import { answerNow, type RefusalCode, refuse } from '../http/http.ts';
-import { faultOf } from '../store/database-file.ts';
+import { faultOf } from '../store/store.ts';
 import type { ApiMessage, GuardedRequest } from './call.ts';
 
 /**

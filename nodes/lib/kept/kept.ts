@@ -17,7 +17,7 @@ import {
   type PassRequest,
   type PassResult,
   toldIn,
-} from '../pass/pass-hook.ts';
+} from '../pass/pass.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { AnswerRows, type KeptAnswer } from './answer-rows.ts';

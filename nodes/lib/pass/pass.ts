@@ -16,6 +16,20 @@ import type { Clock } from '../time/clock.ts';
 import type { PassBefore, PassHook, PassRequest, PassResult } from './pass-hook.ts';
 import { givenHeaders, sentHeaders } from './web-pages.ts';
 
+export { type LiveOutcome, LiveSockets } from './live-sockets.ts';
+export {
+  DeviceHook,
+  fateOf,
+  isUnable,
+  type PassBefore,
+  type PassHook,
+  type PassRequest,
+  type PassResult,
+  PasswordHook,
+  toldIn,
+} from './pass-hook.ts';
+export { pagePathOf, type WebPage, type WebPageAsked, WebPages } from './web-pages.ts';
+
 interface PassDeps {
   readonly clock: Clock;
   readonly log: Log;

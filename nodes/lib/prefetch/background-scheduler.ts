@@ -2,7 +2,7 @@ import type { Caller, User } from '../accounts/caller.ts';
 import type { Background, Occasion } from '../cache/cache.ts';
 import { type Files, parentOf } from '../files/files.ts';
 import { RateLimiter } from '../limits/limits.ts';
-import type { CallerNeed } from '../nas/nas-service.ts';
+import type { CallerNeed } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
 

@@ -10,7 +10,7 @@ import {
 } from '../cache/cache.ts';
 import { type Files, parentOf, versionOf } from '../files/files.ts';
 import { LruMap } from '../limits/limits.ts';
-import type { CallerNeed } from '../nas/nas-service.ts';
+import type { CallerNeed } from '../nas/nas.ts';
 import type { NasPresence } from '../nas/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';

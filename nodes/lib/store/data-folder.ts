@@ -80,6 +80,8 @@ class DataFolderInUseError extends Error {
 export const INCOMPLETE = 'incomplete';
 /** Lies in a folder that the data were moved out of, and holds where to. */
 export const MOVED = 'moved-to';
+/** Whoever puts a backup back lays this file into the queue's folder; see docs/OPERATING.md. */
+export const RESTORED_MARK = 'restored';
 
 /** This folder does not hold all data, or not the current data. */
 export class DataElsewhereError extends Error {

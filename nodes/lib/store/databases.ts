@@ -4,7 +4,7 @@ import { SchemaVersionError } from './database-file.ts';
 import { CACHE_SCHEMA, THUMBNAIL_SCHEMA } from './schema/cache-schema.ts';
 import { ENERGY_MIGRATIONS } from './schema/energy-schema.ts';
 import { ACTIVITY_SCHEMA, NOTICES_SCHEMA, QUEUE_SCHEMA } from './schema/queue-schema.ts';
-import type { Migration } from './store.ts';
+import type { Migration, Store } from './store.ts';
 
 export { ENERGY_MIGRATIONS } from './schema/energy-schema.ts';
 
@@ -40,10 +40,12 @@ DELETE FROM password_verifiers;
 `;
 
 /** What a backup must not restore: it knows nothing of what ended since it was made. */
-export const ENDS_WITH_A_RESTORE = [
-  'DELETE FROM paired_desktops',
-  'DELETE FROM push_devices',
-] as const;
+const ENDS_WITH_A_RESTORE = ['DELETE FROM paired_desktops', 'DELETE FROM push_devices'] as const;
+
+/** @param queue the database of that name, which a backup puts back */
+export function endWithRestore(queue: Store): void {
+  for (const sql of ENDS_WITH_A_RESTORE) queue.prepare(sql).run();
+}
 
 /**
  * For a cache whose state is unknown: its ids must differ from those apps remember, which mean

@@ -12,7 +12,16 @@ import {
 } from './database-file.ts';
 import { faultInUse } from './integrity.ts';
 
-export type { Migration, StoreOptions } from './database-file.ts';
+export {
+  type DiskFault,
+  DiskRefusedError,
+  faultOf,
+  isDamage,
+  type Migration,
+  setAside,
+  type StoreOptions,
+} from './database-file.ts';
+export { faultOfCopy } from './integrity.ts';
 
 /** A statement that cannot change anything; every other one counts as a change. */
 const ONLY_READS = /^\s*(?:select|pragma)\b/i;

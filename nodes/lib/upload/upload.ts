@@ -76,8 +76,11 @@ export {
   completedAnswer,
   unfinishedAnswer,
 } from './resumable/resumable-uploads.ts';
-export { PlainSend } from './delivery/send.ts';
+export { interruptionOf, NasMoves, readBack } from './delivery/nas-calls.ts';
+export { ChunkedSend, type MultipartSender, PlainSend, type Sent } from './delivery/send.ts';
 export { parsePath as parseNewPath } from './receive/target.ts';
+export { RecoveryRows } from './rows/delivery-rows.ts';
+export { QueueViewRows } from './rows/queue-view-rows.ts';
 export type { UploadDeps } from './upload-deps.ts';
 export type { UploadNews };
 export type * from './upload-deps.ts';

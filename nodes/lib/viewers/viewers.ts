@@ -2,8 +2,7 @@ import { LruMap } from '../limits/limits.ts';
 import { randomUUID } from 'node:crypto';
 import type { Caller, User } from '../accounts/caller.ts';
 import { type Endpoint, validateBody, validateParams } from '../api/api.ts';
-import type { Call } from '../guard/call.ts';
-import { roleFault } from '../guard/guarded.ts';
+import { type Call, roleFault } from '../guard/guard.ts';
 import { type Answer, refuse } from '../http/http.ts';
 import type { Language } from '../words/words.ts';
 

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import type { Hints } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type ENGLISH from './en.json';
 
 /** A language that a catalogue is there for, as `Accept-Language` names it: `en`, `de`. */
@@ -242,6 +243,10 @@ function over(english: Sections, own: Sections): Catalogue {
 
 /** The languages of this program. */
 export const WORDS = Words.read(new URL('.', import.meta.url));
+
+/** In the words of BaluPi's pages and settings; a language they are not written in gets English. */
+export const plugHint: Hints = (topic, language, until = '–') =>
+  topic === 'ok' ? '' : filled(WORDS.of(language).hints[topic], { until });
 
 /**
  * Words in a message, built by {@link said}: pages of every language get the same message, and each

@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Energy, type EnergyDevice } from '../../../nodes/lib/energy/energy.ts';
+import {
+  Energy,
+  type EnergyDevice,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import type {
   Reading,
   SeenPlugs,

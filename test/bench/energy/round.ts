@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
-import { Tapo } from '../../../nodes/lib/tapo/tapo.ts';
+import { Tapo } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { Grid } from '../../../nodes/lib/time/clock.ts';
 import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
 import { Bench } from '../../lib/energy/energy-bench.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Energy } from '../../../nodes/lib/energy/energy.ts';
-import type { Tapo } from '../../../nodes/lib/tapo/tapo.ts';
+import { Energy } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
+import type { Tapo } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { PatternCurve } from '../../practice/plug/load-curve.ts';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
 import { Bench } from '../tapo/setup.ts';

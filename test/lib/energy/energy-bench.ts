@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Energy } from '../../../nodes/lib/energy/energy.ts';
+import { Energy } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';

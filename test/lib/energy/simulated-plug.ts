@@ -1,4 +1,4 @@
-import type { EnergyDevice } from '../../../nodes/lib/energy/energy.ts';
+import type { EnergyDevice } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import type {
   EnergyDevices,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { UnusualHour } from '../../../nodes/lib/energy/energy.ts';
+import type { UnusualHour } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
 import { LocalTime } from '../../../nodes/lib/time/zoned-time.ts';
 import type { Bucket } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/buckets.ts';
 import { unusualJson } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy-wire.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DriverChoice } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/plug-driver.ts';
-import type { Tapo } from '../../../nodes/lib/tapo/tapo.ts';
+import type { Tapo } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { HostilePlug, type KlapRefusal } from '../../practice/plug/hostile-plug.ts';
 import { Bench, OWNER } from './setup.ts';
 

@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ENERGY_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
-import { libraryLogins, plugHint, Tapo, type TapoDeps } from '../../../nodes/lib/tapo/tapo.ts';
+import { plugHint } from '../../../nodes/lib/words/words.ts';
+import { libraryLogins } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/connect/connect-login.ts';
+import {
+  Tapo,
+  type TapoDeps,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import { Discovery } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/discovery.ts';
 import {
   type DriverChoice,

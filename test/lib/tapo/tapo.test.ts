@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import type { PlugSample, Tapo } from '../../../nodes/lib/tapo/tapo.ts';
+import type {
+  PlugSample,
+  Tapo,
+} from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
 import { Bench } from './setup.ts';
 

@@ -1,8 +1,7 @@
 import type { Files, FileVersion } from '../../files/files.ts';
 import type { Log } from '../../log/log.ts';
 import type { NasClient } from '../../nas/nas-client.ts';
-import type { DiskFault } from '../../store/database-file.ts';
-import type { Store } from '../../store/store.ts';
+import type { DiskFault, Store } from '../../store/store.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { DownloadHead, OriginFault } from '../download/origin.ts';
 import type { CachePolicy } from '../policy/policy.ts';

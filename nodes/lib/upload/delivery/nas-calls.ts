@@ -1,7 +1,7 @@
 import { LruMap } from '../../limits/limits.ts';
 import { createHash } from 'node:crypto';
-import { encodeNasPath } from '../../nas/http-nas-client.ts';
 import {
+  encodeNasPath,
   failureOf,
   failureOfStatus,
   goodBodyOf,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Log } from '../../log/log.ts';
+import { RESTORED_MARK } from '../../store/data-folder.ts';
 import { type ChangeRecovery, keepBody } from '../changes/withdrawals.ts';
 import { reason } from '../reasons.ts';
 import type { DropRows } from '../rows/conflict-rows.ts';
@@ -19,8 +20,6 @@ import type { Disk } from '../spool/disk.ts';
 import type { End, Intents } from '../spool/intents.ts';
 import { type BornAt, isUploadId } from '../upload-deps.ts';
 
-/** A restore puts this file into the queue's folder; see docs/OPERATING.md. */
-export const RESTORED_MARK = 'restored';
 /** How many rows are rebuilt per commit. */
 const AT_ONCE = 500;
 

@@ -12,7 +12,7 @@ import {
 } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { giveBack } from '../../http/http.ts';
-import { type DiskFault, DiskRefusedError } from '../../store/database-file.ts';
+import { type DiskFault, DiskRefusedError } from '../../store/store.ts';
 
 /** A file being written. No call is repeated on it after one has failed. */
 export interface SpoolHandle {

@@ -1,1 +1,0 @@
-export * from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/energy.ts';
