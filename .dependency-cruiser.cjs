@@ -1,46 +1,125 @@
-/** The import rules of docs/ARCHITECTURE.md. test/lint.test.ts plants a violation of each. */
+/**
+ * The import rules of docs/ARCHITECTURE.md; test/docs.test.ts compares the two, and test/lint.test.ts
+ * plants a violation of each rule.
+ */
+
+/** What each module of nodes/lib may use, `(types)` where nothing of it is loaded. */
 const MODULES = {
   time: [],
   log: [],
   limits: [],
   store: [],
   http: [],
-  guard: ['http', 'api', 'operations', 'accounts', 'files', 'cache'],
+  guard: ['http', 'api', 'operations', 'accounts (types)', 'files (types)', 'cache (types)'],
   operations: ['api'],
   api: ['http', 'words'],
   nas: ['http'],
   handshake: [],
   dns: [],
   accounts: ['nas', 'http'],
-  files: ['nas', 'accounts', 'http'],
-  cache: ['files', 'nas', 'accounts', 'http'],
-  pass: ['nas', 'accounts', 'api', 'http'],
-  prefetch: ['cache', 'files', 'nas', 'accounts', 'http'],
-  upload: ['files', 'nas', 'accounts', 'api', 'http'],
-  changes: ['files', 'cache', 'upload', 'pass', 'guard', 'nas', 'accounts', 'http'],
-  kept: ['files', 'pass', 'guard', 'nas', 'accounts', 'http'],
-  words: [],
-  tapo: ['words'],
-  energy: ['tapo'],
+  files: ['nas', 'accounts (types)', 'http'],
+  cache: ['files', 'nas', 'accounts (types)', 'http'],
+  pass: ['nas', 'accounts (types)', 'api', 'http'],
+  prefetch: ['cache', 'files', 'nas (types)', 'accounts (types)'],
+  thumbnails: ['cache (types)'],
+  upload: ['files', 'nas', 'accounts (types)', 'api', 'http'],
+  changes: [
+    ...['files', 'cache (types)', 'upload', 'pass', 'guard', 'nas', 'accounts (types)', 'http'],
+  ],
+  kept: ['files', 'pass', 'nas', 'accounts (types)', 'http'],
   system: [],
-  events: ['upload', 'nas', 'tapo', 'energy', 'system', 'words'],
-  notices: ['accounts', 'events', 'words'],
+  events: ['upload (types)', 'nas (types)', 'system (types)', 'words'],
+  notices: ['accounts (types)', 'events', 'words'],
+  activity: ['nas (types)', 'upload (types)', 'accounts (types)', 'files'],
   setup: [],
-  viewers: ['accounts', 'api', 'guard', 'http', 'words'],
-  services: ['.+'],
+  viewers: ['accounts (types)', 'api', 'guard', 'http', 'words (types)'],
+  words: [],
+  services: ['all (types)'],
 };
 const EVERYONE_MAY_USE = ['time', 'log', 'limits', 'store'];
 
-const moduleRules = Object.entries(MODULES).map(([module, allowed]) => ({
-  name: `module-${module}`,
-  comment: `nodes/lib/${module} may use: ${[...allowed, ...EVERYONE_MAY_USE].join(', ')}`,
-  severity: 'error',
-  from: { path: `^nodes/lib/${module}/` },
-  to: {
-    path: '^(nodes|host|flows|test|deploy|server|settings|compose)',
-    pathNot: `^nodes/lib/(${[module, ...allowed, ...EVERYONE_MAY_USE].join('|')})/`,
-  },
-}));
+/** The modules that are entered by more than the file named like them, and why. */
+const ENTRIES = {
+  // Independent of each other, and a package carries along only those it uses.
+  time: ['clock.ts', 'system-clock.ts', 'trusted-time.ts', 'zoned-time.ts'],
+  // A package carries the store along, but none of BaluPi's tables, its data folder or its watches.
+  store: [
+    ...['store.ts', 'data-folder.ts', 'databases.ts', 'disk-watch.ts', 'read-only-query.ts'],
+    'schema/energy-schema.ts',
+  ],
+  // The build writes the description; the process does not load what makes it.
+  api: ['api.ts', 'openapi.ts'],
+  // Opens the sealed settings, for the command `balupi` as well, which loads no accounts.
+  accounts: ['accounts.ts', 'credential-vault.ts'],
+};
+
+/** What a caller and the NAS are, in types; no entry has to be loaded for them. */
+const SHARED_TYPES = { accounts: ['caller.ts'], nas: ['nas-client.ts', 'presence.ts'] };
+
+/** Everywhere that code of ours stands, but for the packages. */
+const OURS = '^(nodes|host|flows|test|deploy|server|settings|compose)';
+
+const entriesOf = (module) => ENTRIES[module] ?? [`${module}.ts`];
+const within = (module, files) =>
+  `^nodes/lib/${module}/(${files.join('|')})$`.replaceAll('.ts', '\\.ts');
+
+const moduleRules = Object.entries(MODULES).map(([module, allowed]) => {
+  const named = allowed.map((one) => one.replace(' (types)', '').replace('all', '[^/]+'));
+  return {
+    name: `module-${module}`,
+    comment: allowed.join(', '),
+    severity: 'error',
+    from: { path: `^nodes/lib/${module}/` },
+    to: {
+      path: OURS,
+      pathNot: `^nodes/lib/(${[module, ...named, ...EVERYONE_MAY_USE].join('|')})/`,
+    },
+  };
+});
+
+const typeRules = Object.entries(MODULES).flatMap(([module, allowed]) => {
+  const typed = allowed.filter((one) => one.endsWith(' (types)'));
+  if (typed.length === 0) return [];
+  const named = typed.map((one) => one.replace(' (types)', '').replace('all', '[^/]+'));
+  return {
+    name: `types-of-${module}`,
+    comment: `In types alone: ${typed.join(', ')}`,
+    severity: 'error',
+    from: { path: `^nodes/lib/${module}/` },
+    to: {
+      path: `^nodes/lib/(${named.join('|')})/`,
+      pathNot: `^nodes/lib/(${[module, ...EVERYONE_MAY_USE].join('|')})/`,
+      dependencyTypesNot: ['type-only'],
+    },
+  };
+});
+
+const entryRules = Object.keys(MODULES).flatMap((module) => {
+  const types = SHARED_TYPES[module] ?? [];
+  // What a page may take is a rule of its own.
+  const from = { pathNot: `^(test|pages|nodes/lib/${module})/` };
+  const entry = {
+    name: `entry-of-${module}`,
+    comment: entriesOf(module).join(', '),
+    severity: 'error',
+    from,
+    to: {
+      path: `^nodes/lib/${module}/`,
+      pathNot: within(module, [...entriesOf(module), ...types]),
+    },
+  };
+  if (types.length === 0) return entry;
+  return [
+    entry,
+    {
+      name: `shared-types-of-${module}`,
+      comment: `Types alone: ${types.join(', ')}`,
+      severity: 'error',
+      from,
+      to: { path: within(module, types), dependencyTypesNot: ['type-only'] },
+    },
+  ];
+});
 
 /** What others install: each package with the files of it that BaluPi uses. */
 const PACKAGES = {
@@ -63,6 +142,8 @@ const packageRules = Object.keys(PACKAGES).map((name) => ({
 module.exports = {
   forbidden: [
     ...moduleRules,
+    ...typeRules,
+    ...entryRules,
     ...packageRules,
     {
       name: 'packages-by-their-entry',
@@ -99,7 +180,10 @@ module.exports = {
       name: 'no-sql-outside-rows',
       comment: 'SQL stands in the store and in the files that own a table.',
       severity: 'error',
-      from: { path: '^(nodes|packages|host|flows)/', pathNot: '(^nodes/lib/store/|-rows\\.ts$)' },
+      from: {
+        path: '^(nodes|packages|host|flows|compose|deploy|server|settings)',
+        pathNot: '(^nodes/lib/store/|-rows\\.ts$)',
+      },
       to: { path: '^(node:)?sqlite$' },
     },
     {

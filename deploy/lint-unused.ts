@@ -1,16 +1,21 @@
-import { join, relative } from 'node:path';
 import ts from 'typescript';
+import type { OwnProgram } from './lint-program.ts';
 
-/** An export or member that no running code uses. */
+/** An export or member that no running code uses, or an exemption that exempts nothing. */
 interface Unused {
-  readonly kind: 'export' | 'member';
+  readonly kind: 'export' | 'member' | 'exemption';
   readonly file: string;
   /** `settle`, or `Cache.settle` of a class. */
   readonly name: string;
 }
 
-/** Names used from outside of our code, and why no mention of them is found. */
-const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] = [
+/** What is used from outside of our code, by `file name`, and why no mention of it is found. */
+export interface Exemption {
+  readonly what: RegExp;
+  readonly why: string;
+}
+
+export const EXEMPTIONS: readonly Exemption[] = [
   {
     what: /^nodes\/([\w-]+)\/\1\.ts register$/,
     why: 'Node-RED loads the nodes that package.json lists, and calls what they export by default.',
@@ -26,10 +31,6 @@ const TAKEN_BY_NAME: readonly { readonly what: RegExp; readonly why: string }[] 
   {
     what: /^nodes\/lib\/cache\/policy\/simulated-cache\.ts SimulatedCache\.(?:has|heldBytes|keepAhead)$/,
     why: '`npm run bench` plays other policies against this one and has to see what it holds.',
-  },
-  {
-    what: /^packages\/node-red-contrib-balupi-tapo\/lib\/energy\/energy\.ts Energy\.prune$/,
-    why: '`npm run bench` measures one slice of the pruning; the metering itself prunes by its clock.',
   },
 ];
 
@@ -144,7 +145,7 @@ function isNameOfItsParent(node: ts.Node): boolean {
 }
 
 interface Offer {
-  readonly kind: Unused['kind'];
+  readonly kind: 'export' | 'member';
   readonly name: string;
   readonly node: ts.Node;
 }
@@ -189,39 +190,41 @@ function isExported(statement: ts.Statement): boolean {
 /**
  * Finds exports and public members that no running code uses, though tests may: a fix that nothing
  * calls fixes nothing.
- * @param places files and folders of running code, relative to `folder`, so without tests
- * @param folder a tree laid out like this one
- * @throws Error if the compiler cannot read the tree
+ * @param program of running code, so without tests
+ * @param exemptions what counts as used all the same; one that is used anyway is found as well
  */
-export function unusedIn(places: readonly string[], folder = process.cwd()): readonly Unused[] {
-  const config = ts.getParsedCommandLineOfConfigFile(join(folder, 'tsconfig.json'), {}, host());
-  if (config === undefined) throw new Error(`There is no tsconfig.json in ${folder}`);
-  const nameOf = (file: string): string => relative(folder, file).replaceAll('\\', '/');
-  const isOurs = (file: string): boolean =>
-    places.some((place) => nameOf(file) === place || nameOf(file).startsWith(`${place}/`));
-  const program = ts.createProgram(config.fileNames.filter(isOurs), config.options);
-  const files = program.getSourceFiles().filter(({ fileName }) => isOurs(fileName));
-  const mentions = new Mentions(program.getTypeChecker());
+export function unusedIn(program: OwnProgram, exemptions: readonly Exemption[]): readonly Unused[] {
+  const { files, checker, nameOf } = program;
+  const mentions = new Mentions(checker);
   for (const file of files) mentions.read(file);
   const offers = files.flatMap((file) =>
-    [...offersOf(file)].map((offer) => ({ ...offer, file: nameOf(file.fileName) })),
+    [...offersOf(file)].map((offer) => ({ ...offer, file: nameOf(file) })),
   );
-  for (const { file, name, node } of offers) {
-    if (TAKEN_BY_NAME.some(({ what }) => what.test(`${file} ${name}`))) mentions.keep(node);
-  }
+  const exempted = exemptions.map(({ what }) => ({
+    what,
+    taken: offers.filter(({ file, name }) => what.test(`${file} ${name}`)),
+  }));
+  const stale = staleOf(exempted, mentions.reached());
+  for (const { node } of exempted.flatMap(({ taken }) => taken)) mentions.keep(node);
   const reached = mentions.reached();
-  return offers
-    .filter(({ node }) => !reached.has(node))
-    .map(({ kind, file, name }) => ({ kind, file, name }));
+  const unused = offers.filter(({ node }) => !reached.has(node));
+  return [...unused.map(({ kind, file, name }) => ({ kind, file, name })), ...stale];
 }
 
-function host(): ts.ParseConfigFileHost {
-  return {
-    ...ts.sys,
-    onUnRecoverableConfigFileDiagnostic: ({ messageText }) => {
-      throw new Error(ts.flattenDiagnosticMessageText(messageText, '\n'));
-    },
-  };
+/** The exemptions that meet nothing, or what is used without them. */
+function staleOf(
+  exempted: readonly {
+    readonly what: RegExp;
+    readonly taken: readonly (Offer & { readonly file: string })[];
+  }[],
+  used: ReadonlySet<ts.Node>,
+): readonly Unused[] {
+  return exempted.flatMap(({ what, taken }) => {
+    if (taken.length === 0) return { kind: 'exemption', file: 'nowhere', name: what.source };
+    return taken
+      .filter(({ node }) => used.has(node))
+      .map(({ file, name }) => ({ kind: 'exemption', file, name }));
+  });
 }
 
 /** Called for each pair where using `asked` also uses `given`. */

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { cruise, RUNNING, textFaults } from '../deploy/lint-rules.ts';
-import { unusedIn } from '../deploy/lint-unused.ts';
+import { cruise, lintFlows, RUNNING, textFaults } from '../deploy/lint-rules.ts';
+import { readProgram } from '../deploy/lint-program.ts';
+import { sqlOutsideRows } from '../deploy/lint-sql.ts';
+import { type Exemption, unusedIn } from '../deploy/lint-unused.ts';
 
 /** A rule, and the smallest tree that breaks it and nothing else of interest. */
 interface Planted {
@@ -16,10 +19,14 @@ const EMPTY = 'export const nothing = 0;\n';
 const using = (from: string): string =>
   `import * as used from '${from}';\nexport const it = used;\n`;
 
+/** Runs a tool of the lint here, over what was planted elsewhere. */
+const run = (args: readonly string[], input = '') =>
+  spawnSync(process.execPath, args, { encoding: 'utf8', input });
+
 const PLANTED: readonly Planted[] = [
   {
     rule: 'lib-knows-no-framework',
-    files: { 'nodes/lib/energy/bad.ts': using('node-red') },
+    files: { 'nodes/lib/system/bad.ts': using('node-red') },
   },
   {
     rule: 'lib-knows-no-framework',
@@ -33,8 +40,43 @@ const PLANTED: readonly Planted[] = [
     },
   },
   {
-    rule: 'module-energy',
-    files: { 'nodes/lib/energy/bad.ts': using('../../wol/wol.ts'), 'nodes/wol/wol.ts': EMPTY },
+    rule: 'module-system',
+    files: { 'nodes/lib/system/bad.ts': using('../../wol/wol.ts'), 'nodes/wol/wol.ts': EMPTY },
+  },
+  {
+    rule: 'module-thumbnails',
+    files: {
+      'nodes/lib/thumbnails/bad.ts': using('../accounts/accounts.ts'),
+      'nodes/lib/accounts/accounts.ts': EMPTY,
+    },
+  },
+  {
+    rule: 'types-of-activity',
+    files: {
+      'nodes/lib/activity/bad.ts': using('../upload/upload.ts'),
+      'nodes/lib/upload/upload.ts': EMPTY,
+    },
+  },
+  {
+    rule: 'entry-of-upload',
+    files: {
+      'nodes/lib/kept/bad.ts': using('../upload/rows/upload-rows.ts'),
+      'nodes/lib/upload/rows/upload-rows.ts': EMPTY,
+    },
+  },
+  {
+    rule: 'entry-of-store',
+    files: {
+      'deploy/bad.ts': using('../nodes/lib/store/salvage.ts'),
+      'nodes/lib/store/salvage.ts': EMPTY,
+    },
+  },
+  {
+    rule: 'shared-types-of-nas',
+    files: {
+      'host/bad.ts': using('../nodes/lib/nas/presence.ts'),
+      'nodes/lib/nas/presence.ts': EMPTY,
+    },
   },
   {
     rule: 'no-node-to-node',
@@ -74,6 +116,18 @@ const PLANTED: readonly Planted[] = [
     },
   },
   { rule: 'no-unresolved', files: { 'host/bad.ts': using('./nowhere.ts') } },
+  { rule: 'no-dev-dependency-in-shipped-code', files: { 'compose/bad.ts': using('mocha') } },
+  {
+    rule: 'pages-run-in-browsers',
+    files: { 'pages/files/bad.ts': using('../../host/a.ts'), 'host/a.ts': EMPTY },
+  },
+  {
+    rule: 'pages-know-the-api-alone',
+    files: {
+      'pages/files/bad.ts': "import type { nothing } from '../../nodes/lib/files/files.ts';\n",
+      'nodes/lib/files/files.ts': EMPTY,
+    },
+  },
 ];
 
 describe('The lint', function () {
@@ -111,10 +165,27 @@ describe('The lint', function () {
     });
   });
 
+  it('has a planted violation of each kind of import rule', () => {
+    const { forbidden } = createRequire(import.meta.url)(resolve('.dependency-cruiser.cjs')) as {
+      readonly forbidden: readonly { readonly name: string }[];
+    };
+    // The rules of modules and packages are made of one table each.
+    const kindOf = (name: string): string =>
+      /^(?:module|types-of|entry-of|shared-types-of|package)-/.exec(name)?.[0] ?? name;
+    const kinds = new Set(forbidden.map(({ name }) => kindOf(name)));
+    assert.deepEqual(
+      [...new Set(PLANTED.map(({ rule }) => kindOf(rule)))].sort(),
+      [...kinds].sort(),
+    );
+  });
+
   describe('of what nobody uses', () => {
-    const found = (files: Readonly<Record<string, string>>): string[] => {
+    const found = (
+      files: Readonly<Record<string, string>>,
+      exemptions: readonly Exemption[] = [],
+    ): string[] => {
       plant(files);
-      return unusedIn(RUNNING, folder)
+      return unusedIn(readProgram(RUNNING, folder), exemptions)
         .map(({ kind, file, name }) => `${kind} ${file} ${name}`)
         .sort();
     };
@@ -145,6 +216,22 @@ describe('The lint', function () {
       ]);
     });
 
+    it('finds a planted exemption of what is used anyway, and of what is not there', () => {
+      const files = {
+        'host/room.ts': 'export const USED = 1;\nexport const taken = 2;\n',
+        'server.ts': "import { USED } from './host/room.ts';\nvoid USED;\n",
+      };
+      const why = 'Taken by others.';
+      const exemptions = [
+        { what: /room\.ts (?:USED|taken)$/, why },
+        { what: /gone\.ts/, why },
+      ];
+      assert.deepEqual(found(files, exemptions), [
+        'exemption host/room.ts USED',
+        'exemption nowhere gone\\.ts',
+      ]);
+    });
+
     it('takes a member as used that is called through a port or a type it was handed over as', () => {
       const files = {
         'host/room.ts': room('  start(): void {}\n  stop(): void {}\n  settle(): void {}'),
@@ -168,45 +255,103 @@ describe('The lint', function () {
       return textFaults(Object.keys(files), folder).map(({ rule, file }) => `${rule} ${file}`);
     };
 
-    it('finds planted marks of a merge, in any file', () => {
+    it('finds planted marks of a merge, in any file but a picture', () => {
+      const names = ['docs/bad.md', 'flows/parts/bad.vue', 'deploy/Badfile', '.env.bad', 'bad.svg'];
       for (const mark of ['<'.repeat(7) + ' HEAD', '='.repeat(7), '>'.repeat(7) + ' main']) {
         const page = `# A page\n${mark}\nmore\n`;
-        assert.deepEqual(told({ 'docs/bad.md': page }), ['no-conflict-markers docs/bad.md'], mark);
+        const files = Object.fromEntries(names.map((name) => [name, page]));
+        assert.deepEqual(
+          told({ ...files, 'fine.png': `\0${page}` }),
+          names.map((name) => `no-conflict-markers ${name}`),
+          mark,
+        );
       }
     });
 
-    it('finds planted SQL outside of the files that own a table', () => {
-      const sql = "store.prepare('SELECT 1');\n";
-      assert.deepEqual(
-        told({ 'nodes/lib/upload/bad.ts': sql, 'nodes/lib/upload/fine-rows.ts': sql }),
-        ['no-sql-outside-rows nodes/lib/upload/bad.ts'],
-      );
+    it('finds planted SQL outside of the files that own a table, by whatever name it is run', () => {
+      const store = `export class Store {
+        prepare(sql: string): void {}
+        exec(sql: string): void {}
+      }\n`;
+      const entering = (how: string): string =>
+        `import { Store } from '../nodes/lib/store/store.ts';\n${how}\n`;
+      plant({
+        'nodes/lib/store/store.ts': store,
+        'host/literal.ts': entering("new Store().prepare('SELECT 1');"),
+        'host/variable.ts': entering(
+          'export const run = (db: Store, sql: string) => db.prepare(sql);',
+        ),
+        'deploy/exec.ts': entering("new Store().exec('DELETE FROM a');"),
+        'deploy/taken.ts': entering('export const { prepare } = new Store();'),
+        'deploy/node.ts':
+          "import { DatabaseSync } from 'node:sqlite';\nnew DatabaseSync('a').exec('DROP TABLE a');\n",
+        'host/fine-rows.ts': entering("new Store().prepare('SELECT 1');"),
+        'host/fine.ts': "export const found = /a/.exec('a');\n",
+      });
+      assert.deepEqual([...sqlOutsideRows(readProgram(RUNNING, folder))].sort(), [
+        'deploy/exec.ts',
+        'deploy/node.ts',
+        'deploy/taken.ts',
+        'host/literal.ts',
+        'host/variable.ts',
+      ]);
     });
 
     it('finds a planted answer of a node that no description types', () => {
       const made = "plainAnswer({ status: 'ok' });\n";
-      assert.deepEqual(told({ 'nodes/wol/bad.ts': made, 'nodes/lib/changes/fine.ts': made }), [
-        'no-untyped-answer nodes/wol/bad.ts',
-      ]);
+      assert.deepEqual(
+        told({
+          'nodes/wol/bad.ts': made,
+          'nodes/wol/variable.ts': 'plainAnswer(payload);\n',
+          'nodes/wol/renamed.ts': "import { plainAnswer as answer } from '../lib/http/http.ts';\n",
+          'nodes/lib/changes/fine.ts': made,
+          // Its exceptions are gone.
+          'nodes/nas-proxy/file-operations.ts': 'plainAnswer(largest);\n',
+        }),
+        [
+          'no-untyped-answer nodes/wol/bad.ts',
+          'no-untyped-answer nodes/wol/variable.ts',
+          'no-untyped-answer nodes/wol/renamed.ts',
+          'no-untyped-answer nodes/nas-proxy/file-operations.ts',
+        ],
+      );
     });
   });
 
-  it('refuses a promise nobody waits for', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'balupi-lint-'));
-    try {
-      writeFileSync(join(folder, 'tsconfig.json'), '{"compilerOptions":{"strict":true}}');
-      writeFileSync(
-        join(folder, 'bad.ts'),
-        'async function work(): Promise<void> { await Promise.resolve(); }\nwork();\n',
-      );
-      const oxlint = join('node_modules', 'oxlint', 'bin', 'oxlint');
-      const done = spawnSync(process.execPath, [oxlint, '-c', '.oxlintrc.json', folder], {
-        encoding: 'utf8',
-      });
-      assert.equal(done.status, 1, done.stderr);
-      assert.match(done.stdout, /no-floating-promises/);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  it('refuses a promise nobody waits for, and a function of too many ways', () => {
+    const ways = Array.from({ length: 13 }, (_, at) => `  if (a === ${at}) return ${at};\n`);
+    // Oxlint would look through the packages as well.
+    rmSync(join(folder, 'node_modules'));
+    plant({
+      'tsconfig.json': '{"compilerOptions":{"strict":true}}',
+      'bad.ts': 'async function work(): Promise<void> { await Promise.resolve(); }\nwork();\n',
+      'ways.ts': `export function ways(a: number): number {\n${ways.join('')}  return a;\n}\n`,
+    });
+    const oxlint = join('node_modules', 'oxlint', 'bin', 'oxlint');
+    const done = run([oxlint, '-c', '.oxlintrc.json', folder]);
+    assert.equal(done.status, 1, done.stderr);
+    assert.match(done.stdout, /no-floating-promises/);
+    assert.match(done.stdout, /complexity/);
+  });
+
+  it('refuses a part of a page that makes tags of what a message brings', () => {
+    const eslint = join('node_modules', 'eslint', 'bin', 'eslint.js');
+    const part = '<template>\n  <div v-html="msg" />\n</template>\n';
+    const done = run([eslint, '--stdin', '--stdin-filename', 'flows/parts/bad.vue'], part);
+    assert.equal(done.status, 1, done.stderr);
+    assert.match(done.stdout, /vue\/no-v-html/);
+  });
+
+  it('refuses flows that go round in a circle', async () => {
+    const node = { type: 'change', z: 'tab', y: 40, rules: [] };
+    const nodes = [
+      { id: 'tab', type: 'tab', label: 'bad' },
+      { ...node, id: 'a', name: 'a', x: 100, wires: [['b']] },
+      { ...node, id: 'b', name: 'b', x: 300, wires: [['a']] },
+    ];
+    plant({ 'flows/bad.json': JSON.stringify(nodes) });
+    const { ok, output } = await lintFlows(join(folder, 'flows'));
+    assert.ok(!ok);
+    assert.match(output, /no-loops/);
   });
 });

@@ -212,11 +212,11 @@ const LEVEL_MARKS = { ok: '✓', warn: '⚠', fail: '✗' } as const;
 /** A row of a page's table for each finding, in words that are marked for its reader. */
 async function pageDoctor({ system }: Services, message: ApiMessage): Promise<ApiMessage> {
   const findings = await system.doctor();
-  const payload = findings.map(({ level, subject, found, advice }) => ({
+  const pageRows = findings.map(({ level, subject, found, advice }) => ({
     ...{ found, advice },
     subject: said`${LEVEL_MARKS[level]} ${subject as Said}`,
   }));
-  return withAnswer(message, plainAnswer(payload));
+  return withAnswer(message, plainAnswer(pageRows));
 }
 
 /** What this node can do, and every word about it: dialog, help and locales are made of it. */

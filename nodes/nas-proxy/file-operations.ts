@@ -234,7 +234,7 @@ export async function largestFiles(
     const detail = 'This folder was never listed through the Pi by this user.';
     return withAnswer(message, refuse('not_found', { detail }));
   }
-  const payload = {
+  const largest = {
     files: found.files.map((file) => ({
       path: file.path,
       size: file.sizeBytes,
@@ -242,7 +242,7 @@ export async function largestFiles(
     })),
     unlisted_folders: found.unlistedFolders,
   };
-  return withAnswer(message, plainAnswer(payload));
+  return withAnswer(message, plainAnswer(largest));
 }
 
 type Response = Extract<NasExchange, { readonly kind: 'response' }>;
