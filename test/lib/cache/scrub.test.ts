@@ -98,7 +98,7 @@ describe('The slow check', function () {
     assert.equal(bench.onDisk('blobs').length, 17);
     assert.equal(bench.cache.isKept('alice/small.bin'), false);
     assert.equal(bench.cache.isKept('alice/large.bin'), false);
-    assert.match(bench.warnings.join(), /2 kept files had changed/);
+    assert.match(bench.warnings.join(), /2 cached files had changed/);
     assert.ok((await bench.get('alice/small.bin')).body.equals(small));
     assert.ok((await bench.get('alice/large.bin')).body.equals(large));
   });
