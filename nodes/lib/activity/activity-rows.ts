@@ -3,7 +3,7 @@ import type { WakeCause } from '../nas/nas.ts';
 import type { Store } from '../store/store.ts';
 import type { UploadNews } from '../upload/upload.ts';
 
-/** Everything the log tells of. */
+/** Every kind of event in the log. */
 const ENTRY_KINDS = [
   'nas_awake',
   'nas_asleep',
@@ -23,31 +23,31 @@ export const SHARED_KINDS: readonly EntryKind[] = ['nas_awake', 'wake_failed'];
 /** Who woke the NAS. `elsewhere`: itself, or somebody past the Pi. Null: the Pi was not there. */
 export type EntryCause = 'user' | 'flow' | 'read' | 'queue' | 'door' | 'elsewhere' | null;
 
-/** What there is to tell of an entry, as far as its kind has it. */
+/** The details of an entry, as far as its kind has them. */
 interface Facts {
   readonly cause?: EntryCause;
   /** The NAS's own word for how it went to sleep, or `unreachable`. */
   readonly sleepState?: string | null;
-  /** What the NAS's plug measured meanwhile. */
+  /** What the NAS's plug measured during that time. */
   readonly energyMwh?: number | null;
   readonly costUc?: number | null;
-  /** Of one file its path; of several the folder they lie in. */
+  /** The path of one file; for several, their common folder. */
   readonly path?: string | null;
   readonly conflictPath?: string | null;
-  /** `upload`, or the change that was wanted. */
+  /** `upload`, or the requested change. */
   readonly what?: UploadNews['what'] | null;
   readonly files?: number | null;
   readonly sizeBytes?: number | null;
   readonly detail?: string | null;
   /** Of a plug. */
   readonly deviceId?: string | null;
-  /** Of a plug or of a device that was paired. */
+  /** For a plug, or for a device that was paired. */
   readonly deviceName?: string | null;
   /** Where somebody signed in from. */
   readonly address?: string | null;
 }
 
-/** One line of the log. What lasts has an end once it is over. */
+/** One line of the log. Something that lasts gets an end once it is over. */
 export interface Entry {
   /** Null until it is written. */
   id: number | null;
@@ -78,7 +78,7 @@ const MOST_OF_BALUPI = 8_000;
 
 const SHARED = SHARED_KINDS.map((kind) => `'${kind}'`).join(', ');
 
-/** What somebody wants to read of the log. */
+/** Which part of the log somebody wants to read. */
 interface ListQuery {
   /** Null reads everybody's. */
   readonly userId: number | null;
@@ -141,7 +141,7 @@ export class ActivityRows {
     );
   }
 
-  /** @returns the id it has from now on */
+  /** @returns its id from now on */
   add({ kind, atMs, endedAtMs, userId, username, facts }: Entry): number {
     const row = [kind, atMs, endedAtMs, userId, username, JSON.stringify(facts)] as const;
     return Number(this.#add.run(...row).lastInsertRowid);
@@ -155,7 +155,7 @@ export class ActivityRows {
     this.#drop.run(id);
   }
 
-  /** What lasted when the run before ended, oldest first. */
+  /** What was still going on when the previous run ended, oldest first. */
   open(): Entry[] {
     return this.#open.all().map(entryIn);
   }
@@ -166,14 +166,14 @@ export class ActivityRows {
     return this.#list.all(query).map(entryIn);
   }
 
-  /** @param beforeMs null deletes nothing for its age */
+  /** @param beforeMs null deletes nothing because of its age */
   prune(beforeMs: number | null): void {
     if (beforeMs !== null) this.#old.run(beforeMs);
     for (const { id } of this.#users.all()) this.#capUser.run(Number(id));
     this.#capHouse.run();
   }
 
-  /** What was theirs goes, and what everybody saw them do was somebody's. */
+  /** That user's own entries go; in those everybody saw, the name is removed. */
   dropUser(userId: number): void {
     this.#dropOfUser.run(userId);
     this.#forgetUser.run(userId);

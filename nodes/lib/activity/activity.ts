@@ -25,11 +25,11 @@ interface ActivityDeps {
   readonly clock: Clock;
   readonly time: TrustedClock;
   readonly log: Log;
-  /** When the run before was seen last, epoch ms; 0 where there was none. */
+  /** When the previous run was last seen, epoch ms; 0 where there was none. */
   readonly lastSeenMs: number;
   /** How the NAS is; null while nobody knows. */
   readonly nas: () => NasNow | null;
-  /** What its plug measured from one time to another; null where too little of it was. */
+  /** What its plug measured between two times; null where too little was measured. */
   readonly nasUse: (fromMs: number, toMs: number) => NasUse | null;
   /** Whether a plug answers; null for one that no longer exists. */
   readonly isPlugOnline: (id: string) => boolean | null;
@@ -58,7 +58,7 @@ const LOOK_EVERY_MS = 60_000;
 const PRUNE_EVERY_MS = 3_600_000;
 /** A restart, or an update; after longer nobody knows what the NAS did meanwhile. */
 const SHORT_ABSENCE_MS = 15 * 60_000;
-/** At most this many wait for somebody else's commit. */
+/** At most this many entries wait for somebody else's commit. */
 const MOST_UNWRITTEN = 200;
 
 /**
@@ -73,7 +73,7 @@ export class Activity {
   readonly #unwritten: Unwritten;
   readonly #nasTimes: NasTimes;
   readonly #runs: UploadRuns;
-  /** By plug, those that are gone. */
+  /** By plug, those that do not answer. */
   readonly #lost = new Map<string, Entry>();
   #prunedTickMs = -Infinity;
   #cancel: Cancel = () => undefined;
@@ -86,7 +86,7 @@ export class Activity {
     this.#runs = new UploadRuns(unwritten);
   }
 
-  /** Goes on with what lasted when the run before ended. */
+  /** Continues what was going on when the previous run ended. */
   start(): void {
     const { time, lastSeenMs } = this.#deps;
     for (const entry of this.#rows.open()) {
@@ -100,13 +100,13 @@ export class Activity {
     this.#schedule();
   }
 
-  /** Writes what is noted. */
+  /** Writes pending entries. */
   stop(): void {
     this.#cancel();
     this.#writeAlone();
   }
 
-  /** The NAS may be otherwise than before. */
+  /** The NAS's state may have changed. */
   nasChanged(): void {
     this.#nasTimes.look(this.#deps.time);
     this.#noted();
@@ -145,7 +145,7 @@ export class Activity {
     this.#rows.dropUser(userId);
   }
 
-  /** What its reader may know, newest first. */
+  /** What its reader may see, newest first. */
   list({ reader, kind, days, beforeId, limit }: ActivityQuery): ActivityPage {
     this.#writeAlone();
     const nowMs = this.#deps.time.nowMs();
@@ -164,8 +164,8 @@ export class Activity {
   }
 
   /**
-   * Writes what is noted, inside a transaction of the caller on the same database.
-   * @returns to be called once that is through
+   * Writes pending entries inside a transaction of the caller on the same database.
+   * @returns called once that is through
    */
   write(): () => void {
     if (this.#unwritten.size === 0) return () => undefined;
@@ -213,7 +213,7 @@ export class Activity {
     try {
       store.transaction(() => this.write())();
     } catch (error) {
-      // It stays noted, for the next minute.
+      // It stays pending, for the next minute.
       log.warn(`The activity log could not be written: ${errorKind(error)}.`);
     }
   }
@@ -268,23 +268,26 @@ class NasTimes {
     this.#deps = deps;
   }
 
-  /** What still lasted when the Pi was seen last; it goes on where the Pi was gone a moment only. */
+  /**
+   * What was still going on when the Pi was last seen; it continues if the Pi was away only
+   * briefly.
+   */
   resume(entry: Entry): void {
     this.#open = entry;
   }
 
-  /** Nobody knows how it went on from there. */
+  /** From there on nobody knows how it went on. */
   end(atMs: number): void {
     if (this.#open !== null) this.#close(this.#open, atMs);
     this.#open = null;
     this.#before = null;
   }
 
-  /** To be called when the NAS may be otherwise than before. */
+  /** To be called when the NAS's state may have changed. */
   look(time: { nowMs(): number }): void {
     const now = this.#deps.nas();
     const kind = now?.awake === true ? 'nas_awake' : 'nas_asleep';
-    // Only a change asks for the time, which is written once it was asked for.
+    // Only a change asks for the time, which is stored once it was asked for.
     if (now === null || this.#open?.kind === kind) return;
     const nowMs = time.nowMs();
     if (now.awake && this.#blinked(now, nowMs)) return;
@@ -342,12 +345,12 @@ function causeOf(cause: WakeCause | null, wasSeen: boolean): EntryCause {
   return cause.by === null ? 'flow' : 'user';
 }
 
-/** Files of one folder belong together while they come one after the other. */
+/** Files of one folder belong together while they arrive one after the other. */
 const PAUSE_MS = 10 * 60_000;
-/** Remembered at a time; more folders than somebody fills at once. */
+/** How many are remembered at a time; more folders than anybody fills at once. */
 const MOST_RUNS = 200;
 
-/** What became of uploads and changes: one entry for what goes the same way, however much it is. */
+/** The outcomes of uploads and changes: one entry for all that end the same way, however many. */
 class UploadRuns {
   readonly #unwritten: Unwritten;
   readonly #runs = new LruMap<string, Entry>(MOST_RUNS);
@@ -358,7 +361,7 @@ class UploadRuns {
 
   note(news: UploadNews, nowMs: number): void {
     const { kind, userId, username, path, what, conflictPath, sizeBytes, detail } = news;
-    // Nothing became of it yet.
+    // It has no outcome yet.
     if (kind === 'upload_accepted' || kind === 'upload_waits') return;
     const folder = parentOf(path) ?? '';
     const key = JSON.stringify([kind, userId, what, folder, detail]);
@@ -396,7 +399,7 @@ class Unwritten {
     return this.#entries.size + this.#gone.size;
   }
 
-  /** A new one, or one that is not as it was written. */
+  /** A new entry, or one that differs from what was written. */
   put(entry: Entry): void {
     this.#entries.add(entry);
   }
@@ -414,7 +417,7 @@ class Unwritten {
 
   /**
    * Writes all of it inside a transaction of the caller.
-   * @returns to be called once that is through
+   * @returns called once that is through
    */
   write(): () => void {
     for (const id of this.#gone) this.#rows.drop(id);

@@ -18,7 +18,7 @@ import {
  */
 const TAGS = ['apps'];
 
-/** The plug-in of BaluHost whose devices these stand for. */
+/** BaluHost's plug-in whose devices these stand in for. */
 export const TAPO_PLUGIN = 'tapo_smart_plug';
 
 const NUMBER = "The plug's device_number.";

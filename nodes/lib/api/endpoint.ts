@@ -68,9 +68,9 @@ export type Only<V, S> = unknown extends S
 export interface Example<Body = unknown, Json = unknown> {
   /** The JSON of the request, or the fields of its form. */
   readonly body?: Body;
-  /** The JSON that comes back, where JSON does. */
+  /** The JSON of the answer, where it is JSON. */
   readonly answer?: Json;
-  /** What else may come back, by media type. */
+  /** Other possible answers, by media type. */
   readonly texts?: Readonly<Record<string, string>>;
 }
 
@@ -190,7 +190,7 @@ export function endpoint<
   };
 }
 
-/** The usual answer. It holds what its schema names and nothing else. */
+/** The usual answer. It contains exactly what its schema names. */
 export function json<S extends TSchema>(
   schema: S,
   description = 'Done.',
@@ -199,7 +199,7 @@ export function json<S extends TSchema>(
   return { description, content: { 'application/json': closed(schema) }, headers };
 }
 
-/** JSON Schema as data: what our schemas use of it. */
+/** JSON Schema as data: the part that our schemas use. */
 interface SchemaParts {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, TSchema>>;
@@ -241,7 +241,7 @@ export function wordsOf(schema: TSchema): readonly unknown[] | undefined {
 }
 
 /**
- * The same schema, closed: a field it does not name is a fault, at every depth. A schema that says
+ * The same schema, closed: an unknown field is a fault, at every depth. A schema that already says
  * what else it takes is left alone.
  */
 export function closed<T extends TSchema>(schema: T): T {
@@ -341,7 +341,7 @@ export function headersOf(names: readonly HeaderName[]): Json {
   return Object.fromEntries(all.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
-/** What the answers refer to. */
+/** The schemas that answers refer to. */
 export function headerComponents(): Json {
   return HEADERS;
 }
@@ -384,7 +384,7 @@ export function moment(description: string): TString {
   return Type.String({ format: 'moment', description });
 }
 
-/** A name, or other text that stands in one line wherever it is shown. */
+/** A name, or other text that is shown on one line. */
 export function oneLine(
   maxLength: number,
   options: { readonly default?: string; readonly description?: string } = {},
@@ -440,7 +440,7 @@ export const UPLOAD_ID = Type.Object({
   id: Type.String({ minLength: 1, maxLength: 64, description: 'Id of the upload or change.' }),
 });
 
-/** What an action says that has nothing else to say; BaluHost answers deletes like this. */
+/** The body of an action that has nothing else to say; BaluHost answers deletes like this. */
 export const MessageAnswer = Type.Object({ message: Type.String() }, { title: 'MessageAnswer' });
 export type MessageAnswer = Static<typeof MessageAnswer>;
 
@@ -469,12 +469,12 @@ export function isInstant(text: string): boolean {
   );
 }
 
-/** Breaks of lines, control characters, and overrides of the direction that hide what stands there. */
+/** Line breaks, control characters, and overrides of the text direction that hide what is there. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
-/** Characters that show nothing by themselves. */
+/** Characters without any visible form. */
 const INVISIBLE = /[\p{C}\p{Z}]/gu;
 
-/** Whether the text is one line that shows something, such as a name. */
+/** Whether the text is a single line with something visible in it, such as a name. */
 function isOneLine(text: string): boolean {
   return !UNPRINTABLE.test(text) && text.replace(INVISIBLE, '') !== '';
 }
@@ -489,7 +489,7 @@ const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   /** A calendar day in TIMEZONE, or an instant. */
   moment: (text) => isCalendarDay(text) || isInstant(text),
   'one-line': isOneLine,
-  /** A path on the NAS; whether it is one is for the files module to say. */
+  /** A path on the NAS; only the files module can tell whether it is valid. */
   'nas-path': () => true,
   /** Marks what is never echoed, logged or shown. */
   password: () => true,

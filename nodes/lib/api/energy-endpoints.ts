@@ -100,7 +100,7 @@ const AS_READ = {
   recalculate_from: nullable(instant('Passed over.')),
 };
 
-/** A field that is absent stays as it is; `id`, `slots` and the counts are passed over. */
+/** A field that is absent stays as it is; `id`, `slots` and the counts are ignored. */
 export const EnergyPriceChangeBody = Type.Partial(Type.Object({ ...FIELDS, ...WHEN, ...AS_READ }), {
   title: 'EnergyPriceChangeBody',
 });

@@ -5,7 +5,7 @@ export type Match =
   | {
       readonly kind: 'endpoint';
       readonly endpoint: Endpoint;
-      /** Decoded; the raw rest of a download is not among them. */
+      /** Decoded; the raw rest of a download is not included. */
       readonly params: Readonly<Record<string, string>>;
       /** What follows `/api/files/download/`, undecoded; null elsewhere. */
       readonly rest: string | null;
@@ -20,9 +20,9 @@ export type Match =
   | { readonly kind: 'no_address' }
   /** 400: an address of the NAS that ends in a path which no file can have. */
   | { readonly kind: 'bad_path' }
-  /** A tinkerer's own, else the NAS's. */
+  /** A custom route of a flow, else the NAS's. */
   | { readonly kind: 'passed'; readonly address: PassedAddress }
-  /** A tinkerer's own, or 404. */
+  /** A custom route of a flow, or 404. */
   | { readonly kind: 'unknown' };
 
 /**
@@ -84,7 +84,9 @@ export class Matcher {
     return passed.kind === 'none' ? { kind: 'unknown' } : ofNas(asked, passed.address);
   }
 
-  /** A word of ours in different case is no parameter: the router would take it for ours. */
+  /**
+   * A word of ours in different case does not match a parameter: the router would take it for ours.
+   */
   #ourMatch(
     asked: string,
     ours: Extract<RouteFound<Described>, { kind: 'found' }>,
@@ -111,7 +113,7 @@ export class Matcher {
   }
 }
 
-/** What the NAS takes there only the NAS knows. */
+/** Only the NAS knows what it accepts there. */
 function ofNas(asked: string, address: PassedAddress): Match {
   return PASSED_METHODS.has(asked) ? { kind: 'passed', address } : notTaken(asked, PASSED_METHODS);
 }
@@ -171,9 +173,9 @@ interface Branch<T> {
   param: Branch<T> | null;
   /** By method, for a path that ends here. */
   readonly ends: Map<string, T>;
-  /** By method, for a path that goes on from here with anything. */
+  /** By method, for a path that continues from here with anything. */
   readonly rests: Map<string, T>;
-  /** By method, for a path that goes on from here with a file's own. */
+  /** By method, for a path that continues from here with a file's own path. */
   readonly files: Map<string, T>;
 }
 
@@ -236,13 +238,13 @@ function literal<T>(here: Branch<T>, segment: string): Branch<T> {
   return added;
 }
 
-/** One lookup. `methods` gathers what the path would have taken instead. */
+/** One lookup. `methods` collects the methods the path would have accepted instead. */
 class Walk<T> {
   readonly methods = new Set<string>();
   readonly #method: string;
   readonly #segments: readonly Segment[];
   readonly #anyCase: boolean;
-  /** From here on every segment is plain. */
+  /** From here on every segment is literal. */
   readonly #plainFrom: number;
 
   constructor(method: string, segments: readonly Segment[], anyCase: boolean) {

@@ -11,7 +11,7 @@ export interface Segment {
 const ORIGIN = /^https?:\/\/[^/?#]*/i;
 /** A slash, a backslash, `#` and NUL, however they were written; a dot segment. */
 const NEVER_IN_AN_ADDRESS = /[/\\#\0]|^\.{1,2}$/;
-/** What RFC 3986 lets stand in a segment as it is, and `encodeURIComponent` escapes all the same. */
+/** What RFC 3986 allows unescaped in a segment, but `encodeURIComponent` escapes. */
 const NEEDLESS_ESCAPE = /%(?:24|26|2B|2C|3A|3B|3D|40)/g;
 
 /**
@@ -40,7 +40,7 @@ export class Target {
     return this.segments.every(({ isPlain }) => isPlain);
   }
 
-  /** Whether a slash stands at its end, which makes no difference but to the NAS itself. */
+  /** Whether it ends in a slash, which only matters to the NAS itself. */
   get endsInSlash(): boolean {
     return this.#rawPath.endsWith('/');
   }
@@ -50,12 +50,12 @@ export class Target {
     return `/${this.segments.map(({ text }) => encodeSegment(text)).join('/')}`;
   }
 
-  /** The query as it is handed on. A raw `#` would end it for Express. */
+  /** The query as passed on. A raw `#` would end it for Express. */
   get plainQuery(): string {
     return this.query.replaceAll('#', '%23').replaceAll('\\', '%5C');
   }
 
-  /** What was sent from behind the slash before that segment, untouched. */
+  /** The part of the request after the slash before that segment, untouched. */
   rawFrom(index: number): string {
     const segment = this.segments[index];
     if (segment === undefined) return '';
@@ -90,7 +90,10 @@ function segmentOf(raw: string, from: number): Segment {
   return { text, isPlain, from };
 }
 
-/** Bytes that are not UTF-8, such as an overlong slash, are what some reader takes for another. */
+/**
+ * Bytes that are not UTF-8, such as an overlong slash, which some reader may take for another
+ * character.
+ */
 function isDecoded(raw: string): boolean {
   if (!raw.includes('%')) return true;
   try {

@@ -140,7 +140,7 @@ function parametersOf(fields: TObject, place: string, book: SchemaBook): Json[] 
   }));
 }
 
-/** Its words stand next to the schema, where readers look for them. */
+/** Its description is placed next to the schema, where readers look for it. */
 function parameterSchema({ description, ...schema }: Json): Json {
   return { ...(description === undefined ? {} : { description }), schema };
 }
@@ -205,7 +205,7 @@ class RefusalAnswers {
     this.#book = book;
   }
 
-  /** Every way that endpoint says no, by status, each with the codes it may have there. */
+  /** Every refusal of an endpoint, by status, each with its possible codes. */
   of(endpoint: Endpoint): Json {
     const answers = [...codesByStatus(endpoint)].map(([status, codes]) => {
       const isTheirs = mayBeTheirs(endpoint, status);
@@ -360,7 +360,10 @@ class SchemaBook {
     return { $ref: `#/components/schemas/${title}` };
   }
 
-  /** As {@link use}, of a field or a parameter: where its schema says nothing, its name does. */
+  /**
+   * As {@link use}, for a field or a parameter: if its schema has no description, its name provides
+   * it.
+   */
   useNamed(name: string, schema: TSchema): Json {
     const published = this.use(schema);
     const word = GLOSSARY[name];
@@ -418,7 +421,9 @@ class SchemaBook {
   }
 }
 
-/** Of shapes that have names just one fits, as they are shut; that much a generator can be told. */
+/**
+ * Exactly one of the named shapes fits, because they are closed; that much a generator can be told.
+ */
 function isChoice(key: string, value: unknown): boolean {
   return key === 'anyOf' && (value as TSchema[]).every((one) => partsOf(one).title !== undefined);
 }
@@ -435,7 +440,7 @@ function requiredOf(schema: TSchema): string[] {
   });
 }
 
-/** The schema's string keys; TypeBox keeps notes of its own under symbols. */
+/** The schema's string keys; TypeBox keeps its own notes under symbols. */
 function plain(schema: TSchema): Json {
   return Object.fromEntries(Object.entries(schema));
 }

@@ -16,7 +16,7 @@ import {
 
 const TAGS = ['uploads'];
 
-/** The words of contract 4. What each means for a row stands in `upload/rows/upload-rows.ts`. */
+/** The states of contract 4. What each means for a row is in `upload/rows/upload-rows.ts`. */
 const STATE_WORDS = {
   queued: 'it waits for the NAS',
   sending: 'it is on its way',

@@ -10,7 +10,7 @@ export type Validated<T> =
 /**
  * Checks a query string.
  * @param rawQuery what followed `?`, undecoded. Unknown parameters are ignored unless the schema is
- *   shut, an empty one counts as absent unless it is a path, and one given twice is a fault.
+ * closed, an empty one counts as absent unless it is a path, and a repeated one is a fault.
  */
 export function validateQuery<S extends TObject>(
   schema: S,
@@ -20,7 +20,7 @@ export function validateQuery<S extends TObject>(
   return checkQuery(schema, rawQuery);
 }
 
-/** Most requests have no query, and what that comes to is the same each time. */
+/** Most requests have no query, and its result is always the same. */
 const NO_QUERY = new WeakMap<TObject, Validated<unknown>>();
 
 function withoutQuery(schema: TObject): Validated<unknown> {
@@ -49,9 +49,9 @@ function checkQuery<S extends TObject>(schema: S, rawQuery: string): Validated<S
 }
 
 /**
- * Checks a JSON body. Unknown fields are faults where the schema is shut, and let go elsewhere.
- * @param body as `JSON.parse` gave it; undefined where none was sent, which is fine as long as no
- *   field is required
+ * Checks a JSON body. Unknown fields are faults where the schema is closed, and ignored elsewhere.
+ * @param body as `JSON.parse` returned it; undefined where none was sent, which is fine if no field
+ * is required
  */
 export function validateBody<S extends TSchema>(schema: S, body: unknown): Validated<Static<S>> {
   const sent = body === undefined ? {} : body;
@@ -90,9 +90,9 @@ function judge<S extends TSchema>(schema: S, value: unknown, place: string): Val
 export interface Fault {
   /** `query`, `body` or `path`, then the way to the value. */
   readonly loc: readonly (string | number)[];
-  /** What is wanted there: `must be a number of at least 0`. */
+  /** What is expected there: `must be a number of at least 0`. */
   readonly msg: string;
-  /** What came instead, shortened. Never there for secrets. */
+  /** What was sent instead, shortened. Never for secrets. */
   readonly got?: string;
 }
 
@@ -118,7 +118,9 @@ export function faultsOf(schema: TSchema, value: unknown, place: string): readon
   return [...faults.values()];
 }
 
-/** Of a value that may be null, the faults of the value: where they lie, and what is wanted there. */
+/**
+ * For a value that may be null, the faults of the value: their places, and what is expected there.
+ */
 function* leaves(schema: TSchema, value: unknown): Generator<ValueError> {
   for (const error of Errors(schema, value)) {
     const shape = nonNull(error.schema);
@@ -227,8 +229,8 @@ function range(schema: TSchema): string {
 }
 
 /**
- * Copies what the schema names, fills in its defaults and leaves the rest behind. Only names from
- * the schema are ever written, so a `__proto__` or `constructor` that was sent goes nowhere.
+ * Copies what the schema names, fills in its defaults, and drops the rest. Only names from the
+ * schema are ever written, so a `__proto__` or `constructor` in the request goes nowhere.
  */
 function reduce(schema: TSchema, value: unknown): unknown {
   const shape = nonNull(schema);
@@ -250,8 +252,8 @@ const MOST_STRANGERS = 10;
 const LONGEST_NAME = 60;
 
 /**
- * Where a value has fields that a shut schema does not name.
- * @param place where the value stands, as the first steps of each answer
+ * Where a value has fields that a closed schema does not name.
+ * @param place where the value is, as the first steps of each answer
  */
 function strangersIn(
   schema: TSchema,
@@ -324,8 +326,8 @@ function coerceQuery(
 }
 
 /**
- * What the query's `path` reads when its raw `+` is meant as one: the name that reads try first
- * (contract 1), because BaluApp sends it so. Undefined where there is no other reading.
+ * The query's `path` with its raw `+` taken literally: the name that reads try first (contract 1),
+ * because BaluApp sends it so. Undefined where there is no other reading.
  */
 export function literalPathIn(rawQuery: string): string | undefined {
   if (!rawQuery.includes('+')) return undefined;
@@ -341,7 +343,7 @@ export function literalPathIn(rawQuery: string): string | undefined {
 function readParameter(property: TSchema, raw: string | undefined): unknown {
   const { format, default: standard } = partsOf(property);
   if (raw === undefined) return standard;
-  // An empty path is the root, not one that was left out.
+  // An empty path means the root, not a missing parameter.
   if (format === 'nas-path') return decodeLenient(raw.replaceAll('+', ' '));
   if (raw === '') return standard;
   return coerceText(property, decodeLenient(raw.replaceAll('+', ' ')));
@@ -368,7 +370,7 @@ function toBoolean(text: string): unknown {
   return FALSE.has(word) ? false : text;
 }
 
-/** An instant in any zone becomes one in UTC; a calendar day stays for the module to place. */
+/** An instant in any zone is converted to UTC; a calendar day is left for the module to place. */
 function toMoment(text: string): string {
   const whole = text.replace(LOST_PLUS, '$1+$2');
   return isInstant(whole) ? new Date(whole).toISOString() : whole;

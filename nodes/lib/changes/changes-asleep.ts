@@ -93,7 +93,7 @@ type ReadQueuedInput =
 type PathOfId = (id: number) => string | null;
 
 type Body = Readonly<Record<string, unknown>>;
-/** A field of a body, and what it shall hold. */
+/** A field of a body, and what it has to contain. */
 interface Field {
   readonly name: string;
   readonly value: unknown;
@@ -112,7 +112,7 @@ const ROOT: ReadQueuedInput = {
   reason: 'What everything lies in cannot be changed.',
 };
 
-/** Addresses below `/api/files` whose body says what is wanted, in every spelling (docs/NAS.md). */
+/** Addresses below `/api/files` whose body carries the request, in every spelling (docs/NAS.md). */
 const BY_BODY: Readonly<Record<string, Reader>> = {
   'POST delete': readDelete,
   'DELETE delete': readDelete,
@@ -122,7 +122,9 @@ const BY_BODY: Readonly<Record<string, Reader>> = {
   'PUT move': readMove,
 };
 
-/** Whether a request may be one that can wait for a NAS that sleeps, and whether its body says so. */
+/**
+ * Whether a request may be one that can wait for a sleeping NAS, and whether its body tells which.
+ */
 function mayWait({
   method,
   segments,
@@ -132,7 +134,7 @@ function mayWait({
   return isByBody ? 'with_body' : method === 'DELETE';
 }
 
-/** What such a request wants. */
+/** What such a request asks for. */
 function readQueuedInput(request: PassRequest, pathOfId: PathOfId): ReadQueuedInput {
   const { method, segments, filePath, body } = request;
   const reader = segments.length === 2 ? BY_BODY[`${method} ${segments[1] ?? ''}`] : undefined;
@@ -180,7 +182,7 @@ function readRename(body: Body, pathOfId: PathOfId): ReadQueuedInput {
   return ofSource(body, ['old_path', 'path'], pathOfId, (path) => ({ kind: 'rename', path, name }));
 }
 
-/** The apps write where to as `destination_path` or `new_path`, BaluHost as `target_path`. */
+/** The apps name the target `destination_path` or `new_path`, BaluHost `target_path`. */
 function readMove(body: Body, pathOfId: PathOfId): ReadQueuedInput {
   const target = body['target_path'] ?? body['destination_path'] ?? body['new_path'];
   if (typeof target !== 'string') {
@@ -193,7 +195,7 @@ function readMove(body: Body, pathOfId: PathOfId): ReadQueuedInput {
   });
 }
 
-/** What cannot be the name of one thing in its folder. */
+/** What cannot be a single name in its folder. */
 function nameFault(name: string, of: 'file' | 'folder'): ReadQueuedInput | null {
   const fit = parseNewPath(name);
   if (fit.kind === 'bad_path') return fit;
@@ -210,7 +212,7 @@ function twoPaths({ old_path: nasPath, path }: Body): ReadQueuedInput | null {
   return { kind: 'invalid', field: 'path', reason };
 }
 
-/** What is named by its path, in the first field that is there, or by a number. */
+/** The file is named by path, in the first field present, or by number. */
 function ofSource(
   body: Body,
   names: readonly [string, ...string[]],

@@ -21,7 +21,7 @@ export interface ChangesDeps {
   readonly presence: Pick<NasPresence, 'state'>;
   /** A user as last known; null when unknown or switched off. */
   readonly userOf: (userId: number) => User | null;
-  /** A token of that very user that the NAS takes now; null when there is none. */
+  /** A token of exactly that user that the NAS accepts now; null when there is none. */
   readonly tokenOf: (userId: number) => Promise<string | null>;
   readonly log: Log;
 }
@@ -40,7 +40,7 @@ export class Changes {
     this.#deps = deps;
   }
 
-  /** Waits for what is being asked. */
+  /** Waits for pending questions. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#asking);
@@ -54,7 +54,7 @@ export class Changes {
     return this.#deps.upload().locks.takeSoon(paths, LOCK_MS);
   }
 
-  /** The newest of what was queued until now: to be taken before a change goes to the NAS. */
+  /** The newest number queued so far, to be taken before a change goes to the NAS. */
   mark(): number {
     return this.#deps.upload().mark();
   }
@@ -103,7 +103,7 @@ export class Changes {
         if (from === 'unknown' || to === 'unknown') return 'unknown';
         return from === null && to !== null ? 'happened' : 'not';
       }
-      // Nothing of these is trusted until it is asked again, whatever became of them.
+      // None of these is trusted until it is asked for again, whatever happened to them.
       case 'unknown':
       case 'shares':
         return 'happened';

@@ -31,7 +31,7 @@ interface PassedChangesDeps {
   readonly files: Pick<Files, 'pathOfId' | 'entryShown' | 'lookAt'>;
   readonly nas: Pick<NasApi, 'call'>;
   readonly presence: Pick<NasPresence, 'state'>;
-  /** The token to show the NAS for a caller: their own, or one from their stored credential. */
+  /** The token to use with the NAS for a caller: their own, or one from their stored credential. */
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
   /** The NAS answered 401 to that token. */
   readonly refused: (token: string) => Promise<void>;
@@ -257,7 +257,7 @@ function fieldOf(body: unknown, name: string): unknown {
   return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : null;
 }
 
-/** A path that an answer of the NAS tells; null for none. */
+/** A path in an answer of the NAS; null for none. */
 function pathIn(body: unknown, name: string): string | null {
   const text = fieldOf(body, name);
   if (typeof text !== 'string') return null;
@@ -265,7 +265,7 @@ function pathIn(body: unknown, name: string): string | null {
   return parsed.kind === 'path' && parsed.path !== '' ? parsed.path : null;
 }
 
-/** What a caller wants changed on the NAS, whichever way it is written. Paths are parsed. */
+/** What a caller wants to change on the NAS, in whichever form. Paths are parsed. */
 type ChangeInput =
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'make_folder'; readonly path: string }
@@ -280,7 +280,7 @@ type ChangeInput =
   /** A version or a trashed item is restored; only the answer may say where. */
   | { readonly kind: 'restore' };
 
-/** What an address of the NAS that changes files asks for. */
+/** What a file-changing address of the NAS asks for. */
 type ReadInput =
   | { readonly kind: 'input'; readonly input: ChangeInput; readonly spelling: 'nas' | 'other' }
   | { readonly kind: 'bad_path'; readonly reason: string }
@@ -301,7 +301,10 @@ const CHANGES_BY_METHOD: Readonly<Record<string, ReadonlySet<string>>> = {
   PUT: new Set(['rename', 'move', 'permissions']),
 };
 
-/** Whether a request may change what is kept here of files and shares; and whether its body says what. */
+/**
+ * Whether a request may change what is kept here of files and shares, and whether its body tells
+ * what.
+ */
 export function changesFiles({ method, segments }: Address): boolean | 'with_body' {
   const [first, second, third] = segments;
   if (READS.has(method)) return false;
@@ -318,7 +321,7 @@ function changesOne(method: string, segments: readonly string[]): boolean | 'wit
   return isTwo && CHANGES_BY_METHOD[method]?.has(second) === true ? 'with_body' : false;
 }
 
-/** Reads what such a request asks for. Both spellings of a move and a rename say the same. */
+/** Parses what such a request asks for. Both spellings of a move and a rename mean the same. */
 export function readInput(
   request: Pick<PassRequest, 'method' | 'segments' | 'filePath' | 'body'>,
   pathOfId: PathOfId,

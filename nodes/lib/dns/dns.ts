@@ -42,7 +42,7 @@ export class NoDnsName {
 
 const WHO = { pi: 'Pi', nas: 'NAS' } as const;
 const HOUR_MS = 3_600_000;
-/** Again so soon where the name server did not answer, and so late at most. */
+/** How soon, and at most how late, it is tried again where the name server did not answer. */
 const RETRY_MS = 15_000;
 const MOST_RETRY_MS = 10 * 60_000;
 
@@ -168,7 +168,7 @@ const ANSWER_WITHIN_MS = 5_000;
 const MOST_BYTES = 1024 * 1024;
 
 interface PiHoleDeps {
-  /** Of Pi-hole's own page, such as `http://pi.hole`. */
+  /** The address of Pi-hole's own page, such as `http://pi.hole`. */
   readonly url: URL;
   readonly password: string;
   readonly fetch: typeof globalThis.fetch;

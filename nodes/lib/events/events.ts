@@ -19,7 +19,7 @@ export type Audience =
   | { readonly audience: 'everybody' | 'admins' }
   | { readonly audience: 'user'; readonly username: string };
 
-/** What leaves the node, less the time and the sentence. */
+/** What leaves the node, without the time and the sentence. */
 export interface Told {
   readonly kind: EventKind;
   readonly to: Audience;
@@ -68,7 +68,7 @@ function ofSystem(news: SystemNews): Told {
   return { kind, to, fields: { state, free_bytes: freeBytes } };
 }
 
-/** Anybody signed in finds it in the list of corrections. */
+/** Everybody signed in can find it in the list of corrections. */
 function ofCorrection({ kind, isUndone, correction, by }: CorrectionNews): Told {
   return {
     kind,
@@ -113,11 +113,14 @@ interface TellingServices {
 export function eventMessage({ kind, to, fields }: Told, at: string, language: Language) {
   const text = sentence(kind, fields, language);
   const about = { text, brief: brief(kind, language) ?? text };
-  // Next to the message too: a table keeps its rows alone.
+  // Also outside of the payload: a table keeps only its rows.
   return { topic: kind, payload: { event: kind, at, ...about, ...fields, ...to }, ...to };
 }
 
-/** Hears what each module tells of itself. @returns how to stop that */
+/**
+ * Subscribes to what each module reports.
+ * @returns how to unsubscribe
+ */
 export function hear(services: TellingServices, tell: (told: Told) => void): () => void {
   const { upload, nas, tapo, energy, system } = services;
   const stops = [
@@ -182,7 +185,7 @@ function spoken(fields: Fields, words: Catalogue['events']): Fields {
   };
 }
 
-/** What an event does not tell leaves nothing behind. */
+/** A field that an event does not have leaves nothing behind. */
 function put(pattern: string, fields: Fields): string {
   return pattern.replace(/\{(\w+)\}/g, (_gap, name: string) => {
     const value = fields[name];

@@ -9,7 +9,7 @@ export interface Call {
   readonly id: string;
   /** The description in `api` that this request matched; null for a tinkerer's own route. */
   readonly endpointId: string | null;
-  /** Where it goes on the NAS, for what BaluPi does not answer itself. */
+  /** Where it goes on the NAS, for routes that BaluPi does not answer itself. */
   readonly passed?: PassedAddress | undefined;
   /** Null on routes that are open to all. */
   readonly caller: Caller | null;
@@ -17,7 +17,7 @@ export interface Call {
   readonly query: unknown;
   readonly body: unknown;
   readonly params: Readonly<Record<string, string>>;
-  /** The query's `path` with its raw `+` as such, where it has one: what a read tries first. */
+  /** The query's `path` with its raw `+` taken literally, where it has one; reads try it first. */
   readonly literalPath?: string | undefined;
   /** What follows `/api/files/download/`, undecoded; null elsewhere. */
   readonly rest: string | null;
@@ -29,7 +29,7 @@ export interface Call {
   readonly language: string;
   /** Aborts when the caller goes away or the deadline passes. */
   readonly signal: AbortSignal;
-  /** How many nodes are working on it. A call with none after a redeploy was lost. */
+  /** How many nodes are working on it. A call without any after a redeploy was lost. */
   readonly holders: { count: number };
 }
 
@@ -61,8 +61,8 @@ export function callOf(message: ApiMessage): Call {
 }
 
 /**
- * Who calls.
- * @throws Error on a route that the description leaves open to all
+ * The caller.
+ * @throws Error on a route whose description is open to all
  */
 export function callerOf(message: ApiMessage): Caller {
   const { caller } = callOf(message);

@@ -1,6 +1,6 @@
 import { type Answer, plainAnswer, refuse, type RefusalCode } from '../http/http.ts';
 
-/** Why a service could not do what a caller wanted of the NAS. */
+/** Why a service could not do on the NAS what a caller wanted. */
 export type NasTrouble =
   | { readonly kind: 'bad_path'; readonly reason: string }
   | {
@@ -16,7 +16,7 @@ export type NasTrouble =
         | 'storage_missing';
     };
 
-/** What the refusals of a sleeping NAS tell (contract 1). */
+/** What refusals say while the NAS sleeps (contract 1). */
 export interface SleepView {
   readonly everSeen: boolean;
   readonly sleepState: string;
@@ -71,8 +71,8 @@ const CODE_OF_STATUS: Readonly<Record<number, RefusalCode>> = {
 };
 
 /**
- * A refusal of the NAS that goes on to the caller: with a code where it had none, and changed in
- * nothing else (contract 1).
+ * A refusal of the NAS passed on to the caller: with a code where it had none, otherwise unchanged
+ * (contract 1).
  * @param denied what a 401 means there
  */
 export function nasRefusal(status: number, body: unknown, denied: RefusalCode): Answer {

@@ -7,8 +7,8 @@ import { faultOf } from '../store/store.ts';
 import type { ApiMessage, GuardedRequest } from './call.ts';
 
 /**
- * What a guard uses of Node-RED's own node. Its published types differ in detail from release to
- * release, so each method is named as narrowly as it can be met.
+ * The part of Node-RED's node that a guard uses. Its published types differ in detail from release
+ * to release, so each method is typed as narrowly as possible.
  */
 interface GuardedNode {
   on(event: 'input' | 'close', listener: never): unknown;
@@ -29,7 +29,7 @@ export interface NodeStatus {
   readonly count?: number;
 }
 
-/** Handles one message. What it returns goes out; an array fills several outputs. */
+/** Handles one message. What it returns is sent; an array fills several outputs. */
 export type Handler = (message: ApiMessage) => unknown;
 
 type Send = (message: unknown) => void;
@@ -42,7 +42,7 @@ const NOTHING: NodeStatus = {};
 const STATUS_CHARS = 19;
 /** How long a tab's Catch line may take before the guard answers in its place, in ms. */
 const CATCH_GRACE_MS = 1_000;
-/** What the host sets for every answer; all other headers belong to the answer that failed. */
+/** What the host sets for every answer; all other headers belong to the failed answer. */
 const KEPT_HEADERS = new Set([
   'x-request-id',
   'x-content-type-options',
@@ -66,7 +66,7 @@ export class NodeGuard {
    */
   #shown: string | null = null;
 
-  /** @param statusOf what to show under the node, asked after each message that went well */
+  /** @param statusOf what to show under the node, called after each message that succeeded */
   constructor(node: GuardedNode, statusOf: () => NodeStatus = () => NOTHING) {
     this.#node = node;
     this.#statusOf = statusOf;
@@ -104,7 +104,7 @@ export class NodeGuard {
     try {
       this.#node.on('close', subscribe(again) as never);
     } catch (error) {
-      // A node without its config node: the first message says so.
+      // A node without its config node: the first message will report that.
       if (!(error instanceof Error)) throw error;
     }
   }
@@ -152,7 +152,7 @@ export class NodeGuard {
     if (response !== undefined) answerIfNobodyDoes(response);
   }
 
-  /** A node that cannot say how it stands yet, as its config node is missing, shows nothing. */
+  /** A node whose config node is missing has no state to show yet. */
   #showAtStart(): void {
     let status = NOTHING;
     try {
@@ -170,7 +170,7 @@ export class NodeGuard {
       if (key !== this.#shown) this.#node.status(shown as never);
       this.#shown = key;
     } catch (problem) {
-      // The message was handled; words under a node must not turn that into a failure.
+      // The message was handled; a failing status must not turn that into a failure.
       this.#node.error(asError(problem), {} as never);
     }
   }
@@ -220,7 +220,7 @@ function canAnswer(response: ServerResponse): boolean {
   return !response.headersSent && !response.destroyed && !response.writableEnded;
 }
 
-/** Content-Length or file name of the failed answer would spoil the 500. */
+/** Content-Length or file name of the failed answer would break the 500. */
 function forgetAnswer(response: ServerResponse): void {
   for (const name of response.getHeaderNames()) {
     if (!KEPT_HEADERS.has(name) && !name.startsWith('access-control-')) response.removeHeader(name);
@@ -259,7 +259,7 @@ function answerIfNobodyDoes(response: ServerResponse): void {
   }, CATCH_GRACE_MS).unref();
 }
 
-/** The part of an endpoint's description that says who may use it. */
+/** The part of an endpoint's description that tells who may use it. */
 interface Wanted {
   readonly access: 'open' | 'caller' | 'caller_or_loopback' | 'admin' | 'wake';
   readonly wakeScope: boolean;
@@ -283,11 +283,11 @@ export function roleFault(
   return null;
 }
 
-/** What a download message carries between its nodes: tickets, never bytes. */
+/** What a download message carries between nodes: tickets, never bytes. */
 type FileTicket =
   | { readonly kind: 'copy'; readonly ticket: EntryTicket }
   | { readonly kind: 'queued'; readonly path: string; readonly file: QueuedFile }
-  /** It left the queue for the NAS between the look and the reading. */
+  /** It left the queue for the NAS between the lookup and the read. */
   | { readonly kind: 'delivered'; readonly path: string }
   | { readonly kind: 'missing'; readonly file: LocatedFile };
 

@@ -18,7 +18,7 @@ import {
 import type { ApiMessage, Call } from './call.ts';
 
 /**
- * One thing a node can do with a message. What it returns goes out.
+ * One thing a node can do with a message. What it returns is sent.
  * @param given values its declaration takes besides those an endpoint describes
  */
 export type Run<Context> = (context: Context, message: ApiMessage, given: Given) => unknown;
@@ -31,7 +31,7 @@ interface Served<Context> extends Runs<Context> {
 /** What a node can be set to. A bare function answers no endpoint: a tick, or a page's own. */
 export type Operations<Context> = Readonly<Record<string, Run<Context> | Served<Context>>>;
 
-/** What an operation runs. */
+/** The function that an operation runs. */
 interface Runs<Context> {
   readonly run: Run<Context>;
   /** Replaces {@link run} for a message without a request, which would need its stream. */
@@ -40,7 +40,7 @@ interface Runs<Context> {
   readonly endpoints?: readonly Endpoint[];
 }
 
-/** A node's operations, each with its words and with what it runs. */
+/** A node's operations, each with its words and its function. */
 export interface Declared<Context> extends NodeDeclaration {
   readonly operations: Readonly<Record<string, Operation & Runs<Context>>>;
 }
@@ -155,7 +155,7 @@ function turnAway(message: ApiMessage, op: string): null {
   return null;
 }
 
-/** The part of the services that says who a flow may act as. */
+/** The part of the services that tells who a flow may act as. */
 interface FlowActors {
   readonly accounts: { readonly users: { userNamed(username: string): User | null } };
   readonly credentials: {
@@ -173,7 +173,7 @@ interface ForFlows<Context> {
 /** A message of a flow, with whatever the flow laid into it. */
 type FlowMessage = ApiMessage & Readonly<Record<string, unknown>>;
 
-/** The Pi's own name where something notes who did it. */
+/** The Pi's own name where something records who did it. */
 const THE_PI: Caller = {
   user: { id: 0, username: 'balupi', role: 'admin' },
   kind: 'pi',
@@ -262,7 +262,7 @@ function callFrom(endpoint: Endpoint, message: FlowMessage, caller: Caller, give
   };
 }
 
-/** What an `inject` sends by itself, a time, is no body. */
+/** The payload that an `inject` sends by itself, a time, is not a body. */
 function bodyOf({ bodySchema }: Endpoint, { payload }: FlowMessage, given: Given): unknown {
   const sent = typeof payload === 'object' && payload !== null ? payload : {};
   const names = Object.keys(bodySchema['properties'] as object).filter((name) => name in given);

@@ -3,7 +3,7 @@ import type { Store } from '../store/store.ts';
 
 /** What the NAS told of itself at its last goodbye. */
 export interface Snapshot {
-  /** JSON in the letters it came in. */
+  /** JSON exactly as it arrived. */
   readonly text: string;
   /** Epoch ms. */
   readonly receivedAtMs: number;
@@ -33,7 +33,7 @@ export class HandshakeRows {
   }
 
   /**
-   * Uses a signature up and keeps what came with it, both or neither.
+   * Uses up a signature and keeps what came with it, both or neither.
    * @param forgetBeforeS unix seconds; older signatures are refused by their time alone
    * @returns false when it was used before
    */

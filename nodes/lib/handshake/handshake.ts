@@ -9,10 +9,12 @@ import { HandshakeRows, type Snapshot } from './handshake-rows.ts';
 const WINDOW_S = 60;
 /** Kept a little longer than the window, so that no rounding lets a signature count twice. */
 const REMEMBERED_S = 2 * WINDOW_S;
-/** Wrong signatures per address: each may cost the hashing and sorting of a whole body. */
+/**
+ * How many wrong signatures an address may send: each may cost hashing and sorting a whole body.
+ */
 const WRONG_PER_MINUTE = 20;
 
-/** A call that says it comes from the NAS. Nothing of it is believed yet. */
+/** A call that claims to come from the NAS. Nothing in it is believed yet. */
 export interface ClaimedCall extends Omit<SignedCall, 'timestamp'> {
   /** `X-Balupi-Timestamp`: unix seconds. */
   readonly timestamp: string | undefined;
@@ -63,7 +65,7 @@ export class Handshake {
     return this.#judge(call, (text) => ({ text, receivedAtMs: this.#deps.time.nowMs() }));
   }
 
-  /** What the last goodbye told; null when none came or none told anything. */
+  /** What the last goodbye contained; null when there was none, or it was empty. */
   snapshot(): Snapshot | null {
     return this.#rows.snapshot();
   }
@@ -136,7 +138,7 @@ interface SignedCall {
   readonly method: string;
   /** Without query and host. */
   readonly path: string;
-  /** Unix seconds, in the letters of the header. */
+  /** Unix seconds, exactly as in the header. */
   readonly timestamp: string;
   readonly body: Uint8Array;
 }
@@ -241,7 +243,7 @@ class Scanner {
     return `{${fields.map((field) => field.text).join(',')}}`;
   }
 
-  /** Steps over a comma to what follows it, or over the end. */
+  /** Skips a comma to what follows it, or skips the end. */
   #ends(bracket: string): boolean {
     this.#take(SPACE);
     const next = this.#text[this.#at];

@@ -37,8 +37,8 @@ interface RefusalDetails {
 const DEFAULT_RETRY_SECONDS = 30;
 
 /**
- * An answer that no description types: a text, bytes, nothing, or the NAS's own JSON. What an
- * endpoint describes is answered by `answerTo` of the module `api`.
+ * An answer without a description that types it: a text, bytes, nothing, or the NAS's own JSON.
+ * What an endpoint describes is answered by `answerTo` of the module `api`.
  */
 export function plainAnswer(
   payload: unknown,
@@ -48,7 +48,7 @@ export function plainAnswer(
   return { statusCode, payload, headers };
 }
 
-/** Says no in the contract's shape. */
+/** A refusal in the contract's shape. */
 export function refuse(code: RefusalCode, details: RefusalDetails = {}): Answer {
   const { status, detail: sentence } = REFUSALS[code];
   const message = details.detail ?? sentence;
@@ -88,7 +88,7 @@ function sleepDetail(
   };
 }
 
-/** How long the rest of a refused body is read and thrown away (contract 1, Errors). */
+/** How long the rest of a refused body is read and discarded (contract 1, Errors). */
 const DISCARD_MS = 2_000;
 const NO_CONTENT = 204;
 
@@ -123,7 +123,7 @@ function bodyHeaders(text: string): Record<string, string | number> {
   };
 }
 
-/** Whether a body comes with a request, by its head (RFC 9112, 6). */
+/** Whether a request has a body, by its head (RFC 9112, 6). */
 export function hasBody({ headers }: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': coding } = headers;
   return coding !== undefined || (length !== undefined && Number(length) > 0);
@@ -260,13 +260,13 @@ type Coding = 'gzip' | 'br';
 /** A listing's JSON shrinks to a tenth at this level; more work would gain a Pi's reader little. */
 const GZIP = { level: 2 };
 const BROTLI: BrotliOptions = { params: { [constants.BROTLI_PARAM_QUALITY]: 2 } };
-/** What fits into one packet gains nothing. */
+/** Anything that fits into one packet gains nothing. */
 const WORTH_PACKING_BYTES = 1_400;
 
 const gzipText = promisify(gzip);
 const brotliText = promisify<Buffer, BrotliOptions, Buffer>(brotliCompress);
 
-/** The coding a caller takes best, gzip where it is all the same; null for none (RFC 9110, 12.5.3). */
+/** The coding a caller prefers, gzip on a tie; null for none (RFC 9110, 12.5.3). */
 export function codingFor(headers: IncomingHttpHeaders): Coding | null {
   const wanted = headers['accept-encoding'];
   if (typeof wanted !== 'string') return null;
@@ -282,7 +282,7 @@ export function codingFor(headers: IncomingHttpHeaders): Coding | null {
   return br > 0 ? 'br' : null;
 }
 
-/** A whole text packed; null where it would gain nothing. */
+/** A whole text compressed; null where that gains nothing. */
 export async function packed(text: string, coding: Coding | null): Promise<Buffer | null> {
   const bytes = Buffer.from(text);
   if (coding === null || bytes.length < WORTH_PACKING_BYTES) return null;
@@ -329,7 +329,7 @@ export class TextAnswer {
     (this.#packer ?? this.#response).end();
   }
 
-  /** Breaks the connection, so that what was sent can never be taken for the whole. */
+  /** Breaks the connection, so that what was sent can never be taken for complete. */
   cut(): void {
     this.#response.destroy();
   }
@@ -345,7 +345,7 @@ export interface FileRequest extends IncomingMessage {
   isForPage?: boolean;
 }
 
-/** What is said of a file: its type, and how it is handed over. */
+/** How a file is described: its type, and whether it is shown or saved. */
 export interface FileHeaders {
   readonly type: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -385,7 +385,10 @@ const SHOWN: ReadonlyMap<string, string> = new Map(
   }).flatMap(([type, ends]) => ends.split(' ').map((end) => [end, type] as const)),
 );
 
-/** Of whatever is opened by itself: no script, no form, no origin, and nothing fetched for it. */
+/**
+ * For everything that opens in a tab of its own: no script, no form, no origin, and nothing fetched
+ * for it.
+ */
 const SANDBOX = [
   "default-src 'none'",
   "img-src 'self'",
@@ -440,7 +443,7 @@ function attachment(filename: string): string {
   return named('attachment', filename);
 }
 
-/** The same for a file that is shown, and keeps its name where it is saved. */
+/** The same for a file that is shown, and keeps its name when saved. */
 function inline(filename: string): string {
   return named('inline', filename);
 }
@@ -465,13 +468,13 @@ export interface ByteRange {
   readonly last: number;
 }
 
-/** `whole`: no range is wanted, or what was sent does not count (RFC 9110, 14.2). */
+/** `whole`: no range was asked for, or the header does not count (RFC 9110, 14.2). */
 export type RangeRequest =
   | { readonly kind: 'whole' }
   | { readonly kind: 'ranges'; readonly ranges: readonly [ByteRange, ...ByteRange[]] }
   | { readonly kind: 'unsatisfiable' };
 
-/** More parts than this are no reader's query; the whole file is sent instead (RFC 9110, 17.15). */
+/** No reader asks for more parts than this; the whole file is sent instead (RFC 9110, 17.15). */
 const MOST_RANGES = 16;
 
 const WHOLE: RangeRequest = { kind: 'whole' };
@@ -496,7 +499,7 @@ export function parseRange(header: string | undefined, sizeBytes: number): Range
   const [head, ...rest] = ranges;
   if (head === undefined) return { kind: 'unsatisfiable' };
   const wantedBytes = ranges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
-  // Overlapping parts that add up to more than the file are asked for to waste, not to read.
+  // Overlapping parts that add up to more than the file are meant to waste, not to read.
   if (rest.length > 0 && wantedBytes > sizeBytes) return WHOLE;
   return { kind: 'ranges', ranges: [head, ...rest] };
 }
@@ -518,11 +521,11 @@ function suffix(count: number, sizeBytes: number): ByteRange | 'outside' {
   return { first: Math.max(0, sizeBytes - count), last: sizeBytes - 1 };
 }
 
-/** What identifies the version a server would send now. */
+/** What identifies the version that a server would send now. */
 export interface Validators {
   /** A strong entity tag with its quotes; null where it is not known yet. */
   readonly etag: string | null;
-  /** Another tag that the same version was given, asked for only where a caller sends one. */
+  /** Another tag of the same version, computed only where a caller sends one. */
   readonly otherTag?: (() => string) | undefined;
   /** Epoch ms; only its whole seconds count, as HTTP dates carry no more. */
   readonly lastModifiedMs: number;
@@ -532,8 +535,8 @@ export interface Validators {
 type Precondition = 'go' | 'failed' | 'not_modified';
 
 /**
- * What the caller made the answer depend on, in the order of RFC 9110, 13.2.2: `If-Match`, or
- * `If-Unmodified-Since` without it; then `If-None-Match`, or `If-Modified-Since` without it.
+ * The caller's conditions, in the order of RFC 9110, 13.2.2: `If-Match`, or `If-Unmodified-Since`
+ * without it; then `If-None-Match`, or `If-Modified-Since` without it.
  */
 export function preconditionOf(headers: IncomingHttpHeaders, now: Validators): Precondition {
   const match = headers['if-match'];

@@ -9,9 +9,9 @@ export interface KeptAnswer {
   readonly toldAtMs: number;
 }
 
-/** An app asks a few dozen; beyond, the oldest go. */
+/** An app asks for a few dozen; beyond this the oldest go. */
 const MOST_PER_SCOPE = 120;
-/** What polls tell changes every time, and only the last word before the sleep is needed. */
+/** Poll answers change every time, and only the last one before the sleep is needed. */
 const WRITE_EVERY_MS = 10 * 60_000;
 const MOST_HELD = 2_000;
 
@@ -68,7 +68,7 @@ export class AnswerRows {
     }
   }
 
-  /** @param isPoll it changes all the time: written down now and then, and by {@link flush} */
+  /** @param isPoll it changes all the time, so it is stored now and then, and by {@link flush} */
   keep(scope: string, address: string, answer: KeptAnswer, isPoll: boolean): void {
     const key = keyOf(scope, address);
     const before = this.#held.get(key);
@@ -97,7 +97,7 @@ export class AnswerRows {
     this.#dropScope.run(scope);
   }
 
-  /** Writes down what is in memory alone. */
+  /** Stores what is in memory only. */
   flush(): void {
     for (const [key, held] of [...this.#held]) {
       if (held.isWritten) continue;

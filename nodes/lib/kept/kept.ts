@@ -42,7 +42,7 @@ export class Kept {
   }
 
   /**
-   * Whether the NAS may be asked for a delta now: at once for a new question, in its turn for a
+   * Whether the NAS may be asked for a delta now: at once for a new question, in turn for a
    * repeated one.
    */
   mayAskForDelta(key: string): boolean {
@@ -50,7 +50,7 @@ export class Kept {
     return toldAtMs === null || this.#polls.take(`delta ${key}`, toldAtMs);
   }
 
-  /** Writes down what is in memory. */
+  /** Stores what is in memory. */
   stop(): void {
     this.answers.stop();
   }
@@ -68,7 +68,7 @@ export const MOST_TEXT_BYTES = 8 * 1024 * 1024;
 const CHANGE_TOKEN = /"change_token"\s*:\s*"[^"]*"/;
 
 interface KeptDelta {
-  /** Of what it tells; null where it was too long to say. */
+  /** A hash of what it tells; null where it was too long. */
   readonly hash: string | null;
   readonly toldAtMs: number;
   /** Until it is packed. */
@@ -98,9 +98,9 @@ class SyncAnswers {
   }
 
   /**
-   * Names a question, the same for the same question.
-   * @param begin of the body, as much as was read of it
-   * @param lengthBytes of all of it; null where it is not told
+   * Names a question, so that the same question gets the same name.
+   * @param begin the start of the body, as much as was read
+   * @param lengthBytes of all of it; null where unknown
    */
   keyOf(userId: number, begin: Buffer, lengthBytes: number | null): string {
     const asked = begin.toString('latin1').replace(CHANGE_TOKEN, '');
@@ -108,7 +108,7 @@ class SyncAnswers {
     return createHash('sha256').update(`${userId}\n${rest}\n`).update(asked).digest('base64');
   }
 
-  /** When that question was last answered, epoch ms; null where it never was. */
+  /** When that question was last answered, epoch ms; null for never. */
   toldAtMs(key: string): number | null {
     return this.#kept.get(key)?.toldAtMs ?? null;
   }
@@ -164,7 +164,7 @@ function hashOf(text: string): string {
 }
 
 interface NasSleepsDeps {
-  /** The NAS rests its disks from now on, and answers still. */
+  /** The NAS rests its disks from now on, but still answers. */
   readonly softly: () => void;
   /** It is going to sleep, but may answer for a few more seconds. */
   readonly suspended: () => void;
@@ -202,9 +202,9 @@ interface KeptAnswersDeps extends PreflightDeps {
   readonly presence: Pick<NasPresence, 'state' | 'heard'>;
   readonly budget: PollsDeps['budget'];
   readonly polls: Polls;
-  /** The token to show the NAS for a caller: their own, or one from their stored credential. */
+  /** The token to use with the NAS for a caller: their own, or one from their stored credential. */
   readonly tokenOf: (caller: Caller) => Promise<string | null>;
-  /** Whose device that is; null where nobody confirmed it. */
+  /** The owner of that device; null where nobody confirmed it. */
   readonly deviceOwner: (deviceId: string) => number | null;
   /** The NAS confirmed that device of a user. */
   readonly learnDevice: (deviceId: string, userId: number) => void;
@@ -236,7 +236,7 @@ class KeptAnswers implements PassHook {
     this.#polls = deps.polls;
   }
 
-  /** Writes down what is in memory. */
+  /** Stores what is in memory. */
   stop(): void {
     this.#rows.flush();
   }
@@ -286,8 +286,8 @@ class KeptAnswers implements PassHook {
   }
 
   /**
-   * Asks the NAS, and answers by what is kept where it cannot. A refusal is an answer too.
-   * @param told what the NAS answered with 200; may answer in its place
+   * Asks the NAS, and answers by what is kept where it cannot. A refusal is an answer, too.
+   * @param told called with a 200 of the NAS; may return an answer in its place
    */
   #go(kept: KeptAnswer | null, told: (body: unknown) => Promise<Answer | undefined>): PassBefore {
     const after = async (result: PassResult): Promise<Answer | undefined> => {
@@ -392,7 +392,7 @@ class KeptAnswers implements PassHook {
     });
   }
 
-  /** What an app does to its folders shows in what is kept of them. */
+  /** An app's change to its folders is also applied to what is kept of them. */
   #changesFolders(method: string, scope: string, id: string): PassBefore {
     const after = (result: PassResult): undefined => {
       if (fateOf(result) !== 'done') return;
@@ -489,7 +489,7 @@ function isObject(value: unknown): value is JsonObject {
  */
 interface KeptRoute {
   readonly kind: 'kept' | 'poll';
-  /** Whose answer it is: one user's, or everybody's of a role. */
+  /** Whose answer it is: one user's, or shared by everybody of a role. */
   readonly whose: 'user' | 'role';
 }
 
@@ -515,7 +515,7 @@ const ROUTES: readonly (readonly [pattern: string, route: KeptRoute])[] = [
   ['admin/services', { kind: 'poll', whose: 'role' }],
 ];
 
-/** How what is asked for there is kept; null for what is not. */
+/** How the answer at an address is kept; null for one that is not. */
 function keptRoute({ method, segments }: Address): KeptRoute | null {
   if (method !== 'GET' && method !== 'HEAD') return null;
   const path = segments.join('/');
@@ -545,7 +545,7 @@ function phoneFoldersOf({ segments }: Address): string | null {
 interface PreflightDeps {
   readonly files: Pick<Files, 'shownIn'>;
   readonly presence: Pick<NasPresence, 'state'>;
-  /** The NAS's `sleep_schedule` as it last told it; null when it told none. */
+  /** The NAS's `sleep_schedule` as last told; null for none. */
   readonly sleepSchedule: () => unknown;
 }
 
@@ -590,7 +590,7 @@ function preflightAsleep(
   };
 }
 
-/** Whether a user was listed a folder and every folder below it. */
+/** Whether a user ever listed a folder and every folder below it. */
 function isListedWhole({ files }: PreflightDeps, user: User, text: string): boolean {
   const parsed = parseNasPath(text);
   if (parsed.kind === 'bad_path') return false;
@@ -611,7 +611,7 @@ const WAITS_MS = 90_000;
 const FIRST_PER_MINUTE = 20;
 /** For all callers together; beyond it, kept answers are used. */
 const MOST_WAITING = 500;
-/** A NAS not needed for longer is on its way to sleep (contract 6). */
+/** A NAS not needed for longer than this is on its way to sleep (contract 6). */
 const NEEDED_MS = 5 * 60_000;
 
 interface PollsDeps {
@@ -624,7 +624,7 @@ interface PollsDeps {
     /** How many may be taken now. */
     readonly left: number;
   };
-  /** Since a caller last needed the NAS, ms; null when none did. */
+  /** How long ago a caller last needed the NAS, ms; null for never. */
   readonly idleMs: () => number | null;
 }
 

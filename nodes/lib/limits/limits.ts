@@ -72,7 +72,7 @@ export class SlidingLog<T> {
     this.#windowMs = windowMs;
   }
 
-  /** What the events still within the window were of, the oldest first. */
+  /** The subjects of the events within the window, oldest first. */
   get recent(): readonly T[] {
     return this.#within().map(({ of }) => of);
   }
@@ -99,8 +99,8 @@ export class SlidingLog<T> {
   }
 
   /**
-   * @param most events that may lie within any window
-   * @returns after how many ms `more` may happen; 0 where they may now
+   * @param most events allowed within any window
+   * @returns after how many ms `more` may happen; 0 for now
    */
   waitMs(most: number, more = 1): number {
     const events = this.#within();
@@ -122,7 +122,7 @@ export class SlidingLog<T> {
   }
 }
 
-/** Whether one more may be done now. */
+/** Whether one more is allowed now. */
 export type Leave =
   | { readonly kind: 'go' }
   | { readonly kind: 'wait'; readonly retryAfterSeconds: number };
@@ -133,7 +133,7 @@ export function leaveIn(waitMs: number): Leave {
   return { kind: 'wait', retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) };
 }
 
-/** How often a {@link RateLimiter} lets something be done. */
+/** How often a {@link RateLimiter} allows something. */
 interface Rate {
   /** Within any window, for each key. */
   readonly most: number;
@@ -141,7 +141,7 @@ interface Rate {
   readonly windowMs?: number;
 }
 
-/** An attacker with more addresses than this gains fresh counts, and no memory of the Pi's. */
+/** An attacker with more addresses than this gets fresh counts, but none of the Pi's memory. */
 const MOST_KEYS = 10_000;
 
 /** A limit of n per window for each key, on the monotonic clock. */
@@ -155,7 +155,7 @@ export class RateLimiter {
     this.#rate = rate;
   }
 
-  /** @returns after how many ms `more` may be done; 0 where they may now */
+  /** @returns after how many ms `more` are allowed; 0 for now */
   waitMs(key = '', more = 1): number {
     return this.#logs.get(key)?.waitMs(this.#rate.most, more) ?? 0;
   }
@@ -167,19 +167,19 @@ export class RateLimiter {
     this.#logs.set(key, log);
   }
 
-  /** @returns whether one more may be done now; it then counts as done */
+  /** @returns whether one more is allowed now; it then counts */
   take(key = ''): Leave {
     const waitMs = this.waitMs(key);
     if (waitMs === 0) this.add(key);
     return leaveIn(waitMs);
   }
 
-  /** The newest of a key counts no more. */
+  /** The newest of a key no longer counts. */
   withdraw(key = ''): void {
     this.#logs.get(key)?.withdraw(null);
   }
 
-  /** A key starts afresh. */
+  /** Resets a key. */
   forget(key = ''): void {
     this.#logs.delete(key);
   }

@@ -20,7 +20,7 @@ export function errorKind(error: unknown): string {
   return 'code' in error ? String(error.code) : error.name;
 }
 
-/** Who wants to hear what a module has to tell. Each module has its own, of its own type. */
+/** Listeners to what a module reports. Each module has its own, of its own type. */
 export class Listeners<News> {
   readonly #log: Log;
   readonly #listeners = new Set<(news: News) => void>();
@@ -29,9 +29,9 @@ export class Listeners<News> {
     this.#log = log;
   }
 
-  /** @returns how to stop hearing */
+  /** @returns how to unsubscribe */
   listen(listener: (news: News) => void): () => void {
-    // A function of its own, so that one listener may listen twice and leave once.
+    // A new function each time, so that one listener may subscribe twice and unsubscribe once.
     const one = (news: News): void => {
       listener(news);
     };

@@ -5,7 +5,7 @@ import { asRecord, type NasDownload, type NasJson, type NasListing } from './nas
  * follows, over all kinds, so that a new kind does not compile until every caller handles it.
  */
 export type NasFailure =
-  /** No answer, or an incomplete one. What it did is unknown. */
+  /** No answer, or an incomplete one. What the NAS did is unknown. */
   { readonly kind: 'unreachable'; readonly cause: Error } | NasRefusal;
 
 export interface NasRefusal {
@@ -13,7 +13,7 @@ export interface NasRefusal {
   readonly status: number;
   /** The NAS's own words, as they came; null where it has none, as on a page of its proxy. */
   readonly detail: string | null;
-  /** How long it wants to be left alone, 1 s to 1 h; null where it does not say. */
+  /** How long a pause the NAS asks for, 1 s to 1 h; null where it does not say. */
   readonly retryAfterMs: number | null;
 }
 
@@ -40,7 +40,7 @@ type RefusalKind =
   | 'bad_range'
   /** 408, 425: not now. */
   | 'not_now'
-  /** Any other 4xx: it said no, and will say so again. */
+  /** Any other 4xx: it refused, and will refuse again. */
   | 'refused';
 
 const KIND_OF_STATUS: Readonly<Record<number, RefusalKind>> = {
@@ -96,7 +96,10 @@ export function failureOfStatus(status: number, body?: unknown): NasRefusal | nu
   return refusal(KIND_OF_STATUS[status] ?? (status < 500 ? 'refused' : 'failing'), status, body);
 }
 
-/** The longest backoff of the queue (contract 4); longer requests are not taken literally. */
+/**
+ * The longest backoff of the queue (contract 4); requests for a longer pause are not taken
+ * literally.
+ */
 const LONGEST_WAIT_SECONDS = 3_600;
 
 function refusal(kind: RefusalKind, status: number, body?: unknown): NasRefusal {
@@ -114,14 +117,14 @@ export function isGood(answer: NasJson): answer is Extract<NasJson, { kind: 'ans
   return answer.kind === 'answer' && failureOf(answer) === null;
 }
 
-/** What a good answer says; undefined for any other. */
+/** The body of a good answer; undefined for any other. */
 export function goodBodyOf(answer: NasJson): unknown {
   return isGood(answer) ? answer.body : undefined;
 }
 
 /**
- * Whether it only means that the NAS could not be asked (contract 2): what is kept still counts. A
- * refusal is an answer, and so is none at all.
+ * Whether it only means that the NAS could not be asked (contract 2), so that what is kept still
+ * counts. A refusal is an answer, and so is none at all.
  */
 export function isCannotAsk(failure: NasFailure | null): boolean {
   if (failure === null) return false;

@@ -27,7 +27,7 @@ const AUTO_TRIGGER = { 'X-Sync-Trigger': 'auto' };
 /** The NAS spools a whole body and copies it before it answers. */
 const SPOOLED_MS = 120_000;
 
-/** BaluHost's API over HTTP, each answer checked before it is believed. */
+/** BaluHost's API over HTTP; each answer is checked before it is trusted. */
 export class HttpNasClient implements NasClient, NasApi {
   readonly #calls: NasCalls;
   readonly #clock: Clock;
@@ -131,7 +131,7 @@ export class HttpNasClient implements NasClient, NasApi {
 
   async call(wanted: NasApiCall): Promise<NasJson> {
     const { token, signal } = wanted;
-    // What cannot be written into a header is no token; the NAS need not be asked.
+    // What cannot be written into a header is no token, so the NAS need not be asked.
     if (token !== undefined && !isSendable(token)) {
       return { kind: 'answer', status: 401, body: { detail: 'Could not validate credentials' } };
     }
@@ -225,7 +225,7 @@ function fileAnswer(exchange: Response, range: NasRange | undefined): NasDownloa
   const { headers, body, lengthBytes } = exchange;
   const status = exchange.status === 206 ? 206 : 200;
   const sizeBytes = status === 200 ? lengthBytes : wholeSize(exchange, range);
-  // Without a length a whole file cannot be told from a cut one.
+  // Without a length, a truncated file could not be told from a whole one.
   if (lengthBytes === null || sizeBytes === null || isEncoded(exchange)) {
     body.destroy();
     return { kind: 'bad_answer', status };
@@ -257,7 +257,7 @@ const MAX_PATH_BYTES = 4_096;
 const MAX_NAME_BYTES = 1_024;
 const MAX_WORD_LENGTH = 255;
 
-/** The member of the answer of `GET /api/files/list` that holds its rows. */
+/** The member of the answer of `GET /api/files/list` that contains its rows. */
 const LISTED = 'files';
 
 /**
@@ -269,7 +269,7 @@ function readItems(rows: readonly unknown[]): readonly NasFileItem[] {
   return rows.map(readItem).filter((item) => item !== null);
 }
 
-/** Whether what stood around the rows is a listing. */
+/** Whether what surrounds the rows is a listing. */
 function isListing(body: unknown): boolean {
   return Array.isArray(asRecord(body)?.[LISTED]);
 }
@@ -378,10 +378,10 @@ function escaped(name: string): string {
   return name.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
 
-/** The NAS writes a chunk or moves the whole file before it answers. */
+/** The NAS writes a chunk, or moves the whole file, before it answers. */
 const SLOW_STEP_MS = 60_000;
 
-/** Where a channel's calls go, opened for it alone. */
+/** Where a channel's calls go: a connection opened for it alone. */
 export interface ChannelLink {
   json(wanted: NasRequest): Promise<NasJson>;
   close(): void;

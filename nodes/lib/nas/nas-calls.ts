@@ -13,12 +13,12 @@ import {
 } from './nas-client.ts';
 import type { NasPresence } from './presence.ts';
 
-/** What sends a request; `NasTransport` in BaluPi. */
+/** Sends requests; `NasTransport` in BaluPi. */
 interface NasSender {
   send(wanted: NasRequest): Promise<NasExchange>;
 }
 
-/** Sends to one address of the NAS and lets presence know what that showed. */
+/** Sends to one address of the NAS, and reports to presence what that showed. */
 export class NasCalls {
   readonly #sender: NasSender;
   readonly #presence: Pick<NasPresence, 'heard' | 'silent'>;
@@ -27,8 +27,8 @@ export class NasCalls {
   #heardAtMs = -Infinity;
 
   /**
-   * @param speaksForNas false for a second address, such as the direct one: its answers prove life,
-   *   its silence proves nothing
+   * @param speaksForNas false for a second address, such as the direct one: its answers prove that
+   * the NAS is up, its silence proves nothing
    */
   constructor(
     sender: NasSender,
@@ -73,7 +73,7 @@ export class NasCalls {
     }
     if (failureOfStatus(exchange.status)?.kind !== 'gateway') this.#heard({});
     exchange.body.once('error', (error) => {
-      // A cut may be one worker's death; the next call finds out. Only silence is the NAS's.
+      // A cut may be one worker's death, which the next call finds out. Only silence is the NAS's.
       const silent = error instanceof NasCallError && error.code === 'timeout';
       if (silent) this.#failed(error, this.#clock.monotonicMs());
     });
@@ -105,7 +105,10 @@ export class NasCalls {
     }
   }
 
-  /** JSON, and the refusals of the proxy in front of a living NAS, prove life; other pages do not. */
+  /**
+   * JSON, and refusals of the proxy in front of a running NAS, prove that it is up; other pages do
+   * not.
+   */
   #answered(answer: NasJson): void {
     const kind = failureOf(answer)?.kind;
     if (answer.kind !== 'answer' && kind !== 'throttled' && kind !== 'unavailable') return;
@@ -118,7 +121,10 @@ export class NasCalls {
   }
 }
 
-/** What an answer tells besides its purpose: preflight the sleep, health the version (recorded). */
+/**
+ * What an answer tells besides its purpose: preflight the sleep state, health the version
+ * (recorded).
+ */
 function newsIn(body: unknown): NonNullable<Parameters<NasPresence['heard']>[0]> {
   const answer = asRecord(body);
   if (answer === null) return {};
@@ -140,7 +146,7 @@ const MAX_JSON_BYTES = 8 * 1024 * 1024;
 /** A JSON answer that trickles for longer than this is given up, ms. */
 const MAX_JSON_MS = 30_000;
 
-/** Stands for an answer that was not even HTTP, as a gateway would say it. */
+/** Stands for an answer that was not even HTTP, as a gateway would report it. */
 const BAD_GATEWAY = 502;
 
 /** A long listing takes as long as its reader, who may write it down on the way, ms. */
@@ -148,11 +154,11 @@ const MAX_ITEMS_MS = 180_000;
 /** Ten times the longest listing the Pi is meant for. */
 const MAX_ITEMS_BYTES = 320 * 1024 * 1024;
 
-/** A list in an answer that is too long to be taken into memory. */
+/** A list in an answer that is too long to be held in memory. */
 interface JsonList {
-  /** The member of the answer that holds it. */
+  /** The member of the answer that contains it. */
   readonly member: string;
-  /** Takes the items that came; the next block is not read before it is through. */
+  /** Consumes the items that arrived; the next block is only read afterwards. */
   readonly take: (items: readonly unknown[]) => void | Promise<void>;
 }
 
@@ -172,7 +178,10 @@ export async function readNasJson(exchange: NasExchange, clock: Clock): Promise<
   });
 }
 
-/** As {@link readNasJson}, and hands one list in it out as it comes; the answer then has it empty. */
+/**
+ * As {@link readNasJson}, and passes on one list in it as it arrives; in the answer that list is
+ * empty.
+ */
 async function readNasItems(exchange: NasExchange, clock: Clock, list: JsonList): Promise<NasJson> {
   if (exchange.kind === 'failed' || exchange.status !== 200) return readNasJson(exchange, clock);
   if (isUnreadable(exchange)) return refused(exchange);
@@ -243,13 +252,13 @@ function isRedirect(status: number): boolean {
   return status >= 300 && status < 400;
 }
 
-/** Whether the body is packed although the request said `Accept-Encoding: identity`. */
+/** Whether the body is compressed although the request said `Accept-Encoding: identity`. */
 export function isEncoded(exchange: Response): boolean {
   const coding = exchange.headers['content-encoding'];
   return coding !== undefined && coding.trim() !== '' && coding.toLowerCase() !== 'identity';
 }
 
-/** Deeper than any answer of the NAS by far, and shallow enough for whatever reads it. */
+/** Far deeper than any answer of the NAS, and shallow enough for whatever reads it. */
 const DEEPEST = 64;
 /** The longest single item: two paths of 4 KB, each character escaped, and the rest. */
 const LONGEST_ITEM_BYTES = 64 * 1024;

@@ -26,7 +26,7 @@ export function openNodeStore(settings: Settings, nodeId: string, name: string):
   });
 }
 
-/** An error as a Catch node gets it: `msg.error.code` is for a flow, the sentence for a person. */
+/** An error as a Catch node gets it: `msg.error.code` is for flows, the sentence for people. */
 export class CodedError extends Error {
   readonly code: string;
 
@@ -36,7 +36,7 @@ export class CodedError extends Error {
   }
 }
 
-/** A node, as far as it logs. */
+/** The part of a node that logs. */
 interface Speaking {
   debug(line: string): void;
   log(line: string): void;
@@ -44,7 +44,7 @@ interface Speaking {
   error(line: string): void;
 }
 
-/** What a module has to say, in the log of the Node-RED it runs in. */
+/** Writes a module's messages to the log of the Node-RED it runs in. */
 export function logOf(node: Speaking): Log {
   return {
     debug: (line) => {

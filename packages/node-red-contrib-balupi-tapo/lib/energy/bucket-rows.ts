@@ -110,13 +110,13 @@ export class BucketRows {
     }
   }
 
-  /** How many hours begin in [fromS, toS), and when the first of them does. */
+  /** How many hours start in [fromS, toS), and when the first one starts. */
   hoursIn(deviceNumber: number, fromS: number, toS: number): HoursIn {
     const row = this.#hoursIn.get(deviceNumber, fromS, toS);
     return { count: Number(row?.['count'] ?? 0), firstS: startOf(row) };
   }
 
-  /** What was metered in all days, by plug. */
+  /** Totals over all days, by plug. */
   totals(): Map<number, DeviceTotal> {
     return new Map(
       this.#totals.all().map((row) => [
@@ -130,12 +130,12 @@ export class BucketRows {
     );
   }
 
-  /** Energy of the hours in [fromS, toS) of which a part was estimated. */
+  /** Energy of the hours in [fromS, toS) that were estimated in part. */
   estimatedMwh(deviceNumber: number, fromS: number, toS: number): number {
     return Number(this.#estimated.get(deviceNumber, fromS, toS)?.['mwh'] ?? 0);
   }
 
-  /** Deletes the hours that begin in [fromS, toS), and what is finer. */
+  /** Deletes the hours that start in [fromS, toS), and their finer buckets. */
   dropHours(deviceNumber: number, fromS: number, toS: number): void {
     for (const drop of [...this.#drops, this.#splits.drop]) drop.run(deviceNumber, fromS, toS);
   }
@@ -179,7 +179,7 @@ export class BucketRows {
     });
   }
 
-  /** Days by their dates, from inclusive, to exclusive. */
+  /** Days by date, `from` inclusive, `to` exclusive. */
   days(deviceNumber: number, from: string, to: string): DayBucket[] {
     return this.#days.all(deviceNumber, from, to).map((row) => ({
       ...bucketOf(row),
@@ -209,7 +209,7 @@ export class BucketRows {
     return startOf(this.#oldestDay.get(deviceNumber));
   }
 
-  /** The start of the newest day that holds data, or of the one `back` such days before it. */
+  /** The start of the newest day with data, or of the day with data `back` days before it. */
   dayWithData(back: number): number | null {
     return startOf(this.#dayWithData.get(HOUSEHOLD, back));
   }

@@ -16,7 +16,7 @@ import {
 import { byStart, type DeviceHour } from './roll-up.ts';
 
 /**
- * The buckets at this moment: the database's, overlaid with hours only memory has. A view is made
+ * The buckets as of now: the database's, with the hours that only memory has on top. A view is made
  * for one query and dropped.
  */
 export class BucketView {
@@ -58,7 +58,7 @@ export class BucketView {
     return merged(this.#rows.hours(deviceNumber, fromS, toS), live, fromS, toS);
   }
 
-  /** Local days that lie in [fromS, toS) or hold one of the two. */
+  /** Local days that lie in [fromS, toS) or contain one of the two. */
   days(deviceNumber: number, fromS: number, toS: number): DayBucket[] {
     const days = new Map(
       this.#rows
@@ -75,8 +75,8 @@ export class BucketView {
   }
 
   /**
-   * Energy in [fromS, toS) of hours of which a part was estimated, and of such days where their
-   * hours are no longer kept.
+   * Energy in [fromS, toS) of hours that were estimated in part, and of such days where their hours
+   * are no longer kept.
    */
   estimatedMwh(deviceNumber: number, fromS: number, toS: number): number {
     const live = this.#liveHours(deviceNumber).filter(
@@ -165,7 +165,9 @@ export class BucketView {
     return this.#household;
   }
 
-  /** The household in the hours that are live for any plug: live where it is, stored elsewhere. */
+  /**
+   * The household in every hour that is live for any plug: live where possible, stored elsewhere.
+   */
   #sumLive(): { hours: HourBucket[]; fine: Bucket[] } {
     const devices = new Set([
       ...this.#rows.devices(),
@@ -194,7 +196,7 @@ function estimatedIn(buckets: readonly Bucket[]): number {
   }, 0);
 }
 
-/** Stored buckets with the live ones in their place or behind them. */
+/** Stored buckets, with the live ones replacing or following them. */
 function merged<B extends Bucket>(
   stored: readonly B[],
   live: readonly B[],

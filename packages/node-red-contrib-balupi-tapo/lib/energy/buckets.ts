@@ -4,13 +4,13 @@ import { MJ_PER_MWH, SLOT_S } from './slots.ts';
 /** The household: the sum over all plugs, kept like a plug of its own. */
 export const HOUSEHOLD = 0;
 
-/** What was used in a stretch of time, in the whole numbers that are stored. */
+/** Energy used in a stretch of time, in the whole numbers that are stored. */
 export interface Bucket {
   /** Epoch seconds. */
   readonly startS: number;
   /** What was used. */
   readonly energyMwh: number;
-  /** What was fed in, no part of `energyMwh`; missing for nothing. */
+  /** Energy fed in, not part of `energyMwh`; missing for none. */
   readonly feedInMwh?: number;
   /** Seconds of the stretch that are known, measured or estimated. */
   readonly coveredS: number;
@@ -46,7 +46,7 @@ export interface DayBucket extends Bucket {
   readonly costUc: number;
 }
 
-/** What was metered of a plug in all its days. */
+/** What was metered of a plug over all its days. */
 export interface DeviceTotal {
   readonly energyMwh: number;
   readonly feedInMwh: number;
@@ -88,8 +88,7 @@ export function slotBuckets(metered: MeteredHour): (Bucket & { readonly isFine: 
 }
 
 /**
- * One bucket from those that follow each other in it: energies add up, powers are weighted by the
- * covered seconds.
+ * Merges consecutive buckets into one: energies add up, powers are weighted by the covered seconds.
  * @throws RangeError for no buckets
  */
 export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
@@ -117,12 +116,12 @@ export function inTime(startS: number, parts: readonly Bucket[]): Bucket {
   return { startS, ...measures, isEstimated, ...mark(isCorrected) };
 }
 
-/** The field of a bucket that most do not have. */
+/** A field that most buckets do not have. */
 export function fedIn(feedInMwh: number): Pick<Bucket, 'feedInMwh'> {
   return feedInMwh > 0 ? { feedInMwh } : {};
 }
 
-/** The mean of consumption alone, mW: feeding in at the same time is not negative load. */
+/** Mean consumption, mW: energy fed in at the same time is not negative load. */
 export function usedMw({ avgMw, coveredS, feedInMwh }: Bucket): number {
   if (feedInMwh === undefined || coveredS === 0) return avgMw;
   return Math.max(0, avgMw + Math.round((feedInMwh * MJ_PER_MWH) / coveredS));
@@ -133,7 +132,7 @@ function mark(isCorrected: boolean): Pick<Bucket, 'isCorrected'> {
 }
 
 /**
- * One household bucket from the plugs' buckets of the same time. `coveredS` is the mean of theirs;
+ * Merges the plugs' buckets of one stretch into the household's. `coveredS` is the mean of theirs;
  * `minMw` and `maxMw` are the least and the most it can have been.
  */
 export function overDevices(startS: number, parts: readonly Bucket[]): Bucket {
@@ -211,7 +210,7 @@ export function addShare(shares: Map<number, TariffShare>, share: TariffShare): 
   });
 }
 
-/** Groups buckets that are in order by the start of a longer stretch. */
+/** Groups ordered buckets by the start of a longer stretch. */
 export function grouped<B extends Bucket>(
   buckets: readonly B[],
   startOf: (startS: number) => number,

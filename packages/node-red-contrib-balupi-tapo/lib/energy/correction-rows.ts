@@ -24,7 +24,7 @@ export interface Correction {
 
 type NewCorrection = Omit<Correction, 'id' | 'undoneBy' | 'undoneAtS'>;
 
-/** An hour as it was metered; no hour where nobody metered. */
+/** An hour as it was metered; no hour where nothing was metered. */
 export interface KnownHour {
   readonly hour: HourBucket | null;
   readonly fine: readonly Bucket[];
@@ -58,7 +58,7 @@ export class CorrectionRows {
     );
   }
 
-  /** In the order they were made, the undone ones too. */
+  /** In the order they were made, including undone ones. */
   all(): Correction[] {
     return this.#all.all().map(correctionOf);
   }
@@ -82,7 +82,7 @@ export class CorrectionRows {
     this.#undo.run(by, atS, id);
   }
 
-  /** What the hour was before the first correction; null when none ever touched it. */
+  /** The hour as it was before the first correction; null where none ever touched it. */
   original(deviceNumber: number, startS: number): KnownHour | null {
     const row = this.#original.get(deviceNumber, startS);
     return row === undefined ? null : (JSON.parse(String(row['buckets'])) as KnownHour);
@@ -96,7 +96,7 @@ export class CorrectionRows {
     this.#dropOriginal.run(deviceNumber, startS);
   }
 
-  /** What is in memory may have been rolled back. */
+  /** The changes in memory may have been rolled back. */
   forget(): void {
     this.#active = null;
   }
@@ -121,7 +121,7 @@ function correctionOf(row: Row): Correction {
   };
 }
 
-/** Tables whose rows are one plug's, by its number and the begin of a stretch or a day. */
+/** Tables with rows per plug, by its number and the start of a stretch or a day. */
 const TABLES = [
   'energy_five_minutes',
   'energy_hourly',
@@ -162,7 +162,7 @@ export class SuccessorRows {
     );
   }
 
-  /** Hours that both have. */
+  /** Hours that both plugs have. */
   commonHours(one: number, other: number): number[] {
     return this.#heldHours.all(one, other).map((row) => Number(row['start_s']));
   }

@@ -7,7 +7,7 @@ import { knownMwh, type Overlay } from './hour-slots.ts';
 import type { RollUp } from './roll-up.ts';
 import { MAX_POWER_MW } from './sample.ts';
 
-/** A correction an admin wants; `energyMwh` null clears the stretch. */
+/** A correction an admin asks for; `energyMwh` null clears the stretch. */
 export interface CorrectionInput {
   readonly deviceNumber: number;
   readonly fromS: number;
@@ -16,7 +16,7 @@ export interface CorrectionInput {
   readonly why: string;
 }
 
-/** A correction with the plug it is of; null for one that is in no list any more. */
+/** A correction with its plug; null for a plug that is in no list any more. */
 export interface NamedCorrection extends Correction {
   readonly deviceId: string | null;
   readonly deviceName: string | null;
@@ -56,7 +56,7 @@ interface Deps {
 
 const QUARTER_S = 900;
 const HOUR_S = 3_600;
-/** The longest correction: it is written in one go, which takes a moment on a Pi. */
+/** The longest correction: it is written at once, which takes a Pi a moment. */
 const LONGEST_S = 32 * 86_400;
 
 /** Corrects a plug's past, and undoes corrections. */
@@ -67,12 +67,12 @@ export class Corrections {
     this.#deps = deps;
   }
 
-  /** In the order they were made, also those that were undone. */
+  /** In the order they were made, including undone ones. */
   all(): Correction[] {
     return this.#deps.rows.all();
   }
 
-  /** Those of one plug that hold. */
+  /** Those of one plug that are in effect. */
   active(deviceNumber: number): Correction[] {
     return this.#deps.rows.active().filter((one) => one.deviceNumber === deviceNumber);
   }
@@ -107,7 +107,7 @@ export class Corrections {
     });
   }
 
-  /** In one transaction; what failed is not remembered either. */
+  /** In one transaction; a failed one is not remembered either. */
   #whole<T>(work: () => T): T {
     try {
       return this.#deps.store.transaction(() => this.#deps.aside(work));

@@ -19,17 +19,17 @@ export interface Costs {
   readonly deviceId: string | null;
   readonly deviceName: string | null;
   readonly period: Period;
-  /** Begin and end of what was counted, in whole hours, or days where these alone are kept. */
+  /** Start and end of what was counted: whole hours, or whole days where only these are kept. */
   readonly fromS: number;
   readonly toS: number;
   readonly energyMwh: number;
-  /** What was fed in; it costs nothing and pays nothing. */
+  /** Energy fed in, which costs nothing and pays nothing. */
   readonly feedInMwh: number;
   /** Micro-cents: the sum over the hours of energy times the price valid then. */
   readonly costUc: number;
   /** Mean price paid; the present one where nothing was used. */
   readonly pricePerKwhCents: number;
-  /** What the household pays whatever it uses, in that time; null for one plug. */
+  /** What the household pays regardless of use, in that time; null for one plug. */
   readonly baseFeeUc: number | null;
   readonly byTariff: readonly TariffCost[];
 }

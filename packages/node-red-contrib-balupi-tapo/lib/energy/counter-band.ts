@@ -16,7 +16,7 @@ export type CounterMove =
 interface Flat {
   fromS: number;
   intervals: number;
-  /** Energy that was surely there: the lower end of each interval. */
+  /** Energy that certainly flowed: the lower end of each interval. */
   lowMj: number;
   /** The two largest of these, as two samples may have hit the same short burst. */
   topMj: [number, number];
@@ -97,7 +97,7 @@ export class CounterBand {
     return this.state.trust === 'frozen';
   }
 
-  /** Takes a counter reading as the new start; what is above it is unknown again. */
+  /** Starts over from a counter reading; energy above it is unknown again. */
   begin(counter: Counter, atS: number): void {
     const { state } = this;
     state.counter = hasCounter(counter) ? counter : null;
@@ -109,8 +109,8 @@ export class CounterBand {
   }
 
   /**
-   * The counter restarted at a known moment, and shows what went through since then: the only time
-   * it also tells the fraction of a Wh.
+   * The counter restarted at a known moment and shows what flowed since then: the only time it also
+   * reveals the fraction of a Wh.
    * @param measuredMj the area under the samples since that moment
    * @returns the energy since then
    */
@@ -124,8 +124,8 @@ export class CounterBand {
   }
 
   /**
-   * Whether that is more than a plug can carry since the counter last moved; it shows whole Wh, and
-   * some update only every few minutes.
+   * Whether that is more than a plug can carry since the counter last moved. It shows whole Wh, and
+   * some plugs update it only every few minutes.
    */
   isAbsurd(wh: number, atS: number): boolean {
     const { flat, counterAtS } = this.state;
@@ -147,7 +147,7 @@ export class CounterBand {
     return isLarge && isJump && atS - lost.atS <= LOST_S;
   }
 
-  /** Zeros after a gap: the old value may come back, or is really lost. */
+  /** Zeros after a gap: the old value may come back, or may be lost for good. */
   lose(atS: number): void {
     const { counter } = this.state;
     if (counter !== null) this.state.lost = { counter, atS };
@@ -222,7 +222,7 @@ export class CounterBand {
     return measuredMj;
   }
 
-  /** Energy added without a counter reading. */
+  /** Adds energy without a counter reading. */
   #shift(energyMj: number): void {
     this.state.sinceMj += energyMj;
     this.state.lowMj += energyMj;

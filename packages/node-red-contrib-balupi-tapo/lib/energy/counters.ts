@@ -7,7 +7,7 @@ export interface Counted {
   /** Never fall, whatever is restarted or corrected. */
   readonly energyMwh: number;
   readonly feedInMwh: number;
-  /** What is stored of the energy now; falls where the past was corrected. */
+  /** Energy as stored now; falls where the past was corrected. */
   readonly storedMwh: number;
 }
 
@@ -15,7 +15,7 @@ export interface Counted {
 export interface CountedCost {
   /** Never falls. */
   readonly costUc: number;
-  /** What prices below zero gave back, which is not taken off the cost; never falls. */
+  /** Credit from prices below zero, which is not taken off the cost; never falls. */
   readonly creditUc: number;
   /** Cost less credit as stored now; falls where a price was below zero or the past corrected. */
   readonly storedUc: number;
@@ -29,7 +29,7 @@ interface Snapshot {
 interface Deps {
   readonly rows: CounterRows;
   readonly buckets: BucketRows;
-  /** Hours that memory has, which the database has not, or not in full. */
+  /** Hours in memory that the database lacks, wholly or in part. */
   readonly live: () => readonly DeviceHour[];
 }
 
@@ -57,7 +57,7 @@ export class Counters {
     this.#deps = deps;
   }
 
-  /** Takes what a start found in the database. */
+  /** Takes over what a start found in the database. */
   load(): void {
     this.forget();
     this.#published = this.#snapshot();
@@ -71,14 +71,14 @@ export class Counters {
     return this.#published?.cost ?? { costUc: 0, creditUc: 0, storedUc: 0 };
   }
 
-  /** Days were written, or what was written was rolled back. */
+  /** Days were written, or a write was rolled back. */
   forget(): void {
     this.#days = null;
   }
 
   /**
    * Follows a commit, inside its transaction.
-   * @returns to be called once that is through
+   * @returns called once the transaction is through
    */
   follow(): () => void {
     const before = this.#published;

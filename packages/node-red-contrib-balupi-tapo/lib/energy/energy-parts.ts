@@ -44,19 +44,19 @@ export interface EnergyDeps {
   readonly log: Log;
   /** Whether the wall clock may be believed now; until then nothing is placed in time. */
   readonly isClockTrusted: () => boolean;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** Whether the time is proved twice, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
-  /** Plugs that tell their own hours after a gap; null without. */
+  /** Plugs that report their own hours after a gap; null without. */
   readonly history: HourlyHistory | null;
   /** For a run whose database may be given up; left out where none ever is. */
   readonly trial?: {
     readonly isOn: () => boolean;
-    /** Where readings lie aside meanwhile. */
+    /** Where readings are set aside meanwhile. */
     readonly file: string;
   };
 }
 
-/** What the module is made of. */
+/** The parts of the module. */
 export interface AssembledEnergy {
   readonly corrections: Corrections;
   readonly time: LocalTime;

@@ -130,7 +130,7 @@ function usedJson({ energyMwh, costUc }: Used) {
 }
 
 export function costsJson(costs: Costs) {
-  // Where nothing was metered, nobody knows what was used.
+  // Where nothing was metered, use is unknown, not zero.
   const isKnown = costs.byTariff.length > 0;
   return {
     device_id: costs.deviceId,
@@ -185,7 +185,7 @@ export function priceJson(price: Price) {
   };
 }
 
-/** What a price change left as it was, and from where `/recalculate` would price it again. */
+/** What a price change left as it was, and from when `/recalculate` would reprice it. */
 export function costedJson({ hours, fromS }: Costed) {
   return { already_costed_hours: hours, recalculate_from: known(fromS, isoS) };
 }
@@ -278,8 +278,8 @@ const CSV_COLUMNS = [
 ];
 
 /**
- * How a spreadsheet of one language reads a CSV: the names of the columns and qualities, what stands
- * between two fields and before decimals, and a date with `YYYY`, `MM` and `DD`.
+ * How a spreadsheet of one language reads a CSV: the names of the columns and qualities, the
+ * separators of fields and decimals, and a date with `YYYY`, `MM` and `DD`.
  */
 export type CsvWords = Readonly<
   Record<
@@ -288,7 +288,10 @@ export type CsvWords = Readonly<
   >
 >;
 
-/** Tells a spreadsheet that what follows is UTF-8; where commas part the fields, programs read it. */
+/**
+ * Tells a spreadsheet that UTF-8 follows; with commas between the fields, programs read it, so it
+ * is left out.
+ */
 const UTF8_MARK = '\uFEFF';
 
 /** Hours or days of plugs as CSV (RFC 4180), in chunks. */

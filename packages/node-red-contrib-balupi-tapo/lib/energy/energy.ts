@@ -87,7 +87,7 @@ export class Energy {
   readonly prices: Prices;
   /** Judges each plug's hours; listeners learn of unusual ones, and of their end. */
   readonly unusual: UnusualWatch;
-  /** What each plug counted since it was first metered, as of a commit that nothing takes back. */
+  /** What each plug counted since it was first metered, as of a commit that is never undone. */
   readonly counters: Pick<Metering['counters'], 'of' | 'cost'>;
   /**
    * A plug's clock against ours, and history transfers; readings come by {@link record}.
@@ -154,7 +154,7 @@ export class Energy {
 
   /**
    * Writes what is in memory.
-   * @returns rejects with what the database throws
+   * @returns rejects with the database's error
    */
   // eslint-disable-next-line @typescript-eslint/require-await -- a throw becomes a rejection
   async stop(): Promise<void> {
@@ -175,8 +175,8 @@ export class Energy {
   }
 
   /**
-   * Writes samples and all hours that are over. Called by itself every ENERGY_COMMIT_SECONDS.
-   * @throws what the database throws; nothing is lost then
+   * Writes samples and all completed hours. Called automatically every ENERGY_COMMIT_SECONDS.
+   * @throws the database's error; nothing is lost then
    */
   rollUp(): void {
     if (this.#isOnTrial()) return;
@@ -223,7 +223,7 @@ export class Energy {
   }
 
   /**
-   * One plug from the beginning of today, of this week and of this month; null for no such plug.
+   * One plug since the beginning of today, this week and this month; null for no such plug.
    * @param hours how many of the last ones
    */
   dashboard(deviceNumber: number, hours = 24): Dashboard | null {
@@ -252,7 +252,7 @@ export class Energy {
     return this.#corrected.listen(listener);
   }
 
-  /** By the watts of the plug with role `nas`; null without one or without a fresh value of it. */
+  /** From the power of the plug with role `nas`; null without one, or without a fresh value. */
   nasState(): NasPowerState | null {
     const nas = this.#nas();
     if (nas === undefined) return null;
@@ -269,7 +269,7 @@ export class Energy {
   }
 
   /**
-   * What the NAS's plug measured from one time to another, epoch ms.
+   * What the NAS's plug measured between two times, epoch ms.
    * @returns null without such a plug, or where too little was measured
    */
   nasUse(fromMs: number, toMs: number): StretchUse | null {
@@ -281,8 +281,8 @@ export class Energy {
   }
 
   /**
-   * Corrects a range of one plug, without changing what was metered.
-   * @param by who says so
+   * Corrects a range of one plug without changing what was metered.
+   * @param by who made the correction
    */
   correct(query: RangeCorrection, by: string): CorrectionOutcome | CorrectionRefusal {
     const subject = this.histories.subject(query.deviceId);
@@ -303,7 +303,7 @@ export class Energy {
     return outcome;
   }
 
-  /** What was corrected, oldest first, also what was undone. */
+  /** All corrections, oldest first, including undone ones. */
   corrections(): NamedCorrection[] {
     const known = [...this.#devices.list(), ...this.#devices.forgotten()];
     const devices = new Map(known.map((device) => [device.number, device]));
@@ -327,7 +327,7 @@ export class Energy {
     this.#corrected.tell({ kind: 'correction', isUndone, correction, by });
   }
 
-  /** What was metered of the local day of now; null while nothing of it is known. */
+  /** What was metered of the current local day; null while nothing of it is known. */
   #energyTodayWh(view: BucketView, deviceNumber: number): number | null {
     const nowS = this.#metering.nowS();
     const [day] = view.days(deviceNumber, this.#time.dayStart(nowS), nowS + 1);

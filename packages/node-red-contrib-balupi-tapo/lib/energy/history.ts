@@ -34,7 +34,7 @@ interface HistoryHead {
   readonly deviceId: string | null;
   readonly deviceName: string | null;
   readonly period: Period;
-  /** The beginning of the first bucket and the end of the last one, epoch seconds. */
+  /** Start of the first bucket and end of the last one, epoch seconds. */
   readonly fromS: number;
   readonly toS: number;
   readonly resolution: Resolution;
@@ -42,7 +42,7 @@ interface HistoryHead {
 
 export interface History extends HistoryHead {
   readonly kind: 'history';
-  /** Oldest first. Stretches nobody knows anything of are missing. */
+  /** Oldest first. Unknown stretches are missing. */
   readonly points: readonly Bucket[];
 }
 
@@ -71,7 +71,7 @@ type Plan =
   | QueryRefusal;
 
 const HOUR_S = 3_600;
-/** How much a page of an export covers, so that each takes a few ms. */
+/** How much one page of an export covers, so that each takes a few ms. */
 const PAGE_S: Readonly<Record<Resolution, number>> = {
   raw: 2 * HOUR_S,
   '5m': 2 * 24 * HOUR_S,
@@ -81,7 +81,7 @@ const PAGE_S: Readonly<Record<Resolution, number>> = {
   month: 366 * 24 * HOUR_S,
 };
 
-/** Questions about the past. */
+/** Queries about the past. */
 export class Histories {
   readonly #deps: HistoryDeps;
 
@@ -105,7 +105,7 @@ export class Histories {
     return { kind: 'pages', ...plan.head, pages: this.#pages(plan.number, plan.head) };
   }
 
-  /** Who a question is about; without an id the household. */
+  /** What a query is about; without an id the household. */
   subject(deviceId: string | undefined): Subject {
     if (deviceId === undefined) return { kind: 'subject', number: HOUSEHOLD, device: null };
     const { devices } = this.#deps;
@@ -162,7 +162,7 @@ export class Histories {
     return Math.max(0, Math.min(toS, nowS) - Math.max(fromS, oldestS));
   }
 
-  /** Whether nothing that fine was pruned from the range already. */
+  /** Whether none of the range is too old for buckets that fine. */
   #exists(number: number, resolution: Resolution, fromS: number): boolean {
     const { buckets, samples, time } = this.#deps;
     if (resolution === 'raw') {

@@ -8,13 +8,13 @@
 /** What an `mqtt out` node publishes. */
 export interface MqttMessage {
   readonly topic: string;
-  /** Empty: takes a retained message back. */
+  /** Empty: removes a retained message. */
   readonly payload: number | '' | Readonly<Record<string, unknown>>;
   readonly qos: 0 | 1;
   readonly retain: boolean;
 }
 
-/** A plug as Home Assistant gets to know it. */
+/** A plug as Home Assistant is told of it. */
 export interface AnnouncedPlug {
   /** The Pi's own id: letters, digits, `-` and `_`. */
   readonly id: string;
@@ -24,11 +24,11 @@ export interface AnnouncedPlug {
   readonly hasVolts: boolean;
   /** Something was fed in through it. */
   readonly feedsIn: boolean;
-  /** Its stored past differs from what was counted: somebody corrected it. */
+  /** Its stored past differs from what was counted, as somebody corrected it. */
   readonly isPutRight: boolean;
 }
 
-/** What a plug shows now; what is unknown is null and is not published. */
+/** The current values of a plug; an unknown one is null and not published. */
 export interface PlugState {
   readonly id: string;
   readonly powerW: number | null;
@@ -96,7 +96,7 @@ const CURRENT: Sensor = {
   unit: 'A',
 };
 
-/** Home Assistant takes a measurement for gone when no new one came for so long. */
+/** Home Assistant considers a measurement gone when no new one arrived for this long. */
 const EXPIRES_S = 120;
 /** Set by the broker node's birth and will messages. */
 const AVAILABILITY_TOPIC = 'balupi/availability';
@@ -114,7 +114,7 @@ export function homeAssistantSensors(plugs: readonly AnnouncedPlug[]): MqttMessa
   });
 }
 
-/** Takes back the descriptions of plugs that were forgotten: an empty retained message each. */
+/** Removes the descriptions of forgotten plugs, with one empty retained message each. */
 export function homeAssistantFarewells(ids: readonly string[]): MqttMessage[] {
   return ids.flatMap((id) =>
     [POWER, ENERGY, VOLTAGE, CURRENT, FEED_IN, STORED].map((sensor): MqttMessage => {
@@ -123,7 +123,7 @@ export function homeAssistantFarewells(ids: readonly string[]): MqttMessage[] {
   );
 }
 
-/** What is known of each plug now. */
+/** The current state of each plug. */
 export function homeAssistantStates(states: readonly PlugState[]): MqttMessage[] {
   return states.flatMap((state) => {
     const values: readonly (readonly [Sensor, number | null])[] = [

@@ -15,7 +15,7 @@ import { costUc, type Rate, type Tariffs } from './tariff.ts';
 
 const QUARTER_S = 900;
 
-/** The part of `whole` that lies between two of its shares, so that all parts add up to it. */
+/** The part of `whole` between two of its shares, computed so that all parts add up to it. */
 function part(whole: number, from: number, to: number, of: number): number {
   return Math.round((whole * to) / of) - Math.round((whole * from) / of);
 }
@@ -66,7 +66,9 @@ function isAlike(a: Rate, b: Rate | undefined): boolean {
   return a.priceId === b?.priceId && a.priceUcPerKwh === b.priceUcPerKwh;
 }
 
-/** The hour in five-minute buckets; what is known of the hour alone is spread over the rest. */
+/**
+ * The hour in five-minute buckets; what is only known for the whole hour is spread over the rest.
+ */
 function wholeHour({ hour, fine }: KnownHour, endS: number): Bucket[] {
   if (hour === null) return [...fine];
   const rest = hour.energyMwh - fine.reduce((sum, slot) => sum + slot.energyMwh, 0);
@@ -110,7 +112,7 @@ function correctedHour(
   return { hour: pricedHour(inTime(startS, slots), slots, endS, tariffs), fine: slots };
 }
 
-/** @param before what is corrected: a correction says what was used, and not what was fed in */
+/** @param before what is being corrected: a correction tells what was used, not what was fed in */
 function slotsOf(
   correction: Correction,
   fromS: number,
@@ -136,7 +138,7 @@ function slotsOf(
   return slots;
 }
 
-/** What is known of a stretch of an hour, mWh; null for nothing. */
+/** The known energy of a stretch of an hour, mWh; null for nothing. */
 export function knownMwh(
   known: KnownHour,
   endS: number,
@@ -162,7 +164,7 @@ export class Overlay {
     this.#tariffs = tariffs;
   }
 
-  /** The hour with corrections over it, as it is shown. */
+  /** The hour with corrections applied, as it is shown. */
   over(device: DeviceHour): DeviceHour | null {
     const { deviceNumber, hour, fine } = device;
     const corrected = this.#over(deviceNumber, hour.startS, { hour, fine });
@@ -183,7 +185,7 @@ export class Overlay {
     return this.over(device);
   }
 
-  /** Null where no correction holds. */
+  /** Null where no correction is in effect. */
   #over(deviceNumber: number, startS: number, known: KnownHour): KnownHour | null {
     const active = this.#activeIn(deviceNumber, startS);
     if (active.length === 0) return null;

@@ -28,30 +28,30 @@ interface DayCounters {
   readonly nowWh: number;
 }
 
-/** Everything a meter knows, as it is kept over a restart. */
+/** A meter's whole state, as stored across restarts. */
 export interface MeterState {
   readonly version: 1;
   last: Sample | null;
   open: Hour | null;
   carryMj: number;
   readonly band: BandState;
-  /** When something was fed in through this plug last, epoch seconds; missing for never. */
+  /** When energy was last fed in through this plug, epoch seconds; missing for never. */
   fedInAtS?: number;
   /** The counters where this day began or the day's fell, and what the day's shows now. */
   day?: DayCounters;
-  /** When the month's counter was seen last to be none, epoch seconds; missing for never. */
+  /** When the month's counter was last found unusable, epoch seconds; missing for never. */
   noMonthAtS?: number;
 }
 
-/** Inside longer gaps slots are hours: nobody needs a month of invented five-minute rows. */
+/** Inside longer gaps slots are hours: nobody needs a month of made-up five-minute rows. */
 const FINE_GAP_S = 2 * 86_400;
-/** Within an hour, or nearly one. */
+/** Within an hour, or nearly. */
 const ALL_SEEN = 0.97;
-/** Less is noise around 0. */
+/** Anything less is noise around 0. */
 const FEEDS_IN_MW = -5_000;
 /** Longer than any snow lies on a panel. */
 const FEEDS_IN_S = 30 * 86_400;
-/** Both counters are cut to whole Wh, so that they may differ by 1. */
+/** Both counters are truncated to whole Wh, so they may differ by 1. */
 const DIFFER_WH = 2;
 /** A plug that calls the last thirty days a month does so for good. */
 const NO_MONTH_S = 30 * 86_400;
@@ -92,13 +92,13 @@ export class IntervalMeter {
     return open === null ? null : { hour: open, carryMj };
   }
 
-  /** Whether covering the gap up to `atS` would profit from the plug's own hours. */
+  /** Whether the plug's own hours would help to cover the gap up to `atS`. */
   wantsHistory(atS: number): boolean {
     const { last } = this.#state;
     return last !== null && atS - last.atS > 3_600 && !this.#feedsIn(atS);
   }
 
-  /** Starts a new stretch at the next sample, as when the stored time turned out to be nonsense. */
+  /** Starts a new stretch at the next sample, for example when the stored time proved wrong. */
   forgetLast(): void {
     this.#state.last = null;
     this.#state.open = null;
@@ -123,7 +123,7 @@ export class IntervalMeter {
     return closed;
   }
 
-  /** The sample with those of the plug's counters that can be believed. */
+  /** The sample, with only those of the plug's counters that can be trusted. */
   #believed(sample: Sample): Sample {
     if (sample.powerMw <= FEEDS_IN_MW) this.#state.fedInAtS = sample.atS;
     if (this.#feedsIn(sample.atS)) return this.#withoutCounters(sample);
@@ -147,7 +147,7 @@ export class IntervalMeter {
   }
 
   /**
-   * Whether a plug's counters count energy fed in as used is unknown. So they are ignored for a
+   * It is unknown whether a plug's counters count energy fed in as used. So they are ignored for a
    * plug that feeds in, in gaps too: energy fed in is never consumption.
    */
   #withoutCounters(sample: Sample): Sample {
@@ -227,7 +227,7 @@ export class IntervalMeter {
     return countedMj <= mostMj ? resetS : null;
   }
 
-  /** Up to the reset by the samples alone, from there on within the new counter. */
+  /** Up to the reset by the samples alone, after it within the new counter. */
   #measureOver(resetS: number, last: Sample, sample: Sample, closed: MeteredHour[]): void {
     const share = (resetS - last.atS) / (sample.atS - last.atS);
     const powerMw = Math.round(last.powerMw + (sample.powerMw - last.powerMw) * share);
@@ -300,7 +300,7 @@ function newMeter(): MeterState {
   return { version: 1, last: null, open: null, carryMj: 0, band: new CounterBand().state };
 }
 
-/** A stretch of a gap and the energy the plug counted in it; null where nobody counted. */
+/** A stretch of a gap and the energy the plug counted in it; null where nothing was counted. */
 interface Stretch {
   readonly fromS: number;
   readonly toS: number;
@@ -310,7 +310,7 @@ interface Stretch {
 /** Shorter stretches are spread evenly, longer ones by the plug's own hours where it has them. */
 const EVEN_UP_TO_S = 3_600;
 
-/** A longer gap means a clock jump, and the counter's value then belongs to other days. */
+/** A longer gap is a clock jump, and the counter's value then belongs to other days. */
 const LONGEST_GAP_S = 366 * 86_400;
 
 /**
@@ -507,7 +507,7 @@ function hoursIn(
   return hours;
 }
 
-/** The gap's part of its first hour is what the plug counted in it, less what was seen of it. */
+/** The gap's part of its first hour: what the plug counted in it, less what was measured of it. */
 function withoutMetered(hours: Stretch[], fromS: number, meteredMj: number | null): Stretch[] {
   const [first, ...rest] = hours;
   if (first === undefined || first.energyMj === null || meteredMj === null) return hours;

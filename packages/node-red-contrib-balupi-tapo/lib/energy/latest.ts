@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { EnergyDevice, Reading } from './sample.ts';
 
-/** What a plug shows at this moment. Unknown is null, never 0. */
+/** What a plug shows now. Unknown is null, never 0. */
 export interface CurrentDevice {
   readonly deviceId: string;
   readonly deviceNumber: number;
@@ -24,9 +24,9 @@ export interface Current {
   readonly totalPowerW: number | null;
 }
 
-/** A value older than this is shown as stale and left out of sums (docs/adr/0008). */
+/** A value older than this is shown as stale and excluded from sums (docs/adr/0008). */
 const STALE_MS = 90_000;
-/** A stale value this old says nothing about now any more. */
+/** A stale value this old says nothing about the present any more. */
 const FORGOTTEN_MS = 600_000;
 
 /** The last reading of each plug, in memory, by the monotonic clock. */
@@ -49,7 +49,7 @@ export class Latest {
     return this.#readings.get(deviceNumber) ?? null;
   }
 
-  /** Whether what it draws now is known. */
+  /** Whether its current power is known. */
   hasFreshPower(deviceNumber: number, monotonicMs: number): boolean {
     return this.isFresh(deviceNumber, monotonicMs) && this.of(deviceNumber)?.powerMw !== null;
   }
@@ -138,7 +138,7 @@ export class ReadingsAside {
     appendFileSync(this.#file, lines.join(''), { mode: 0o600 });
   }
 
-  /** @returns what lies aside in its order, at its place on the monotonic clock of this process */
+  /** @returns the readings set aside, in order, placed on this process's monotonic clock */
   read(): readonly Reading[] {
     const [nowMs, tickMs] = [this.#clock.nowMs(), this.#clock.monotonicMs()];
     return linesIn(this.#file).flatMap((text) => {
@@ -163,7 +163,7 @@ function linesIn(file: string): readonly string[] {
   }
 }
 
-/** @returns null for a line that was cut */
+/** @returns null for a truncated line */
 function lineOf(text: string): Line | null {
   try {
     const line = JSON.parse(text) as Partial<Line> | null;

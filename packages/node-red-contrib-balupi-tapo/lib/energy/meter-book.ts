@@ -9,29 +9,29 @@ interface Entry {
   readonly meter: IntervalMeter;
   /** Complete hours that are not in the database yet. */
   readonly pending: MeteredHour[];
-  /** The open hour has more than the database knows of it. */
+  /** The open hour has more than the database has of it. */
   isOpenDirty: boolean;
-  /** The meter moved since its state was last kept. */
+  /** The meter has advanced since its state was last stored. */
   isMoved: boolean;
-  /** Hours before this are complete in the database, and the raw samples no longer are. */
+  /** Hours before this are complete in the database, and their raw samples may be gone. */
   keepBeforeS: number;
 }
 
-/** An hour of one plug that the database does not have, or not in full. */
+/** An hour of one plug that the database lacks, wholly or in part. */
 export interface LiveHour {
   readonly deviceNumber: number;
   readonly metered: MeteredHour;
 }
 
-/** What a commit writes, and what becomes of the book once it is written. */
+/** What a commit writes, and what the book does once it is written. */
 export interface BookDraft {
   readonly hours: readonly LiveHour[];
   readonly meters: readonly { deviceNumber: number; atS: number; state: string }[];
-  /** To be called when the transaction is through. */
+  /** To be called once the transaction is through. */
   done(): void;
 }
 
-/** No sample is written more than this after a later one, so replay begins this much earlier. */
+/** No sample is written more than this after a later one, so replay starts this much earlier. */
 const OVERLAP_S = 3_600;
 const REPLAY_PAGE = 2_000;
 
@@ -134,7 +134,7 @@ export class MeterBook {
     return this.#entries.get(deviceNumber)?.meter.open?.hour.startS ?? null;
   }
 
-  /** The meter as it is kept over a restart; null before its first sample. */
+  /** The meter's state for a restart; null before its first sample. */
   stateOf(deviceNumber: number): { readonly atS: number; readonly state: string } | null {
     const meter = this.#entries.get(deviceNumber)?.meter;
     const atS = meter?.state.last?.atS;
@@ -143,7 +143,7 @@ export class MeterBook {
       : { atS, state: JSON.stringify(meter.state) };
   }
 
-  /** Adds what another plug metered of the hour this one is in. */
+  /** Adds what another plug metered of the current hour. */
   join(deviceNumber: number, fine: readonly Bucket[]): void {
     const entry = this.#entries.get(deviceNumber);
     const open = entry?.meter.open ?? null;
@@ -153,7 +153,7 @@ export class MeterBook {
     entry.isMoved = true;
   }
 
-  /** Puts a meter back to what {@link stateOf} told; no hour of it may be pending. */
+  /** Resets a meter to a state from {@link stateOf}; no hour of it may be pending. */
   restore(deviceNumber: number, text: string): void {
     const state = parseState(text);
     if (state !== null) this.#entries.set(deviceNumber, newEntry(this.#meter(state)));
@@ -164,7 +164,7 @@ export class MeterBook {
     this.#entries.delete(deviceNumber);
   }
 
-  /** Hours that the database does not have in full. */
+  /** Hours that the database lacks, wholly or in part. */
   live(): LiveHour[] {
     return [...this.#entries].flatMap(([deviceNumber, entry]) => {
       const open = entry.isOpenDirty ? openOf(entry) : [];

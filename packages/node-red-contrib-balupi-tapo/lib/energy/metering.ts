@@ -41,7 +41,7 @@ interface MeteringDeps {
   readonly latest: Latest;
   readonly history: HourlyHistory | null;
   readonly isClockTrusted: () => boolean;
-  /** Both proofs of the time stand, so that what is old may be deleted for its age. */
+  /** Whether the time is proved twice, so that old data may be deleted for its age. */
   readonly isClockProved: () => boolean;
   readonly longestS: number;
   readonly commitSeconds: number;
@@ -52,13 +52,13 @@ interface MeteringDeps {
   readonly calendar: CalendarRows;
   /** IANA name. */
   readonly timeZone: string;
-  /** All that was recorded so far is in the database. */
+  /** Everything recorded so far is in the database. */
   readonly onWritten: () => void;
 }
 
 /** Stored data ahead by no more than this is left alone. */
 const AHEAD_S = 3_600;
-/** Metering again begins this long before what was moved. */
+/** Metering restarts this long before what was moved. */
 const REPLAY_S = 7_200;
 
 /**
@@ -67,7 +67,7 @@ const REPLAY_S = 7_200;
  * state. A transaction that fails loses nothing; the next one tries again.
  */
 export class Metering {
-  /** What the plugs counted, for those who keep books of their own. */
+  /** The plugs' counters, for those who do their own accounting. */
   readonly counters: Counters;
   readonly #deps: MeteringDeps;
   readonly #anchor: WallAnchor;
@@ -75,7 +75,7 @@ export class Metering {
   readonly #recorder: Recorder;
   readonly #misplaced: MisplacedRows;
   #cancel: Cancel | null = null;
-  /** What an earlier run stored last, epoch seconds. */
+  /** The newest data an earlier run stored, epoch seconds. */
   #storedUntilS: number | null = null;
   #isFailing = false;
 
@@ -115,7 +115,7 @@ export class Metering {
     this.#recorder.record(readings);
   }
 
-  /** @throws what the database throws; nothing is lost then */
+  /** @throws the database's error; nothing is lost then */
   rollUp(): void {
     this.#recorder.observe();
     this.#putRight();
@@ -132,7 +132,9 @@ export class Metering {
     return Math.floor(this.wallMs(this.#deps.clock.monotonicMs()) / 1_000);
   }
 
-  /** The wall-clock time of a monotonic one; by the wall clock as it is while that is not trusted. */
+  /**
+   * The wall-clock time of a monotonic one; while the wall clock is not trusted, by it as it is.
+   */
   wallMs(monotonicMs: number): number {
     const { clock } = this.#deps;
     const placed = this.#anchor.place(monotonicMs);
@@ -148,8 +150,8 @@ export class Metering {
   }
 
   /**
-   * Hands one plug's history to another.
-   * @throws what the database throws; nothing is changed then
+   * Transfers one plug's history to another.
+   * @throws the database's error; nothing is changed then
    */
   handOver(fromNumber: number, toNumber: number, by: string): HandOverOutcome {
     const { store, succession, prices } = this.#deps;
@@ -229,7 +231,7 @@ export class Metering {
     if (!this.#anchor.isSettled || !isClockProved()) return;
     const [nowMs, tickMs] = [clock.nowMs(), clock.monotonicMs()];
     const misplaced = this.#anchor.misplacedBy(nowMs, tickMs);
-    // Up to the end of an hour that a plug told of, and of a clock that is drawn near slowly.
+    // Includes the end of an hour that a plug reported, and a clock still being corrected slowly.
     const lastS = Math.floor(nowMs / 1_000) + AHEAD_S;
     if (misplaced === null && (this.#misplaced.newestS() ?? 0) <= lastS) return;
     this.#recorder.release();
@@ -248,8 +250,9 @@ export class Metering {
   }
 
   /**
-   * Moves samples to where they belong, and drops what was made of them and the gap before them.
-   * @returns from where on to meter again, and up to where the meters are right as they are
+   * Moves samples to where they belong, and drops what was derived from them and the gap before
+   * them.
+   * @returns from when to meter again, and until when the meters are right as they are
    */
   #dropMisplaced(
     misplaced: Misplaced | null,
@@ -264,7 +267,7 @@ export class Metering {
       return { anewS: Math.floor(nowMs / 1_000), beforeS: Number.NEGATIVE_INFINITY };
     }
     const byS = Math.round(misplaced.byMs / 1_000);
-    // A clock that was behind began amid what an earlier run stored, which is in the right place.
+    // A clock that was behind started in the middle of what an earlier run stored correctly.
     const storedS = this.#storedUntilS ?? Number.NEGATIVE_INFINITY;
     const beganS = Math.floor(misplaced.fromMs / 1_000);
     const fromS = byS < 0 && storedS <= lastS ? Math.max(beganS, storedS + 1) : beganS;

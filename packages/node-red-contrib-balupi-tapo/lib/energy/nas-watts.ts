@@ -14,15 +14,15 @@ const BASIS_S = 3_600;
 
 const ORDER: readonly NasPowerState[] = ['off', 'standby', 'idle', 'active'];
 
-/** The borders between the states, in mW: under the first off, from the last on active. */
+/** The thresholds between the states, in mW: below the first it is off, from the last on active. */
 export interface NasBorders {
   readonly borders: readonly [number, number, number];
 }
 
 /**
- * @param thresholdW NAS_POWER_THRESHOLD_WATTS, from which up a NAS counts as running. Half of it
- *   parts standby from idle and twice of it idle from active; at 30 W these are the 15 W and 60 W
- *   that the Python BaluPi used.
+ * @param thresholdW NAS_POWER_THRESHOLD_WATTS, from which a NAS counts as running. Half of it
+ * separates standby from idle and twice of it idle from active; at 30 W these are the 15 W and 60 W
+ * that the Python BaluPi used.
  */
 export function nasBorders(thresholdW: number): NasBorders {
   const standbyMw = Math.max(OFF_BELOW_MW + 1, thresholdW * 500);
@@ -44,7 +44,10 @@ export class NasWatts {
     this.#borders = borders;
   }
 
-  /** How long every reading was under what a switched-off NAS takes, ms; null when the last was not. */
+  /**
+   * How long every reading has been below what a switched-off NAS takes, ms; null when the last was
+   * not.
+   */
   unpoweredMs(monotonicMs: number): number | null {
     return this.#unpoweredSinceMs === null ? null : monotonicMs - this.#unpoweredSinceMs;
   }
@@ -79,14 +82,16 @@ export class NasWatts {
     this.#unpoweredSinceMs = null;
   }
 
-  /** Only a running machine draws that much; waiting for a second reading would be wrong. */
+  /** Only a running machine draws that much, so waiting for a second reading would be wrong. */
   #isWaking(powerMw: number): boolean {
     const [, idleMw] = this.#borders.borders;
     const wasAsleep = this.#state === 'off' || this.#state === 'standby';
     return wasAsleep && powerMw >= idleMw * (1 + MARGIN);
   }
 
-  /** The state the power speaks for, where a border only counts once it is crossed clearly. */
+  /**
+   * The state that the power indicates, where a threshold only counts once it is clearly crossed.
+   */
   #leaning(powerMw: number): NasPowerState {
     const level = this.#state === null ? 0 : ORDER.indexOf(this.#state);
     const { borders } = this.#borders;
@@ -118,7 +123,7 @@ export function nasHourOf(
   return { startS, asleepS, asleepMwh, idleS, idleMwh, priceUcPerKwh };
 }
 
-/** What sleeping saved, against a NAS that would have idled instead. */
+/** What sleeping saved, compared with a NAS that would have idled instead. */
 export interface NasSavings {
   readonly savedMwh: number;
   readonly savedUc: number;

@@ -9,7 +9,7 @@ export type Resolution = (typeof RESOLUTIONS)[number];
 
 export interface RangeQuery {
   readonly period?: string | undefined;
-  /** Epoch ms or a text as {@link parseMoment} takes it. They win over the period. */
+  /** Epoch ms or a text as {@link parseMoment} takes it. They override the period. */
   readonly from?: number | string | undefined;
   readonly to?: number | string | undefined;
 }
@@ -17,7 +17,7 @@ export interface RangeQuery {
 export type RangeOutcome =
   | {
       readonly kind: 'range';
-      /** What was asked for or is the standard, also where `from` and `to` win. */
+      /** As requested, or the default; also where `from` and `to` override it. */
       readonly period: Period;
       readonly fromS: number;
       readonly toS: number;
@@ -74,7 +74,7 @@ export function parseMoment(text: string, time: LocalTime): number | null {
 
 export interface ResolutionLimits {
   readonly sampleIntervalS: number;
-  /** The part of the range with any data: a day without it makes no point. */
+  /** The part of the range with any data: a day without data makes no point. */
   readonly knownS: number;
   /** Whether buckets that fine still exist for the whole range. */
   readonly exists: (resolution: Resolution) => boolean;
@@ -82,7 +82,7 @@ export interface ResolutionLimits {
   readonly mostPoints: number;
 }
 
-/** The resolution that is asked for, or the next coarser one that can be given. */
+/** The requested resolution, or the next coarser one that is available. */
 export function resolutionFor(
   query: Resolution | 'auto',
   fromS: number,
@@ -136,7 +136,9 @@ function bucketEnd(resolution: Resolution, atS: number, time: LocalTime): number
   }
 }
 
-/** The end of a range in whole buckets; an unfinished one ends now, a later query stays. */
+/**
+ * The end of a range in whole buckets; an unfinished one ends now, and a later query includes it.
+ */
 export function endOfBuckets(
   resolution: Resolution,
   toS: number,

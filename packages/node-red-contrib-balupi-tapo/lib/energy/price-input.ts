@@ -12,7 +12,7 @@ export interface PriceInput {
   readonly validTo?: unknown;
   /** 1 Monday to 7 Sunday; null or missing: every day. */
   readonly weekdays?: unknown;
-  /** Local, on a quarter hour; a window from 22:00 to 06:00 runs over midnight. */
+  /** Local, on a quarter hour; a window from 22:00 to 06:00 spans midnight. */
   readonly timeFrom?: unknown;
   readonly timeTo?: unknown;
   readonly isActive?: unknown;
@@ -112,7 +112,7 @@ function faultsBetween(price: Omit<Price, 'id'>): PriceFault[] {
   return faults;
 }
 
-/** Breaks of lines, control characters, and overrides of the direction. */
+/** Line breaks, control characters, and overrides of the text direction. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
 
 function readName(value: unknown): Read<string> {
@@ -164,7 +164,7 @@ function readWeekdays(value: unknown): Read<readonly number[] | null> {
   return { value: days.length === 7 ? null : days };
 }
 
-/** @param midnight what `00:00` means: the begin of the day or its end */
+/** @param midnight what `00:00` means: the start of the day or its end */
 function readMinute(midnight: number): (value: unknown) => Read<number | null> {
   return (value) => {
     if (value === null) return { value };
@@ -189,7 +189,7 @@ export interface SlotInput {
 }
 
 export interface SlotFault {
-  /** Which of the list, from 0; null for the name of them all. */
+  /** Its index in the list, from 0; null for the name of them all. */
   readonly index: number | null;
   readonly field: 'name' | 'from' | 'to' | 'price_per_kwh_cents';
   readonly message: string;
@@ -204,7 +204,7 @@ const HOUR_S = 3_600;
 /** Faults listed at most; a list of nonsense needs no more. */
 const MOST_FAULTS = 20;
 
-/** Slots in order of time: on quarter hours, of 15 or 60 minutes, none over another. */
+/** Slots in order of time: on quarter hours, 15 or 60 minutes long, without overlap. */
 export function checkedSlots(inputs: readonly SlotInput[], time: LocalTime): CheckedSlots {
   if (inputs.length === 0) {
     return { kind: 'invalid', faults: [{ index: 0, field: 'from', message: 'is missing' }] };

@@ -76,11 +76,11 @@ export class PriceRows {
     return id === null ? null : Number(id);
   }
 
-  /** Puts slots in the place of all that its tariff has in their range. */
+  /** Replaces all of the tariff's slots in the range of these. */
   putSlots(priceId: number, slots: readonly Omit<PriceSlot, 'priceId'>[]): void {
     const fromS = slots[0]?.startS ?? 0;
     const toS = slots.at(-1)?.endS ?? 0;
-    // What reaches over the edges of the range keeps its part outside.
+    // Slots that extend beyond the range keep the part outside of it.
     const over = this.#slots.over.get(priceId, toS, toS);
     this.#slots.cut.run(fromS, priceId, fromS, fromS);
     this.#slots.drop.run(priceId, fromS, toS);
@@ -92,7 +92,7 @@ export class PriceRows {
     }
   }
 
-  /** Names of all prices there ever were, by id. */
+  /** Names of all prices that ever existed, by id. */
   names(): Map<number, string> {
     return new Map(this.#names.all().map((row) => [Number(row['id']), String(row['name'])]));
   }

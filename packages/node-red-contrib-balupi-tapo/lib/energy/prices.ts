@@ -29,7 +29,7 @@ export type PriceOutcome =
   | {
       readonly kind: 'price';
       readonly price: Price;
-      /** What it was, where it was changed. */
+      /** The price before the change. */
       readonly before?: Price;
     }
   | { readonly kind: 'invalid'; readonly faults: readonly PriceFault[] }
@@ -47,7 +47,7 @@ export interface Recalculated {
   readonly changedHours: number;
 }
 
-/** Stored hours that a change of a price leaves as they are. */
+/** Stored hours that a price change leaves as they are. */
 export interface Costed {
   readonly hours: number;
   /** The first of them, epoch seconds; null for none. */
@@ -72,7 +72,7 @@ interface PricesDeps {
   readonly nowS: () => number;
 }
 
-/** The prices of the household, and their application to stored hours on request. */
+/** The household's prices, and their application to stored hours on request. */
 export class Prices {
   readonly #deps: PricesDeps;
   #defaultCents: number;
@@ -150,9 +150,9 @@ export class Prices {
   }
 
   /**
-   * How many priced hours of the household a price applies to, or did before it was changed; they
-   * keep their cost until recalculated.
-   * @param before what it was, where it was changed
+   * How many priced hours of the household a price applies to, or applied to before it changed;
+   * they keep their cost until recalculated.
+   * @param before the price before the change
    */
   costed(price: Price, before?: Price): Costed {
     const { buckets } = this.#deps;
@@ -241,7 +241,7 @@ export class Prices {
     return changed;
   }
 
-  /** What the NAS saved asleep is worth what a kWh costs now. */
+  /** Energy the NAS saved by sleeping is worth what a kWh costs now. */
   #repriceNas(fromS: number, toS: number): void {
     const { nasHours, time } = this.#deps;
     for (const hour of nasHours.range(fromS, toS)) {

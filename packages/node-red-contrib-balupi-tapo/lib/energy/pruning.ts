@@ -14,7 +14,7 @@ const FINE_DAYS = 32;
 const DAY_S = 86_400;
 /** Rows per step: each delete rewrites the pages at its edge and above it. */
 const RAW_STEP_S = 4 * 3_600;
-/** What one slice takes at most: some 10 ms on a Pi. */
+/** The most one slice deletes: some 10 ms on a Pi. */
 const SAMPLES_A_SLICE = 2_000;
 /** Of all plugs. */
 const FINE_DAYS_A_SLICE = 0.25;
@@ -85,7 +85,7 @@ export class Pruning {
   }
 }
 
-/** The cut, or an earlier one when that would take more than some days at once. */
+/** The cut, or an earlier one where that would delete more than some days at once. */
 function sliced(cutS: number | null, oldestS: number | null, days: number): number | null {
   if (cutS === null || oldestS === null || oldestS >= cutS) return cutS;
   return Math.min(cutS, oldestS + days * DAY_S);

@@ -23,20 +23,22 @@ interface RecorderDeps {
   readonly log: Log;
 }
 
-/** Readings kept while the time is unknown; beyond, the oldest go and the counters cover them. */
+/**
+ * Readings kept while the time is unknown; beyond that the oldest go, and the counters cover them.
+ */
 const MOST_UNPLACED = 20_000;
 /** Samples kept while the disk refuses writes; the meters continue with what they saw. */
 const MOST_UNWRITTEN = 100_000;
-/** A plug's own history is waited for this long, and its samples with it. */
+/** How long a plug's own history is waited for, and its samples held back. */
 const HISTORY_MS = 60_000;
 const LONGEST_HOUR_S = 3_600;
-/** Readings come out of turn by less. */
+/** Readings are out of order by less than this. */
 const BEHIND_S = 60;
-/** Data further ahead was stored by a wrong clock. */
+/** Data further ahead than this was stored by a wrong clock. */
 const DAY_S = 86_400;
 
 /**
- * Takes readings in, places them in time, feeds the meters, and keeps what the next commit writes.
+ * Receives readings, places them in time, feeds the meters, and keeps what the next commit writes.
  */
 export class Recorder {
   readonly #deps: RecorderDeps;
@@ -72,7 +74,8 @@ export class Recorder {
 
   /**
    * Readings older than stored data wait until the time is known.
-   * @param storedUntilS what an earlier run stored last; null for nothing, or once it is known
+   * @param storedUntilS the newest data an earlier run stored; null for none, or once the time is
+   * known
    */
   waitBefore(storedUntilS: number | null): void {
     this.#storedUntilS = storedUntilS;
@@ -85,12 +88,14 @@ export class Recorder {
     for (const reading of waiting) this.#place(reading);
   }
 
-  /** Checks the clock without a reading, so that waiting ones are placed when no plug answers. */
+  /**
+   * Checks the clock without a reading, so that waiting ones are placed even when no plug answers.
+   */
   observe(): void {
     this.record([]);
   }
 
-  /** Hands what is not written yet to `rows`, inside a transaction of the caller. */
+  /** Hands everything not yet written to `rows`, inside a transaction of the caller. */
   write(rows: SampleRows): () => void {
     const samples = this.#samples;
     const hours = this.#hours;
@@ -102,7 +107,7 @@ export class Recorder {
     };
   }
 
-  /** Lets go of everything that waits for a plug's history. */
+  /** Releases everything that waits for a plug's history. */
   release(): void {
     for (const { release } of [...this.#held.values()]) release();
   }
@@ -128,7 +133,7 @@ export class Recorder {
     return judgePlugClock(plugLocalTime, Math.floor(atMs / 1_000), this.#deps.time);
   }
 
-  /** Judging by an earlier run's data the clock is behind; a correction moves this too. */
+  /** By an earlier run's data the clock is behind; a correction moves this too. */
   #isOfBefore(atS: number): boolean {
     const storedS = this.#storedUntilS ?? atS;
     return atS < storedS - BEHIND_S && storedS - atS <= DAY_S;
@@ -150,7 +155,7 @@ export class Recorder {
     }
     const held = this.#held.get(sample.deviceNumber);
     if (held !== undefined) held.samples.push(sample);
-    // Its hours would be those of a wrong clock.
+    // Its hours would come from a wrong clock.
     else if (clock === 'right' && this.#wantsHistory(sample)) this.#hold(sample);
     else this.#feed(sample, []);
   }
@@ -234,7 +239,7 @@ const SLEW_PER_MS = 0.000_5;
 /** How long a clock must insist on a large forward step before it is believed. */
 const INSISTS_MS = 24 * 3_600_000;
 
-/** Two proofs of the time differ by no more (contract 1, Time). */
+/** Two proofs of the time differ by no more than this (contract 1, Time). */
 const PROOF_MS = 300_000;
 
 /** Samples placed since then are ahead by this much, or behind where negative. */
@@ -291,7 +296,7 @@ export class WallAnchor {
 
   /**
    * The difference to a verified time.
-   * @returns null when that is no more than a clock is ever corrected by
+   * @returns null when it is within what a clock is normally corrected by
    */
   misplacedBy(provedMs: number, monotonicMs: number): Misplaced | null {
     if (this.#offsetMs === null || this.#firstTickMs === null) return null;
@@ -326,7 +331,7 @@ export class WallAnchor {
   }
 }
 
-/** Beyond this a plug's day, and its counter of the day, begins at another time than ours. */
+/** Beyond this a plug's day, and its daily counter, starts at another time than ours. */
 const WRONG_FROM_S = 300;
 /** No zone or daylight saving explains more: the plug does not know the time at all. */
 const LOST_FROM_S = 26 * 3_600;

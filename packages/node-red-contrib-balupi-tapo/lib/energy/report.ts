@@ -25,16 +25,16 @@ export interface Used {
 }
 
 export interface ReportBar extends BarSpan, Used {
-  /** What of the energy was taken from the plugs' own counters after a gap. */
+  /** The part of the energy taken from the plugs' own counters after a gap. */
   readonly estimatedMwh: number;
   /** What was fed in; no part of the energy. */
   readonly feedInMwh: number;
   readonly isCorrected: boolean;
   /** Seconds of it that are known. */
   readonly coveredS: number;
-  /** Seconds of it that have passed since anything was metered at all. */
+  /** Seconds of it that have passed since metering began. */
   readonly elapsedS: number;
-  /** The bar of the same number in the other stretch; without one, nothing. */
+  /** The bar with the same number in the other stretch; empty where there is none. */
   readonly compared: Used | null;
   /** What each plug had in it, in the order of {@link Report.devices}; null: nothing is known. */
   readonly ofDevices: readonly (number | null)[];
@@ -64,7 +64,7 @@ interface ComparedStretch extends Stretch {
   readonly total: Used;
   /** Compared only as far as the span itself has progressed; null when it is over or to come. */
   readonly soFar: Used | null;
-  /** Seconds that are known of it, and that it has, as far as it is compared. */
+  /** The known seconds of it, and all of its seconds, up to where it is compared. */
   readonly coveredS: number;
   readonly elapsedS: number;
 }
@@ -124,7 +124,7 @@ interface Deps {
   readonly nowS: () => number;
 }
 
-/** What one report is made of. */
+/** The parts of one report. */
 interface Question {
   readonly number: number;
   readonly span: Span;
@@ -288,7 +288,7 @@ export class Reports {
     return shares.map((share) => ({ ...share, name: nameOf(share.priceId) }));
   }
 
-  /** Every plug of now, and those of the past that have something in one of the stretches. */
+  /** Every current plug, and the former ones with data in one of the stretches. */
   #devices({ span, other, view, nowS }: Question): DeviceParts[] {
     return this.#everyDevice().flatMap(({ device, isForgotten }): DeviceParts[] => {
       const { number } = device;
@@ -412,7 +412,7 @@ function fedIn(parts: readonly Known[]): number {
   return parts.reduce((sum, { feedInMwh = 0 }) => sum + feedInMwh, 0);
 }
 
-/** Which of the parts lie in which bar; both are in order. */
+/** Which parts lie in which bar; both are in order. */
 function inBars(parts: readonly Known[], bars: readonly BarSpan[]): Known[][] {
   const held: Known[][] = bars.map(() => []);
   let at = 0;
@@ -434,7 +434,7 @@ interface SpanQuery {
   readonly period?: Period | undefined;
   /** Any moment of the period as text; missing: now. */
   readonly date?: string | undefined;
-  /** They win over the period, and mean all of the local days they touch; `to` is not included. */
+  /** They override the period, and mean all of the local days they touch; `to` is not included. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;
 }
@@ -453,20 +453,20 @@ interface Span extends Stretch {
 
 type SpanRefusal =
   | { readonly kind: 'bad_date' }
-  /** The one that is no day, or that lies on the wrong side of the other, or too far from it. */
+  /** The one that is not a day, or lies on the wrong side of the other, or too far from it. */
   | { readonly kind: 'bad_range'; readonly field: 'from' | 'to' };
 
 type SpanOutcome = Span | SpanRefusal;
 
 /** One bar of a report, also where it is still to come. */
 interface BarSpan {
-  /** Which one from the beginning of its span on; bars of two spans with one number are compared. */
+  /** Its number from the start of the span; bars of two spans with the same number are compared. */
   readonly number: number;
   readonly startS: number;
   readonly endS: number;
 }
 
-/** More would be bars nobody can tell apart. */
+/** More bars than this could not be told apart. */
 const LONGEST_DAYS = 40 * 366;
 /** The first day whose year has one before it. */
 const FIRST_DAY = dayNumberOf('0002-01-01') ?? 0;
@@ -551,9 +551,7 @@ function aYearBefore(day: number, period: Span['period']): number {
   return dayNumberOf(`${before}-${month}-${date}`) ?? dayNumberOf(`${before}-02-28`) ?? day - 365;
 }
 
-/**
- * How far the other stretch is compared, on the hour; null when the span is over or has not begun.
- */
+/** Up to which hour the other stretch is compared; null when the span is over or has not begun. */
 function asFarAs(span: Span, other: Stretch, nowS: number, time: LocalTime): number | null {
   if (nowS <= span.fromS || nowS >= span.toS) return null;
   const days = time.dayNumber(nowS) - time.dayNumber(span.fromS);
@@ -568,7 +566,7 @@ function barsOf({ fromS, toS }: Stretch, unit: BarUnit, time: LocalTime): BarSpa
     const endS = Math.min(toS, endOf(unit, atS, time));
     const number = numberOf(unit, fromS, atS, time);
     const known = bars.at(-1);
-    // The hour that comes twice when the clocks go back is one bar of two hours.
+    // The hour that occurs twice when the clocks go back is one bar of two hours.
     if (known?.number === number) bars.splice(-1, 1, { ...known, endS });
     else bars.push({ number, startS: atS, endS });
     atS = endS;

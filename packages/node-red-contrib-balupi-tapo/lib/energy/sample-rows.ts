@@ -159,7 +159,7 @@ function numberOrNull(value: SQLOutputValue | undefined): number | null {
   return value === null || value === undefined ? null : Number(value);
 }
 
-/** Tables whose rows are of a stretch, by its begin. */
+/** Tables with rows per stretch, by its start. */
 const BUCKETS = [
   'energy_daily',
   'energy_hourly',
@@ -209,7 +209,7 @@ export class MisplacedRows {
     );
   }
 
-  /** The latest time anything is of, epoch seconds; null for nothing. */
+  /** The latest time of any data, epoch seconds; null for none. */
   newestS(): number | null {
     return slotSecond(this.#newest.get());
   }
@@ -225,7 +225,7 @@ export class MisplacedRows {
     this.#lay.run();
   }
 
-  /** Drops all that is of a time after this. */
+  /** Drops all data of a time after this. */
   drop(afterS: number): void {
     this.#dropSamples.run((afterS + 1) * PLACES);
     this.#dropGapHours.run(afterS);
@@ -306,7 +306,7 @@ export class CalendarRows {
     this.#put = store.prepare('INSERT INTO energy_calendar VALUES (?, ?)');
   }
 
-  /** IANA name; null before it was ever noted. */
+  /** IANA name; null before it was ever stored. */
   zone(): string | null {
     const zone = this.#zone.get()?.['zone'];
     return typeof zone === 'string' ? zone : null;

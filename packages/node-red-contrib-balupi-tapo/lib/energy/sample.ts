@@ -1,7 +1,7 @@
 /** What the energy module needs to know of the plugs; the tapo module's list fits it. */
 export interface EnergyDevices {
   list(): readonly EnergyDevice[];
-  /** Those that were forgotten and have a history. */
+  /** Forgotten plugs that have a history. */
   forgotten(): readonly EnergyDevice[];
 }
 
@@ -26,14 +26,14 @@ export interface EnergyDevice {
   readonly isOnline: boolean;
 }
 
-/** What could be read of a plug, placed by the monotonic clock of this process. */
+/** The readings of a plug, placed by the monotonic clock of this process. */
 export interface Reading {
   readonly deviceNumber: number;
   /** `Clock.monotonicMs()` at the middle of the poll. */
   readonly monotonicMs: number;
   /**
-   * Below 0 where what is plugged in feeds in. Null where it did not tell: then nothing is metered
-   * by this reading.
+   * Below 0 where the connected device feeds in. Null where the plug did not report it: then this
+   * reading meters nothing.
    */
   readonly powerMw: number | null;
   readonly voltageMv: number | null;
@@ -46,7 +46,7 @@ export interface Reading {
   readonly plugLocalTime?: string;
 }
 
-/** A reading at its place on the wall clock, in the whole numbers that are stored. */
+/** A reading placed on the wall clock, in the whole numbers that are stored. */
 export interface Sample {
   readonly deviceNumber: number;
   /** Epoch seconds. */
@@ -76,7 +76,7 @@ export interface HourlyHistory {
   ): Promise<readonly HistoryHour[] | null>;
 }
 
-/** Recorded EU plugs allow at most 3,904 W; what is above is no measurement. */
+/** Recorded EU plugs allow at most 3,904 W, so anything above is no measurement. */
 export const MAX_POWER_MW = 4_000_000;
 /** Mains voltage and current that no plug of this kind can have. */
 const MAX_VOLTAGE_MV = 400_000;

@@ -18,7 +18,7 @@ export interface Slot {
   isEstimated: boolean;
 }
 
-/** An hour of the local clock with its slots in order. Slots nothing was measured in are missing. */
+/** An hour of the local clock with its slots in order. Slots without a measurement are missing. */
 export interface Hour {
   readonly startS: number;
   readonly endS: number;
@@ -31,7 +31,7 @@ export interface Course {
   readonly toS: number;
   /** Whole mJ from `fromS` to `atS`: 0 at the start, everything at the end, never falling. */
   energyUpToMj(atS: number): number;
-  /** The same of what was fed in; null where nothing was. */
+  /** The same for energy fed in; null where nothing was. */
   readonly fedInUpToMj: ((atS: number) => number) | null;
   /** mW at an instant. */
   powerAt(atS: number): number;
@@ -81,7 +81,7 @@ export function evenCourse(fromS: number, toS: number, energyMj: number): Course
   };
 }
 
-/** mJ that were used between two samples: the area above 0 under the line between them. */
+/** Energy used between two samples, mJ: the area above 0 under the line between them. */
 export function usedMj(from: PowerAt, to: PowerAt): number {
   const spanS = to.atS - from.atS;
   // Whole numbers as long as the line does not cross 0.
@@ -91,7 +91,7 @@ export function usedMj(from: PowerAt, to: PowerAt): number {
   return Math.round(areaAbove(from.powerMw, (to.powerMw - from.powerMw) / spanS, spanS));
 }
 
-/** mJ that were fed in between two samples: the area below 0. */
+/** Energy fed in between two samples, mJ: the area below 0. */
 export function fedInMj(from: PowerAt, to: PowerAt): number {
   const down = ({ atS, powerMw }: PowerAt): PowerAt => ({ atS, powerMw: -powerMw });
   return from.powerMw < 0 || to.powerMw < 0 ? usedMj(down(from), down(to)) : 0;
@@ -118,7 +118,7 @@ export function addToSlot(slot: Slot, course: Course, fromS: number, toS: number
   slot.isEstimated ||= course.isEstimated;
 }
 
-/** The slot of an hour that starts then, made when missing. */
+/** The slot of an hour that starts then, created when missing. */
 export function slotOf(hour: Hour, startS: number, widthS: number): Slot {
   const last = hour.slots.at(-1);
   if (last?.startS === startS && last.widthS === widthS) return last;

@@ -12,7 +12,7 @@ export type HandOverOutcome = {
     | 'handed_over'
     /** Both were metered at the same time for over an hour, so neither replaced the other. */
     | 'side_by_side'
-    /** The successor was not read since the other one was. */
+    /** The successor has not been read since the other one was. */
     | 'successor_not_read';
 };
 
@@ -37,7 +37,7 @@ export class Succession {
     this.#deps = deps;
   }
 
-  /** Why it is not possible; null when it is. Complete hours are in the database by then. */
+  /** Why it is not possible; null when it is. Complete hours must be in the database by then. */
   refusal(fromNumber: number, toNumber: number, book: MeterBook): HandOverOutcome | null {
     const { rows, buckets, time } = this.#deps;
     const openS = book.openHourS(toNumber);
@@ -61,7 +61,7 @@ export class Succession {
 
   /**
    * Inside a transaction of the caller.
-   * @param left what only memory has of the plug that hands over
+   * @param left what only memory has of the old plug
    */
   hand(
     fromNumber: number,
@@ -91,7 +91,7 @@ export class Succession {
     if (state !== null) samples.saveMeter(toNumber, state.atS, state.state);
   }
 
-  /** The successor's open hour is in memory, and the other plug's part of it goes there. */
+  /** The successor's open hour is in memory, so the other plug's part of it goes there. */
   #joinOpen(fromNumber: number, toNumber: number, openS: number, book: MeterBook): void {
     const { buckets, corrections, time } = this.#deps;
     const original = corrections.original(fromNumber, openS);

@@ -16,7 +16,7 @@ import type { Prices } from './prices.ts';
 import type { EnergyDevice } from './sample.ts';
 import type { Tariffs } from './tariff.ts';
 
-/** The household at a glance; what is not known yet is null. */
+/** The household at a glance; what is not yet known is null. */
 export interface Summary {
   readonly totalDevices: number;
   readonly totalPowerW: number | null;
@@ -94,7 +94,7 @@ export const NO_NAS: Sleep = {
 export interface NasPlug {
   readonly number: number;
   readonly borders: NasBorders;
-  /** Where an admin put its past right. */
+  /** Where an admin corrected its past. */
   readonly corrected: readonly { readonly fromS: number; readonly toS: number }[];
 }
 
@@ -144,7 +144,7 @@ function standbyOf(buckets: readonly Bucket[]): number | null {
 }
 
 /**
- * The hours as corrections leave them. The stored ones are as metered, and count again once a
+ * The hours with corrections applied. The stored ones are as metered, and count again once a
  * correction is undone.
  */
 function putRight(
@@ -175,7 +175,7 @@ function mergedHours(stored: readonly NasHour[], live: readonly NasHour[]): NasH
   return [...hours.values()];
 }
 
-/** Days covered by less say too little about a whole day. */
+/** Days with less coverage say too little about a whole day. */
 const LEAST_COVERED_S = 3_600;
 /** Energy and cost of a usual day. */
 interface UsualDay {
@@ -183,7 +183,7 @@ interface UsualDay {
   readonly costUc: number;
 }
 
-/** What a usual day takes, weighted by the time that is known of each; null without any. */
+/** The energy of a usual day, weighted by how much of each day is known; null without any. */
 function usualDay(days: readonly DayBucket[]): UsualDay | null {
   const known = days.filter(({ coveredS }) => coveredS >= LEAST_COVERED_S);
   const coveredS = known.reduce((sum, day) => sum + day.coveredS, 0);
@@ -229,12 +229,12 @@ function standbyMw(meansMw: readonly number[]): number | null {
   return sorted[Math.floor((sorted.length - 1) * 0.05)] ?? null;
 }
 
-/** What one plug did from the beginning of a calendar period until now. */
+/** What one plug used from the start of a calendar period until now. */
 export interface PeriodStats {
   readonly fromS: number;
   readonly toS: number;
   readonly bucket: Bucket;
-  /** Readings that a full grid has in the covered time. */
+  /** Readings that a complete grid has in the covered time. */
   readonly samples: number;
   /** Seconds from the first that is known in the period, at the earliest, until now. */
   readonly elapsedS: number;
@@ -279,7 +279,7 @@ export function dashboardOf(
   };
 }
 
-/** The hours of a stretch, oldest first, each with what it cost; those nobody knows of are missing. */
+/** The hours of a stretch, oldest first, each with its cost; unknown ones are missing. */
 export interface HoursOf {
   readonly kind: 'hours';
   readonly hours: readonly (HourBucket & { readonly endS: number })[];
@@ -323,7 +323,7 @@ const SLOT_S = 300;
 const HOUR_S = 3_600;
 /** Longer ones are read by the hour: five minutes are kept for a month, and are many. */
 const BY_HOUR_FROM_S = 3 * 86_400;
-/** A plug is read twice a minute, so a stretch is not measured to its edges. */
+/** A plug is read twice a minute, so a stretch is never measured right to its edges. */
 const EDGES_S = 60;
 const MOST_UNMEASURED = 0.1;
 

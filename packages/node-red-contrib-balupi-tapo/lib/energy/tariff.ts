@@ -22,7 +22,7 @@ export interface Price {
   readonly vatPercent: number | null;
   /** Micro-cents a month, whatever is used. */
   readonly baseFeeUc: number | null;
-  /** How many slots tell what it costs when; 0 for a price that is the same all the time. */
+  /** How many slots give prices by time; 0 for a price that is always the same. */
   readonly slots: number;
   readonly isActive: boolean;
 }
@@ -106,14 +106,14 @@ export class Tariffs {
     return count === 0 ? this.at(fromS).priceUcPerKwh : Math.round(sum / count);
   }
 
-  /** Whether slots tell the prices of an instant. */
+  /** Whether the price at an instant comes from slots. */
   hasSlotAt(atS: number): boolean {
     return this.#slotAt(atS) !== null;
   }
 
   /**
-   * What is to be paid in that time whatever is used, by the share of each month, micro-cents. The
-   * fee that holds is that of the price which began last.
+   * What is due in that time regardless of use, by the share of each month, micro-cents. The fee of
+   * the price that started last applies.
    */
   baseFeeUc(fromS: number, toS: number): number {
     const feed = [...this.#prices, ...this.#slotted.map(({ price }) => price)]
@@ -122,7 +122,7 @@ export class Tariffs {
     if (feed.length === 0) return 0;
     const edges = feed.flatMap(({ validFromS, validToS }) => [validFromS, validToS]);
     let uc = 0;
-    // Nobody was metered before 1970; whoever asks from the year 1 on waits for no fee of then.
+    // Nobody was metered before 1970, so a query from the year 1 on need not wait for fees of then.
     for (let atS = Math.max(0, fromS); atS < toS;) {
       const monthS = this.#time.monthStart(atS);
       const nextS = this.#time.monthStart(atS, 1);
@@ -189,7 +189,7 @@ export function costUc(energyMwh: number, priceUcPerKwh: number): number {
   if (Number.isSafeInteger(uc)) return Math.round(uc / MWH_PER_KWH);
   const exact = BigInt(energyMwh) * BigInt(priceUcPerKwh);
   const half = BigInt(MWH_PER_KWH / 2);
-  // Division of whole numbers cuts towards zero, so a half is added away from it.
+  // Integer division truncates towards zero, so a half is added away from it.
   return Number((exact < 0n ? exact - half : exact + half) / BigInt(MWH_PER_KWH));
 }
 

@@ -29,7 +29,7 @@ export type OnUnusual = (hour: UnusualHour) => void;
 const BASIS_S = 56 * 86_400;
 /** Four weeks: a median of fewer follows a single odd day. */
 const LEAST_BASIS = 4;
-/** An hour of which less is known, or only estimated, says nothing. */
+/** An hour that is known only in part, or only estimated, says nothing. */
 const LEAST_COVERED_S = 2_700;
 /** In standard deviations, taken robustly from the median absolute deviation. */
 const DEVIATIONS = 5;
@@ -94,7 +94,7 @@ interface WatchDeps {
 export class UnusualWatch {
   readonly #deps: WatchDeps;
   readonly #listeners = new Set<OnUnusual>();
-  /** Start of the hour that was judged last, and what came of it, by plug. */
+  /** Start of the hour judged last, and the result, by plug. */
   readonly #judged = new Map<number, { hourS: number; level: HourVerdict['level'] }>();
 
   constructor(deps: WatchDeps) {

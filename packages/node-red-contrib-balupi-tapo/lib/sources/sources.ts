@@ -17,13 +17,13 @@ export interface Told {
 
 export type ToldOutcome =
   | { readonly kind: 'told'; readonly told: readonly Told[] }
-  /** An English sentence: what was got and wanted. */
+  /** An English sentence: what was expected, and what came. */
   | { readonly kind: 'wrong'; readonly problem: string };
 
-/** More make an unreadable list: a flow is probably giving each message its own id. */
+/** More make the list unreadable: a flow is probably giving each message its own id. */
 const MOST_SOURCES = 64;
 const LONGEST_ID = 100;
-/** Below what counts as nonsense of a counter; a rest of it grows as the whole does. */
+/** Below what would be nonsense for a counter; a remainder grows like the whole. */
 const COUNTER_WH = 5_000_000;
 /** After this many missed readings it counts as silent. */
 const MISSED = 3;
@@ -82,7 +82,7 @@ export class Sources {
   }
 
   /**
-   * Reported values as readings of this moment; a new id becomes a source.
+   * Converts reported values to readings of this moment; a new id becomes a source.
    * @returns null where there are too many already, and nothing was taken
    */
   readings(told: readonly Told[]): Reading[] | null {

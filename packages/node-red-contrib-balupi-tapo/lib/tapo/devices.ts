@@ -10,30 +10,30 @@ const KEYS_OF_PLACE = ['ip', 'port', 'mac'] as const;
 /** Nobody has more plugs, but a forger may announce any number. */
 const MOST_DEVICES = 64;
 
-/** A plug and what is known of it right now. */
+/** A plug and its current state. */
 export interface Device {
   row: DeviceRow;
   plug: Plug;
   isOnline: boolean;
   isOn: boolean | null;
   topic: HintTopic | 'ok';
-  /** When a plug that is locked takes a password again, epoch ms. */
+  /** When a locked plug takes a password again, epoch ms. */
   lockedUntilMs: number | null;
-  /** When it was read last in this run, by the monotonic clock. */
+  /** When it was last read in this run, by the monotonic clock. */
   seenTickMs: number | null;
-  /** A read is on its way. */
+  /** It is being read right now. */
   isBusy: boolean;
-  /** Reads in a row that found nobody. */
+  /** How many reads in a row got no answer. */
   misses: number;
   /** The state differs from the table. */
   isStateDirty: boolean;
-  /** It was seen since that was written. */
+  /** It was seen since its state was last written. */
   isSeenDirty: boolean;
 }
 
 export interface NewDevice extends PlugAddress {
   readonly name: string | null;
-  /** Null: what it was where it is known, else `generic`. */
+  /** Null: its former role where that is known, else `generic`. */
   readonly role: DeviceRole | null;
   readonly found: FoundPlug | null;
 }
@@ -84,7 +84,7 @@ export class Devices {
     return this.#rows.forgotten();
   }
 
-  /** Ids that are no longer in use: of forgotten plugs, and of those gone for good. */
+  /** Ids no longer in use: of forgotten plugs, and of those gone for good. */
   goneIds(): readonly string[] {
     return [...this.forgotten().map(({ row }) => row.id), ...this.#rows.gone()];
   }
@@ -93,7 +93,7 @@ export class Devices {
     return this.#forgottenAs(mac) !== undefined;
   }
 
-  /** A new plug, or one that was forgotten and is back, by its MAC. */
+  /** A new plug, or a forgotten one that is back, recognised by its MAC. */
   insert(input: NewDevice): Device {
     const { found } = input;
     const known = found === null ? undefined : this.#forgottenAs(found.mac);
@@ -235,7 +235,7 @@ export class Devices {
 
   /**
    * Writes the plugs whose state changed, or all that were seen since.
-   * @returns to be called once the transaction around it is through
+   * @returns called once the surrounding transaction is through
    */
   flush(isFull: boolean): () => void {
     const written = this.all().filter(
@@ -323,7 +323,7 @@ export class Devices {
   }
 
   #hold(row: DeviceRow): Device {
-    // The state before a restart is not known to hold.
+    // The state from before a restart may not hold any more.
     const state = row.state === 'ok' ? 'unreachable' : row.state;
     const topic = state === 'unreachable' ? 'not_read_yet' : state;
     const offline = { isOnline: false, isOn: null, topic, isBusy: false, misses: 0 } as const;
@@ -363,7 +363,7 @@ export class Devices {
     });
   }
 
-  /** The table has taken the role from whoever had it; so does the memory. */
+  /** The table has taken the role from whoever had it, so memory does the same. */
   #followNasRole(row: DeviceRow): void {
     if (row.role !== 'nas') return;
     for (const other of this.#byId.values()) {

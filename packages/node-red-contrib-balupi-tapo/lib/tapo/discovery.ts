@@ -15,7 +15,7 @@ const SEARCH_MS = 3_000;
 const REPEAT_MS = 1_000;
 /** How long one known plug has to say who it is. */
 const IDENTIFY_MS = 1_000;
-/** More answers than any home has plugs are a flood. */
+/** No home has more plugs than this; more answers are a flood. */
 const MOST_ANSWERS = 128;
 
 /** A plug that answered, at the address its answer really came from. */
@@ -39,7 +39,7 @@ export class Discovery {
   readonly #log: Log;
   readonly #openUdp: OpenUdp;
   readonly #addresses: readonly UdpAddress[] | null;
-  /** Where plugs at an IP last answered from: it need not be port 20002. */
+  /** The port from which each plug last answered: it need not be 20002. */
   readonly #heardFrom = new Map<string, UdpAddress>();
   #serial = 0;
   readonly #makePublicPem: () => Promise<string>;
@@ -153,7 +153,7 @@ export class Discovery {
   }
 }
 
-/** Plugs want a key in the query; ours is discarded, as the encrypted part is of no use. */
+/** Plugs expect a key in the query; we throw ours away, as we do not need the encrypted part. */
 async function makePublicPem(): Promise<string> {
   const { publicKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2_048 });
   return publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -168,7 +168,7 @@ function ownBroadcasts(): readonly UdpAddress[] {
 }
 
 const HEADER_BYTES = 16;
-/** Where in the header the checksum lies, and what stands there while it is computed. */
+/** Where in the header the checksum goes, and what is there while it is computed. */
 const CRC_OFFSET = 12;
 const CRC_PRESET = 0x5a6b7c8d;
 /** Recorded answers are about 1 KB with `encrypt_info`. */
@@ -176,7 +176,7 @@ const LARGEST_ANSWER_BYTES = 8_192;
 
 /** What a plug tells anybody on its network, without a login. All of it may be forged. */
 interface PlugAnnouncement {
-  /** `device_id` of the announcement: 32 digits, another one than `get_device_info` gives. */
+  /** `device_id` of the announcement: 32 digits, not the one from `get_device_info`. */
   readonly discoveryId: string;
   /** `AA:BB:CC:DD:EE:FF`; the same as in `get_device_info`. */
   readonly mac: string;
@@ -187,7 +187,7 @@ interface PlugAnnouncement {
   readonly encryptType: string;
   /** `lv`: 2 on later firmware, 0 when not told. */
   readonly level: number;
-  /** How it speaks TPAP; null when it does not say. */
+  /** How it speaks TPAP; null when it does not tell. */
   readonly tpap: TpapOffer | null;
 }
 
@@ -289,7 +289,7 @@ export function parsePlugAddress(text: string): PlugAddress | null {
     : null;
 }
 
-/** The other way round; the usual port is left out. */
+/** The reverse; the usual port is left out. */
 export function formatPlugAddress(address: PlugAddress): string {
   return address.port === PLUG_HTTP_PORT ? address.ip : `${address.ip}:${address.port}`;
 }

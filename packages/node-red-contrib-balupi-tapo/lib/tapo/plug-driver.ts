@@ -53,7 +53,7 @@ import { discoverTpap, loginByTpap } from './tpap/tpap-protocol.ts';
  */
 export type DriverChoice = 'auto' | 'klap' | 'tpap' | 'connect';
 
-/** Logins of another driver, by its own way to the network. */
+/** Logins of another driver, which reaches the network in its own way. */
 export type OtherLogins = (http: PlugHttp) => {
   readonly klap: KlapLogin;
   readonly aes: AesLogin;
@@ -63,16 +63,16 @@ export interface PlugDriverDeps {
   readonly clock: Clock;
   readonly http: PlugHttp;
   readonly identify: IdentifyPlug;
-  /** Asked when a plug is opened. */
+  /** Called when a plug is opened. */
   readonly credentials: () => PlugCredentials | null;
   readonly choice: DriverChoice;
-  /** Without it `connect` is `auto`, and `auto` our own alone. */
+  /** Without it `connect` means `auto`, and `auto` means only our own protocols. */
   readonly otherLogins?: OtherLogins;
   /** Default: the system's. */
   readonly randomBytes?: (size: number) => Buffer;
 }
 
-/** Our own protocols: a folder each, and a line here (docs/PLUGS.md). */
+/** Our own protocols: each has a folder, and a line here (docs/PLUGS.md). */
 const OWN = {
   klap: loginByKlap,
   aes: loginByAes,
@@ -81,7 +81,7 @@ const OWN = {
 
 const NONE: PlugLogins = { klap: null, tpap: null, aes: null };
 
-/** Opens plugs with the driver that was chosen. The library is loaded when first needed. */
+/** Opens plugs with the configured driver. The library is loaded when first needed. */
 export function plugDriver(deps: PlugDriverDeps): OpenPlug {
   const logins = loginsOf(deps);
   const guesses = guessLimit(deps.clock);
@@ -122,19 +122,19 @@ function loginsOf({ choice, http, otherLogins }: PlugDriverDeps): PlugLogins {
 
 /** For one request; a hanging plug costs this. */
 const REQUEST_LIMIT_MS = 5_000;
-/** Before a method that was refused is asked for again, in a batch that is sent anyway. */
+/** How long until a refused method is asked for again, in a batch that is sent anyway. */
 const ASK_AGAIN_MS = 3_600_000;
-/** For a whole call with its login, however slowly a plug trickles. */
+/** For a whole call including its login, however slowly a plug trickles. */
 const CALL_LIMIT_MS = 10_000;
 
 interface OwnPlugDeps {
   readonly clock: Clock;
   readonly target: Pick<PlugTarget, 'deviceId' | 'mac'>;
-  /** Null when no account is configured: the plug is never asked then. */
+  /** Null when no account is configured; then no plug is ever asked. */
   readonly login: Pick<PlugLogin, 'login'> | null;
 }
 
-/** Methods that were answered, or refused. */
+/** Methods that were answered or refused. */
 interface Told {
   readonly kind: 'told';
   readonly results: PlugResults;
@@ -158,10 +158,10 @@ class OwnPlug implements Plug {
   readonly #closed = new AbortController();
   #session: Session | null = null;
   #last: Promise<unknown> = Promise.resolve();
-  /** The firmware that was asked for volts and amperes last, and did not tell them. */
+  /** The firmware last asked for volts and amperes that did not report them. */
   #emeterRefused: { readonly firmware: string; readonly atMs: number } | null = null;
   #firmware = '';
-  /** Who answered in this session, where known. */
+  /** The device that answered in this session, where known. */
   #info: PlugInfo | null = null;
 
   constructor(deps: OwnPlugDeps) {
@@ -178,7 +178,7 @@ class OwnPlug implements Plug {
       if (asked.kind !== 'told') return asked;
       const results = await this.#withPower(asked.results, limited);
       if ([...results.values()].every((result) => result === null)) return REFUSED_ALL;
-      // A plug that does not identify itself is the one that logged in.
+      // A plug that does not identify itself must be the one that logged in.
       const info = parseInfo(results.get(INFO)) ?? this.#info;
       if (info === null) return NOBODY;
       if (!this.#isTarget(info)) return this.#otherDevice();
@@ -208,7 +208,7 @@ class OwnPlug implements Plug {
     return this.#clock.monotonicMs() - refused.atMs >= ASK_AGAIN_MS;
   }
 
-  /** Asks until each method was answered or refused: a refused method costs no other. */
+  /** Asks until each method was answered or refused, so that a refused one costs no other. */
   async #askAll(methods: readonly string[], signal: AbortSignal): Promise<Told | PlugFailure> {
     const results = new Map<string, WireRecord | null>();
     let left = methods;
@@ -218,7 +218,7 @@ class OwnPlug implements Plug {
       const told = readBatch(answer, left);
       for (const [method, result] of told) results.set(method, result);
       const rest = left.filter((method) => !told.has(method));
-      // One that takes no batch at all is asked one by one.
+      // A plug that takes no batches is asked one by one.
       if (rest.length === left.length) return await this.#askEach(left, results, signal);
       left = rest;
     }
@@ -238,7 +238,7 @@ class OwnPlug implements Plug {
     return { kind: 'told', results };
   }
 
-  /** From the first reading on it has to be this very plug. */
+  /** From the first reading on it has to be exactly this plug. */
   #know(info: PlugInfo): void {
     this.#info = info;
     this.#target = { deviceId: info.deviceId, mac: info.mac };
@@ -269,7 +269,7 @@ class OwnPlug implements Plug {
     this.#session = null;
   }
 
-  /** Runs one call after the other, within its time, unless the plug is to be left alone. */
+  /** Runs calls one after the other, within the time limit, unless the plug is to be left alone. */
   async #inTurn<T extends { readonly kind: string }>(
     signal: AbortSignal | undefined,
     work: (limited: AbortSignal) => Promise<T | PlugFailure>,
@@ -290,7 +290,7 @@ class OwnPlug implements Plug {
     }
   }
 
-  /** Sends within a session, in a new one if need be. */
+  /** Sends within a session, opening a new one if necessary. */
   async #exchange(request: PlugRequest, signal: AbortSignal): Promise<PlugAnswer | PlugFailure> {
     const session = this.#liveSession();
     if (session !== null) {
@@ -389,7 +389,7 @@ const NO_CREDENTIALS: PlugFailure = {
  */
 const WRONG_PASSWORD_PAUSES_MS = [1_800_000, 1_800_000];
 const LATER_PASSWORD_PAUSE_MS = 86_400_000;
-/** From here on the last attempts are left to the household. */
+/** From here on the remaining attempts are left to the household. */
 const FEW_ATTEMPTS = 5;
 /** First wait after a session stolen right after the login, or a 429; doubled each time. */
 const TAKEN_PAUSE_MS = 5_000;
@@ -399,7 +399,7 @@ const LONGEST_PAUSE_MS = 300_000;
 const CONTEST_LOSSES = 2;
 const CONTEST_WINDOW_MS = 300_000;
 
-/** How a call ended, as far as it matters here. */
+/** The outcome of a call, as far as it matters here. */
 interface Ended {
   readonly kind: string;
   readonly cause?: string;
@@ -420,14 +420,14 @@ class PlugPause {
     this.#losses = new SlidingLog(clock, CONTEST_WINDOW_MS);
   }
 
-  /** What to answer without asking the plug; null when it may be asked. */
+  /** The answer without asking the plug; null when it may be asked. */
   current(): PlugFailure | null {
     if (this.#until !== null && this.#clock.monotonicMs() >= this.#until.atMs) this.#until = null;
     return this.#until?.failure ?? null;
   }
 
   /**
-   * Takes note of how a call that did ask the plug ended.
+   * Records the outcome of a call that did ask the plug.
    * @returns the outcome, with the time a lock ends
    */
   note<T extends { readonly kind: string }>(outcome: T | PlugFailure): T | PlugFailure {
@@ -439,7 +439,7 @@ class PlugPause {
     return failure;
   }
 
-  /** A session was lost before its time. */
+  /** A session was lost before its expiry. */
   countLoss(): void {
     this.#losses.add(null);
   }

@@ -7,7 +7,7 @@ import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 interface PlugHttpRequest {
   readonly host: string;
   readonly port: number;
-  /** Default: plain HTTP. Any certificate is taken; what matters is sealed within. */
+  /** Default: plain HTTP. Any certificate is accepted; what matters is sealed inside. */
   readonly isTls?: boolean;
   /** With its query, such as `/app/request?seq=5`. */
   readonly path: string;
@@ -29,10 +29,10 @@ export type PlugHttpOutcome =
   /** Not HTTP, cut short of its own length, or more than {@link LARGEST_ANSWER_BYTES}. */
   | { readonly kind: 'bad_answer'; readonly detail: string };
 
-/** The network as the drivers see it. Never rejects. */
+/** The network as drivers see it. Never rejects. */
 export type PlugHttp = (request: PlugHttpRequest) => Promise<PlugHttpOutcome>;
 
-/** Recorded answers are below 4 KB; anything far above comes from no plug. */
+/** Recorded answers are below 4 KB; anything far above that comes from no plug. */
 const LARGEST_ANSWER_BYTES = 65_536;
 
 /**

@@ -12,7 +12,7 @@ import type { PlugCredentials, PlugFailure, PlugProtocolName, PlugTarget } from 
 import type { TpapOffer } from './tpap/tpap-offer.ts';
 import type { TpapDiscovery } from './tpap/tpap-protocol.ts';
 
-/** Asks by UDP who is at an address; null when nobody says. */
+/** Asks by UDP who is at an address; null when there is no answer. */
 export type IdentifyPlug = (
   ip: string,
   port: number,
@@ -49,7 +49,7 @@ interface PlugLoginDeps extends PlugLogins {
 
 type ChosenLogin = { readonly kind: 'channel'; readonly channel: PlugChannel } | PlugFailure;
 
-/** What worked last: it is tried first, without asking. */
+/** What worked last, which is tried first, without asking. */
 type Spoken =
   | { readonly protocol: 'klap' }
   | { readonly protocol: 'tpap'; readonly offer: TpapOffer };
@@ -77,10 +77,10 @@ type Spoken =
  */
 export class PlugLogin {
   readonly #deps: PlugLoginDeps;
-  /** The best it spoke, kept over restarts. */
+  /** The best protocol it spoke, kept across restarts. */
   #best: PlugProtocolName | null;
   #last: Spoken | null = null;
-  /** The password was taken before, and not refused since. */
+  /** The password was accepted before, and not refused since. */
   #hasWorked = false;
 
   constructor(deps: PlugLoginDeps) {
@@ -117,7 +117,10 @@ export class PlugLogin {
     return outcome.kind === 'not_spoken' ? notSpokenBy(found) : outcome;
   }
 
-  /** Null when it is not spoken any more; the owner may have thrown the switch in the Tapo app. */
+  /**
+   * Null when it is no longer spoken, for example because the owner changed the switch in the Tapo
+   * app.
+   */
   async #again(last: Spoken, signal: AbortSignal): Promise<ChosenLogin | null> {
     if (last.protocol === 'tpap') {
       const outcome = await this.#byTpap(last.offer, signal);
@@ -210,7 +213,10 @@ const SPENT: PlugFailure = {
   detail: 'Too many logins came to nothing; the next one waits for a day.',
 };
 
-/** Some devices refuse a login around the end of an older session; the next refusal is believed. */
+/**
+ * Some devices refuse a login around the end of an older session; only a second refusal is
+ * believed.
+ */
 const DOUBTED: PlugFailure = {
   kind: 'session_taken',
   cause: 'password_doubted',

@@ -34,14 +34,14 @@ export interface PlugChannel {
   send(request: PlugRequest, signal: AbortSignal): Promise<SendOutcome>;
 }
 
-/** Why there is no session; `not_spoken`: something answers, but it speaks another protocol. */
+/** Why there is no session; `not_spoken`: something answers, but in another protocol. */
 export type LoginRefusal = { readonly kind: 'not_spoken' } | PlugFailure;
 
 export type LoginOutcome =
   | { readonly kind: 'channel'; readonly channel: PlugChannel }
   | LoginRefusal;
 
-/** Logs in by KLAP, where the plug shows first that it knows the account. */
+/** Logs in by KLAP, where the plug proves first that it knows the account. */
 export type KlapLogin = (
   endpoint: PlugEndpoint,
   credentials: PlugCredentials,
@@ -97,7 +97,7 @@ export function readSessionCookie(lines: readonly string[]): SessionCookie | nul
   return null;
 }
 
-/** The inner JSON `{error_code, result}`; null when it is something else. */
+/** The inner JSON `{error_code, result}`; null for anything else. */
 export function readAnswer(bytes: Uint8Array): PlugAnswer | null {
   const record = parseRecord(bytes);
   const errorCode = record?.['error_code'];
@@ -151,7 +151,7 @@ export const HISTORY = 'get_energy_data';
 
 export const INFO_REQUEST: PlugRequest = { method: INFO };
 
-/** Several questions in one round trip. A plug stops at the first that it refuses. */
+/** Several questions in one round trip. A plug stops at the first one it refuses. */
 export function batchRequest(methods: readonly string[]): PlugRequest {
   return {
     method: 'multipleRequest',
@@ -201,7 +201,7 @@ export function parseHours(answer: PlugAnswer, fromS: number, toS: number): Plug
   };
 }
 
-/** What was answered, by method; null for a method that was refused. */
+/** The answers by method; null for a method that was refused. */
 export type PlugResults = ReadonlyMap<string, WireRecord | null>;
 
 /** The answers of a batch, in order, up to the first that was refused; empty when it is no batch. */

@@ -18,7 +18,7 @@ export type PlugFailureKind =
   | 'session_taken'
   | 'bad_answer';
 
-/** Finer causes that need another remedy than their kind alone tells. */
+/** Finer causes that need another remedy than their kind suggests. */
 export type PlugFailureCause =
   | 'no_credentials'
   | 'other_device'
@@ -65,7 +65,7 @@ export interface PlugInfo {
 export interface PlugReading {
   /** -4,000,000 … 4,000,000; below 0 what is plugged in feeds in. */
   readonly powerMw: number | null;
-  /** Only some firmwares tell (`get_emeter_data`). */
+  /** Only some firmware reports it (`get_emeter_data`). */
   readonly voltageMv: number | null;
   readonly currentMa: number | null;
   /** The plug's own counters in whole Wh, since its local midnight and first of the month. */
@@ -92,7 +92,7 @@ export type PlugReadOutcome =
 
 export type PlugRelayOutcome = { readonly kind: 'switched'; readonly isOn: boolean } | PlugFailure;
 
-/** What one hour took, as the plug itself counted it. */
+/** The energy of one hour, as the plug itself counted it. */
 export interface PlugHour {
   /** Epoch seconds. */
   readonly startS: number;
@@ -102,7 +102,7 @@ export interface PlugHour {
 
 export type PlugHoursOutcome =
   | { readonly kind: 'hours'; readonly hours: readonly PlugHour[] }
-  /** Its firmware, or this driver, has no such question. */
+  /** Its firmware, or this driver, has no such method. */
   | { readonly kind: 'not_offered' }
   | PlugFailure;
 
@@ -132,7 +132,7 @@ export interface PlugCredentials {
 
 export type PlugProtocolName = 'klap' | 'aes' | 'tpap';
 
-/** Where a plug is and what is known of it. What is null has not been learned yet. */
+/** Where a plug is, and what is known about it. Null is not known yet. */
 export interface PlugTarget {
   /** IPv4 */
   readonly ip: string;
@@ -146,7 +146,7 @@ export interface PlugTarget {
    * address, which hands over the password; null: never.
    */
   readonly oldProtocolMac: string | null;
-  /** Told when a login showed which protocol it speaks. */
+  /** Called when a login showed which protocol it speaks. */
   readonly onProtocol?: (protocol: PlugProtocolName) => void;
 }
 

@@ -15,7 +15,7 @@ export interface PlugSample {
   /** The Pi's id of the plug. */
   readonly id: string;
   readonly deviceNumber: number;
-  /** When the answer was there, on the monotonic clock. */
+  /** When the answer arrived, on the monotonic clock. */
   readonly atMonotonicMs: number;
   readonly outcome: PlugReadOutcome;
 }
@@ -25,7 +25,7 @@ export type OnPlugSample = (sample: PlugSample) => void;
 /** Whether a plug's own `YYYY-MM-DD HH:MM:SS` is right; null while nobody knows the time. */
 export type JudgePlugClock = (plugLocalTime: string) => boolean | null;
 
-/** What the log says of a plug that can be read. */
+/** What is logged of a plug that can be read. */
 const READABLE: Readonly<Record<PlugHint | 'ok', string>> = {
   ok: 'It can be read.',
   power_unknown: 'It does not tell its power.',
@@ -33,7 +33,7 @@ const READABLE: Readonly<Record<PlugHint | 'ok', string>> = {
   clock_wrong: 'Its own clock is wrong.',
 };
 
-/** Reads plugs side by side, keeps how they stand, and passes every outcome on. */
+/** Reads plugs in parallel, keeps their states, and passes on every outcome. */
 export class Poller {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -131,7 +131,7 @@ export class Poller {
   }
 }
 
-/** What to say of a plug that was read: the first thing that is not as it should be. */
+/** What to report of a plug that was read: the first thing that is wrong. */
 function missingOf(reading: PlugReading, isClockRight: JudgePlugClock): PlugHint | 'ok' {
   const { powerMw, todayEnergyWh, monthEnergyWh, deviceLocalTime } = reading;
   if (powerMw === null) return 'power_unknown';
@@ -158,14 +158,14 @@ export type PlugNews =
       readonly by: SwitchedBy;
     };
 
-/** One that was not read for so long is lost, ms: a plug in a far room misses single rounds. */
+/** One not read for this long counts as lost, ms: a plug in a far room misses single rounds. */
 const LOST_MS = 60_000;
 
 interface Known {
   seenTickMs: number;
   isLost: boolean;
   isOn: boolean | null;
-  /** Who is about to switch it: a round may read it before the call is answered. */
+  /** Who is about to switch it: a round may read it before that call is answered. */
   by: SwitchedBy | null;
 }
 
@@ -209,14 +209,14 @@ export class PlugWatch {
     this.#known(id, this.#clock.monotonicMs()).by = by;
   }
 
-  /** What came of that; null where it failed. */
+  /** The outcome of that; null where it failed. */
   switched(id: string, isOn: boolean | null): void {
     const plug = this.#known(id, this.#clock.monotonicMs());
     if (isOn !== null) this.#stands(id, plug, isOn);
     plug.by = null;
   }
 
-  /** It is no plug of ours any more. */
+  /** It is no longer one of our plugs. */
   forget(id: string): void {
     this.#plugs.delete(id);
   }

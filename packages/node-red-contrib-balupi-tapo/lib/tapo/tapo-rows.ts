@@ -6,9 +6,9 @@ type Statement = ReturnType<Store['prepare']>;
 
 export type DeviceRole = 'nas' | 'monitor' | 'generic';
 
-/** A plug as it is kept. */
+/** A plug as stored. */
 export interface DeviceRow {
-  /** Short number for the apps and the samples; never given twice. */
+  /** Short number for the apps and the samples; never reused. */
   readonly deviceNumber: number;
   /** The Pi's own stable id. */
   readonly id: string;
@@ -36,11 +36,11 @@ export interface DeviceRow {
 export interface ForgottenRow {
   readonly row: DeviceRow;
   readonly forgottenMs: number;
-  /** What it was before it fed the NAS; null where it did not, or nothing is known of it. */
+  /** Its role before it fed the NAS; null where it never did, or that is not known. */
   readonly roleBeforeNas: DeviceRole | null;
 }
 
-/** On the right side of a SET the row still has its old values. */
+/** On the right side of SET the row still has its old values. */
 const COLUMNS = `name = :name, is_named = :isNamed, role = :role,
   role_before_nas = CASE WHEN :role <> 'nas' THEN NULL WHEN role = 'nas' THEN role_before_nas
     ELSE role END,
@@ -49,7 +49,7 @@ const COLUMNS = `name = :name, is_named = :isNamed, role = :role,
   firmware = :firmware, protocol = :protocol, old_protocol_mac = :oldProtocolMac, state = :state,
   last_seen_at = :lastSeenMs`;
 
-/** How many recently gone plugs others learn of. */
+/** How many recently removed plugs are reported. */
 const MOST_GONE = 100;
 
 /** All SQL of the tables `tapo_devices` and `tapo_gone` (energy database). */
@@ -94,7 +94,7 @@ export class TapoRows {
     this.#forgotten = store.prepare(
       'SELECT * FROM tapo_devices WHERE forgotten_at IS NOT NULL ORDER BY device_number',
     );
-    // Its ids may belong to another entry by its return; only the MAC stays its own.
+    // Another entry may have its ids when it returns; only the MAC stays its own.
     this.#forget = store.prepare(`UPDATE tapo_devices SET device_id = NULL, discovery_id = NULL,
       old_protocol_mac = NULL, forgotten_at = :forgottenMs WHERE id = :id`);
     this.#recall = store.prepare('UPDATE tapo_devices SET forgotten_at = NULL WHERE id = :id');
@@ -105,7 +105,7 @@ export class TapoRows {
     return this.#all.all().map(readRow);
   }
 
-  /** What a plug is now; `nas` may have been taken from it. */
+  /** The present role of a plug; `nas` may have been taken from it. */
   role(id: string): DeviceRole {
     return (this.#role.get({ id })?.['role'] ?? 'generic') as DeviceRole;
   }
@@ -155,12 +155,12 @@ export class TapoRows {
     }));
   }
 
-  /** Leaves the row to its history. */
+  /** Leaves the row for its history. */
   forget(id: string, forgottenMs: number): void {
     this.#forget.run({ id, forgottenMs });
   }
 
-  /** Takes a forgotten plug up again, in the place of `goneId` where that turned out to be it. */
+  /** Takes a forgotten plug back, in place of `goneId` where that turned out to be it. */
   recall(row: DeviceRow, goneId: string | null, nowMs: number): void {
     this.#store.transaction(() => {
       if (goneId !== null) this.#remove(goneId, nowMs);
@@ -219,13 +219,13 @@ function readRow(row: Record<string, unknown>): DeviceRow {
   };
 }
 
-/** How a plug stands (contract 5). */
+/** The state of a plug (contract 5). */
 export type DeviceState = 'ok' | Exclude<PlugFailureKind, 'bad_answer'>;
 
-/** As `Accept-Language` names it; what no hint is written in is answered in English. */
+/** As in `Accept-Language`; hints in a language without words are in English. */
 export type HintLanguage = string;
 
-/** What is not as it should be with a plug that can be read and switched. */
+/** What is wrong with a plug that can be read and switched. */
 export type PlugHint = 'power_unknown' | 'counters_unknown' | 'clock_wrong';
 
 /** What a hint is about: finer than the state, as the remedy may differ. */
@@ -237,8 +237,8 @@ export type HintTopic =
   | PlugHint;
 
 /**
- * What to do about a topic, in words; empty when all is well.
- * @param until when it ends, as its reader writes times
+ * What to do about a topic, in words; empty when nothing is wrong.
+ * @param until when it ends, in its reader's format
  */
 export type Hints = (topic: HintTopic | 'ok', language: HintLanguage, until?: string) => string;
 

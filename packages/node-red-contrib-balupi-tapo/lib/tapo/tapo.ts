@@ -45,9 +45,9 @@ import {
   topicOfFailure,
 } from './tapo-rows.ts';
 
-/** An address read within this time is where the plug is, whatever an announcement says. */
+/** An address read within this time is the plug's, whatever an announcement says. */
 const TRUSTED_MS = 90_000;
-/** Reads in a row without an answer before a plug is looked for elsewhere, and how often. */
+/** Reads in a row without an answer before a plug is searched elsewhere, and how often that is. */
 const LOST_AFTER_MISSES = 2;
 const LOOK_EVERY_MS = 300_000;
 
@@ -59,7 +59,7 @@ interface FindOutcome {
   readonly devices: readonly Device[];
 }
 
-/** Keeps the registry in step with what answers on the network. */
+/** Keeps the registry in sync with what answers on the network. */
 class Finder {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -140,7 +140,7 @@ class Finder {
   }
 }
 
-/** The most a plug tells at once is eight days; a week keeps clear of the border. */
+/** A plug reports at most eight days at once; a week keeps clear of the limit. */
 const PAGE_S = 7 * 86_400;
 /** A plug keeps about a month of hours; more pages would ask for what is not there. */
 const MOST_PAGES = 6;
@@ -148,7 +148,7 @@ const MOST_PAGES = 6;
 /**
  * Asks a plug for its own hours, page by page.
  * @param fromS a local midnight, epoch seconds
- * @returns null when it offers none or does not answer; the newest pages when there are too many
+ * @returns null when it has none or does not answer; the newest pages when there are too many
  */
 async function tellHours(
   plug: Plug,
@@ -205,21 +205,21 @@ export type UpdateOutcome =
   /** It has not asked for the old protocol at this address, or speaks a better one. */
   | { readonly kind: 'old_protocol_not_asked' };
 
-/** What came of trying an account on the plugs that answer. */
+/** The outcome of trying an account on the plugs that answer. */
 export type AccountOutcome =
-  /** A plug took it, and it is used from now on. */
+  /** A plug accepted it, so it is used from now on. */
   | { readonly kind: 'taken'; readonly plug: string }
   /** No plug answered, so it is used untested. */
   | { readonly kind: 'untried' }
-  /** A plug took it not; the account before stays. */
+  /** A plug refused it, so the account before stays. */
   | { readonly kind: 'refused'; readonly state: DeviceState; readonly stateHint: string };
 
 interface ToggleOptions {
-  /** Which side it is to stand on; the other one than now where this is left out. */
+  /** The state to switch to; left out: the opposite of the present one. */
   readonly to?: 'on' | 'off';
   /** Cuts the plug of the NAS although the NAS is not known to be off. */
   readonly force?: boolean;
-  /** Who wants it; a flow where it is left out. */
+  /** Who wants it; a flow where left out. */
   readonly by?: SwitchedBy;
   /** Language of the hint. */
   readonly language?: HintLanguage;
@@ -276,11 +276,11 @@ class Switchboard {
     const device = this.#devices.get(id);
     if (device === undefined) return { kind: 'unknown_device' };
     const fresh = await this.#poller.poll(device);
-    // Void, or the reading has shown it to be a duplicate of a known plug.
+    // Void, or the reading showed it to be a duplicate of a known plug.
     if (fresh === null || this.#devices.get(id) !== device) return { kind: 'unknown_device' };
     const language = options.language ?? 'en';
     if (fresh.kind !== 'reading') return this.#failed(fresh, language);
-    // The last known state, where this reading has none.
+    // The last known state, in case this reading has none.
     const { isOn } = device;
     if (isOn === null) return this.#failed(RELAY_UNKNOWN, language);
     const wanted = wantedOf(options, isOn);
@@ -433,9 +433,9 @@ export interface TapoDeps {
   readonly isNasOff: () => boolean;
   /** Whether that is the NAS's own address: probed as a plug each round, it would never sleep. */
   readonly isNas?: (address: PlugAddress) => boolean;
-  /** What a plug's state is told in; nothing where it is left out. */
+  /** The language of a plug's state; nothing where it is left out. */
   readonly hints?: Hints;
-  /** Logins of another driver, where the plug takes ours not; see {@link DriverChoice}. */
+  /** Logins of another driver, where the plug does not accept ours; see {@link DriverChoice}. */
   readonly otherLogins?: OtherLogins;
   /** Default: the real network. */
   readonly http?: PlugHttp;
@@ -445,10 +445,10 @@ export interface TapoDeps {
   readonly openPlug?: OpenPlug;
 }
 
-/** A wrong password goes to at most this many at a time: each counts it. */
+/** A wrong password is sent to at most this many at a time: each plug counts it. */
 const MOST_TRIED = 3;
 
-/** The plugs: which there are, how they stand, reading and switching them. */
+/** The plugs: their list, their states, reading and switching them. */
 export class Tapo {
   readonly #log: Log;
   readonly #timeZone: string;
@@ -521,12 +521,15 @@ export class Tapo {
     return this.#devices.all().map((device) => this.#view(device, language));
   }
 
-  /** Gives every outcome of every read from now on; the returned function ends that. */
+  /** Subscribes to every outcome of every read from now on; the returned function unsubscribes. */
   onSample(listener: OnPlugSample): () => void {
     return this.#poller.listen(listener);
   }
 
-  /** Tells what becomes of the plugs from now on. @returns how to stop that */
+  /**
+   * Subscribes to what happens to plugs from now on.
+   * @returns how to unsubscribe
+   */
   onNews(listener: (news: PlugNews) => void): () => void {
     return this.#watch.listen(listener);
   }
@@ -657,7 +660,7 @@ export class Tapo {
     return true;
   }
 
-  /** Plugs that were forgotten and have a history, in the order they were added. */
+  /** Forgotten plugs that have a history, in the order they were added. */
   forgotten(): readonly ForgottenPlug[] {
     return this.#devices.forgotten().map(({ row, forgottenMs }) => {
       const { id, name, mac, model, deviceNumber } = row;

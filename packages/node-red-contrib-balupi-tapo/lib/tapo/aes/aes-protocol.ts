@@ -168,7 +168,7 @@ function base64(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
 }
 
-/** The strength these old firmwares work with; the key lives for one handshake only. */
+/** The key strength that these old firmwares use; the key lives for one handshake only. */
 const RSA_BITS = 1_024;
 const KEY_BYTES = 16;
 const BLOCK_BYTES = 16;

@@ -27,9 +27,9 @@ import type { PlugCredentials } from '../plug.ts';
 
 /** A plug's own word for a method it does not know. */
 const NO_SUCH_METHOD = -1002;
-/** Stands for any refusal whose code nobody told. */
+/** Stands for any refusal without a known code. */
 const REFUSED = -1;
-/** Used where a session names no end of its own: an hour is well within every plug's day. */
+/** Used where a session names no expiry: an hour is well within every plug's day. */
 const LIFETIME_MS = 3_600_000;
 
 /** Logs in through the library. The end of a session and failures are inferred from its answers. */
@@ -114,7 +114,7 @@ class ConnectChannel implements PlugChannel {
     return refusalOf(outcome);
   }
 
-  /** One after the other, and none after the first that fails, as a plug does it. */
+  /** One after the other, and none after the first failure, as a plug does it. */
   async #batch(requests: unknown, signal: AbortSignal): Promise<SendOutcome> {
     const responses: WireRecord[] = [];
     for (const request of Array.isArray(requests) ? requests : []) {

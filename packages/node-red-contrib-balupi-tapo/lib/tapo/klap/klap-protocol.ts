@@ -20,10 +20,10 @@ import type { PlugCredentials } from '../plug.ts';
 const SEED_BYTES = 16;
 const HANDSHAKE1_ANSWER_BYTES = 48;
 
-/** The path of the first step, in which the plug shows that it knows the account. */
+/** The path of the first step, in which the plug proves that it knows the account. */
 export const HANDSHAKE1_PATH = '/app/handshake1';
 
-/** What a plug's answer to the first step says. */
+/** What a plug's answer to the first step means. */
 type FirstStep =
   | { readonly kind: 'proven'; readonly seeds: KlapSeeds; readonly cookie: SessionCookie }
   | LoginRefusal;
@@ -54,7 +54,7 @@ export async function loginByKlap(
   };
 }
 
-/** @param local the 16 bytes the plug was sent */
+/** @param local the 16 random bytes sent to the plug */
 export function readFirstStep(
   local: Buffer,
   answer: PlugHttpOutcome,
@@ -111,7 +111,7 @@ class KlapChannel implements PlugChannel {
   }
 }
 
-/** A 200 that is no KLAP: other protocols say so in JSON, everything else is nonsense. */
+/** A 200 that is not KLAP: other protocols say so in JSON, anything else is nonsense. */
 function strangeHandshake(body: Buffer): LoginRefusal {
   return readAnswer(body) === null
     ? badAnswer('The plug answered the handshake with something else.')
