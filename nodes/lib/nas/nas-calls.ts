@@ -262,7 +262,7 @@ export function isEncoded(exchange: Response): boolean {
 const DEEPEST = 64;
 /** The longest single item: two paths of 4 KB, each character escaped, and the rest. */
 const LONGEST_ITEM_BYTES = 64 * 1024;
-/** What stands around the items. */
+/** The JSON around the items. */
 const LONGEST_REST_CHARACTERS = 64 * 1024;
 
 const QUOTE = 0x22;
@@ -270,22 +270,22 @@ const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const OPEN_ARRAY = 0x5b;
 const OPEN_OBJECT = 0x7b;
-/** By byte, whether it opens, closes or divides, or begins a text. */
+/** By byte: whether it opens, closes or separates, or starts a string. */
 const MATTERS = new Uint8Array(256);
 for (const character of '"[]{},') MATTERS[character.charCodeAt(0)] = 1;
 
-/** What came is no JSON of the wanted form. */
+/** The answer is not JSON of the expected form. */
 class BadJsonError extends Error {
   override readonly name = 'BadJsonError';
 }
 
-/** The brackets and commas of a JSON text that comes in blocks; what is in quotes is passed over. */
+/** Finds brackets and commas in a JSON text that arrives in blocks; quoted text is skipped. */
 class Brackets {
   depth = 0;
   #inText = false;
   #isEscaped = false;
 
-  /** The place of the next bracket or comma, `block.length` where there is none. */
+  /** The position of the next bracket or comma, `block.length` where there is none. */
   next(block: Buffer, from: number): number {
     let at = from;
     while (at < block.length) {
@@ -332,21 +332,21 @@ class Brackets {
 class JsonItems {
   readonly #member: RegExp;
   readonly #brackets = new Brackets();
-  /** What stands before and behind the items, which must be JSON without them. */
+  /** The text before and after the items, which must be JSON without them. */
   #rest = '';
-  /** Bytes of an item that the next block goes on with. */
+  /** Bytes of an item that continues in the next block. */
   #begun: Buffer[] = [];
   #begunBytes = 0;
   #where: 'before' | 'within' | 'behind' = 'before';
   #hasItems = false;
 
-  /** @param member the name of the list, of letters alone */
+  /** @param member the name of the list, letters only */
   constructor(member: string) {
     this.#member = new RegExp(`^\\s*\\{(?:.*,)?\\s*"${member}"\\s*:\\s*$`, 's');
   }
 
   /**
-   * The items that are whole by now.
+   * The items that are complete so far.
    * @throws BadJsonError
    */
   take(block: Buffer): unknown[] {
@@ -378,8 +378,8 @@ class JsonItems {
   }
 
   /**
-   * To be called behind the last block.
-   * @returns what stood around the items, the list itself empty
+   * To be called after the last block.
+   * @returns the JSON around the items, with the list empty
    * @throws BadJsonError
    */
   end(): unknown {
@@ -391,7 +391,7 @@ class JsonItems {
     return this.#where === 'within' && this.#brackets.depth === 2;
   }
 
-  /** Whether the array that opens here is the list. */
+  /** Whether the array that starts here is the list. */
   #begins(before: Buffer): boolean {
     if (this.#where !== 'before' || this.#brackets.depth !== 2) return false;
     const text = before.toString('utf8');
@@ -430,8 +430,8 @@ class JsonItems {
 }
 
 /**
- * Reads a whole JSON text.
- * @throws BadJsonError also where it is nested deeper than anybody reads
+ * Parses a whole JSON text.
+ * @throws BadJsonError also where it is nested too deeply
  */
 function parseJson(bytes: Buffer): unknown {
   const brackets = new Brackets();

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 
 /**
- * What came of asking the NAS for JSON. Only `unreachable` and a 5xx count as "cannot ask"
+ * The outcome of asking the NAS for JSON. Only `unreachable` and a 5xx count as "cannot ask"
  * (contract 2); a refusal is an answer.
  */
 export type NasJson =
@@ -48,7 +48,7 @@ export interface NasListOptions extends NasCallOptions {
 }
 
 export type NasListing =
-  /** `items`: those that `each` was not given. */
+  /** `items`: those that were not passed to `each`. */
   | { readonly kind: 'listing'; readonly items: readonly NasFileItem[] }
   | { readonly kind: 'refused'; readonly status: number }
   | { readonly kind: 'bad_answer'; readonly status: number }
@@ -58,7 +58,7 @@ export type NasListing =
 export interface NasRange {
   readonly firstByte: number;
   readonly lastByte?: number;
-  /** ETag the rest must still have, else the NAS sends the whole file with 200. */
+  /** The ETag that the rest must still have; else the NAS sends the whole file with 200. */
   readonly ifRange?: string;
 }
 
@@ -93,7 +93,7 @@ export interface NasUploadChannel {
   /** Sends one chunk. `length` bytes are read from `body`, which is consumed either way. */
   chunk(uploadId: string, index: number, body: Readable, length: number): Promise<NasJson>;
   complete(uploadId: string): Promise<NasJson>;
-  /** Lets the socket go. */
+  /** Closes the socket. */
   close(): void;
 }
 
@@ -104,9 +104,9 @@ export interface NasClient {
   refresh(refreshToken: string): Promise<NasJson>;
   logout(token: string): Promise<NasJson>;
   me(token: string, options?: NasCallOptions): Promise<NasJson>;
-  /** Says whether a token is good and how the NAS sleeps, without waking it. */
+  /** Tells whether a token is good and how the NAS sleeps, without waking it. */
   preflight(token: string, options?: NasCallOptions): Promise<NasJson>;
-  /** `GET /api/system/info` without a token: a 401 proves life and wakes nothing. */
+  /** `GET /api/system/info` without a token: a 401 proves that the NAS is up, and wakes nothing. */
   systemInfo(): Promise<NasJson>;
   sharedWithMe(token: string, options?: NasCallOptions): Promise<NasJson>;
   /** `GET /api/system/sleep/my-permissions`. */
@@ -136,7 +136,7 @@ export interface NasApiCall extends NasCallOptions {
 export interface NasApi {
   /** A JSON call; an empty body counts as `bad_answer` with its status, 204 too. */
   call(wanted: NasApiCall): Promise<NasJson>;
-  /** A request and its answer as they are, streaming both ways. */
+  /** A request and its answer unchanged, streaming both ways. */
   relay(wanted: NasRequest): Promise<NasExchange>;
 }
 
@@ -207,7 +207,7 @@ const SENTENCES: Readonly<Record<CallFault, string>> = {
   body: 'What was to be sent to the NAS could not be read in full.',
 };
 
-/** A failed call, as a value in an outcome or as the error of a body that broke off. */
+/** A failed call, as a value in an outcome or as the error of an interrupted body. */
 export class NasCallError extends Error {
   readonly code: CallFault;
 
@@ -218,7 +218,7 @@ export class NasCallError extends Error {
   }
 }
 
-/** Node's error codes of a certificate that is not trusted. */
+/** Node's error codes for an untrusted certificate. */
 const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO|HOSTNAME_)/;
 const CONNECT_CODES = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ENOTFOUND|EAI_|EADDRNOT)/;
 

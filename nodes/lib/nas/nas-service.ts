@@ -33,7 +33,7 @@ export interface NasServiceDeps {
   readonly fingerprint: string | null;
   /** NAS_MAC_ADDRESS as `normaliseMac` gives it; null when not set. */
   readonly macAddress: string | null;
-  /** The addresses a magic packet goes to, read again at each wake. */
+  /** The addresses for a magic packet, read again at each wake. */
   readonly wakeTargets: () => readonly WakeTarget[];
   readonly packet: MagicPacketPort;
   /** The text of the neighbour table. */
@@ -45,14 +45,14 @@ export interface NasServiceDeps {
   /** Some user's token that the NAS accepted recently; null when there is none. */
   readonly liveToken: () => string | null;
   readonly tokenRefused: (token: string) => void;
-  /** Told the `Date` of every answer of the NAS. */
+  /** Called with the `Date` of every answer of the NAS. */
   readonly heardDate?: (date: string) => void;
 }
 
-/** A channel may pause between its chunks; what it loses by an idle cut is the whole session. */
+/** A channel may pause between its chunks; an idle timeout would cost it the whole session. */
 const CHANNEL_IDLE_MS = 60_000;
 
-/** The nas module put together: one client, one presence, one wake, one budget. */
+/** The nas module assembled: one client, one presence, one wake, one budget. */
 export class NasService {
   readonly client: HttpNasClient;
   readonly presence: Presence;
@@ -68,7 +68,7 @@ export class NasService {
   readonly #probe: NasProbe;
   readonly #arrival: Arrival;
   readonly #news: Listeners<NasNews>;
-  /** What was told last. */
+  /** The state last reported. */
   #wasAwake = false;
   #unsubscribe: () => void = () => undefined;
   #asking: Promise<void> = Promise.resolve();
@@ -115,7 +115,7 @@ export class NasService {
     });
   }
 
-  /** Reads the kept profile. Asks nothing; the first probe is the caller's. */
+  /** Reads the stored profile. Asks nothing; the first probe is the caller's. */
   start(): void {
     this.#book.load();
     this.wake.start();
@@ -123,7 +123,7 @@ export class NasService {
       this.#tellOf(state.awake);
       if (state.reachable) this.#learnMac();
       if (!state.awake) return;
-      // It is up for somebody, whoever that is.
+      // Somebody is using it, whoever that is.
       this.need.needed();
       this.#asking = this.#learnVersion();
     });
@@ -167,12 +167,14 @@ export class NasService {
     return nasStatus(this.presence.state, this.wake.status, plug, url);
   }
 
-  /** Opens a websocket to the NAS, which only proves that it is there. */
+  /** Opens a websocket to the NAS, which only proves that it is up. */
   openSocket(path: string, headers: Readonly<Record<string, string>>): Promise<NasSocket> {
     return this.#transport.upgrade(path, headers);
   }
 
-  /** When the NAS sleeps by its own clock, as its preflight last told it; null when it told none. */
+  /**
+   * When the NAS sleeps by its own schedule, as its preflight last told; null when it told none.
+   */
   get sleepSchedule(): unknown {
     const text = this.#book.profile.sleepSchedule;
     return text === null ? null : (JSON.parse(text) as unknown);
@@ -294,7 +296,7 @@ export class Arrival {
     this.#deps = deps;
   }
 
-  /** Starts probing; a further hello restarts the time. */
+  /** Starts probing; another hello restarts the time. */
   begin(): void {
     if (this.#stopped) return;
     this.end();
@@ -309,7 +311,7 @@ export class Arrival {
     );
   }
 
-  /** Stops probing: it said goodbye. */
+  /** Stops probing, as the NAS said goodbye. */
   end(): void {
     this.#turn.abort();
   }
@@ -410,7 +412,7 @@ function candidateFor(nasUrl: URL): URL | null {
 /** How the NAS runs, as its plug measures it (contract 6). */
 type NasPowerState = 'off' | 'standby' | 'idle' | 'active' | 'unknown';
 
-/** What the plug with role `nas` knows, from memory. */
+/** What the plug with role `nas` reports, from memory. */
 interface NasPlug {
   /** Watts of a fresh sample; null without one. */
   watts(): number | null;
@@ -475,12 +477,12 @@ export class CallerNeed {
     this.#clock = clock;
   }
 
-  /** A caller needs the NAS now. Not for a call that asks to leave it asleep. */
+  /** A caller needs the NAS now. Not called for requests that ask to leave it asleep. */
   needed(): void {
     this.#neededAtMs = this.#clock.monotonicMs();
   }
 
-  /** Since the last time, ms; null when nobody did since the start. */
+  /** Time since a caller last needed it, ms; null when none did since the start. */
   get idleMs(): number | null {
     return this.#neededAtMs === null ? null : this.#clock.monotonicMs() - this.#neededAtMs;
   }

@@ -27,7 +27,7 @@ interface NasTransportDeps {
   readonly fingerprint: string | null;
   /** Consulted before anything is sent; null where there is nothing to compare with. */
   readonly identityOf: IdentityCheck | null;
-  /** Told the `Date` of every answer. */
+  /** Called with the `Date` of every answer. */
   readonly heardDate?: ((date: string) => void) | undefined;
   /** 1 makes every call go over one keep-alive connection, one after the other. */
   readonly maxSockets?: number;
@@ -35,7 +35,7 @@ interface NasTransportDeps {
   readonly idleSocketMs?: number;
 }
 
-/** Times from the fault study: a NAS that is there connects in ms, one that sleeps never does. */
+/** Times from the fault study: an awake NAS connects in ms, a sleeping one never does. */
 const CONNECT_MS = 2_000;
 const FIRST_BYTE_MS = 10_000;
 const IDLE_MS = 15_000;
@@ -106,7 +106,7 @@ export class NasTransport {
     }
   }
 
-  /** Closes every connection; what runs on them fails as `cut`. */
+  /** Closes every connection; whatever runs on them fails as `cut`. */
   close(): void {
     this.#agent.destroy();
   }
@@ -187,7 +187,7 @@ class Exchange {
     this.#request = httpRequest({ agent, method, path, headers, maxHeaderSize: MAX_HEAD_BYTES });
   }
 
-  /** Whether it went out on a connection that had served before. */
+  /** Whether it was sent on a connection that had served before. */
   get reusedSocket(): boolean {
     return this.#request.reusedSocket;
   }
@@ -196,8 +196,8 @@ class Exchange {
     const request = this.#request;
     request.once('socket', (socket) => {
       this.#arm(this.#limits.idleMs);
-      // Behind Node's parser, which copied what it needed: otherwise 64 KB of each block wait for
-      // the collector (40 MB in an answer of 200, measured on Node 24).
+      // Node's parser has copied what it needs. Unless freed, 64 KB of each block wait for the
+      // collector (40 MB in an answer of 200 MB, measured on Node 24).
       socket.on('data', giveBack);
       request.once('close', () => socket.off('data', giveBack));
     });
@@ -239,7 +239,7 @@ class Exchange {
     else this.#pump(body);
   }
 
-  /** Sends exactly `sizeBytes` (null: whatever comes); each block that goes out restarts the timer. */
+  /** Sends exactly `sizeBytes` (null: whatever comes); each block sent restarts the timer. */
   #pump({ stream, sizeBytes, isForNobodyElse = false }: NasRequestStream): void {
     const request = this.#request;
     let sentBytes = 0;
@@ -280,11 +280,12 @@ class Exchange {
       response.destroy();
       return;
     }
-    // Where a handler of the NAS broke, uvicorn closes the connection without saying so (measured).
+    // Where a handler of the NAS failed, uvicorn closes the connection without announcing it
+    // (measured).
     if (response.statusCode === 500) this.#request.shouldKeepAlive = false;
     const announced = announcedBytes(response);
     this.#answer = new AnswerBody(response, this.#clock, this.#limits.idleMs, announced);
-    // An answer may come before the whole request was sent; what is left need not go out.
+    // An answer may come before the whole request was sent; the rest need not be sent.
     if (!this.#request.writableEnded) this.#answer.once('close', () => this.#request.destroy());
     this.#settle({
       kind: 'response',
@@ -480,7 +481,7 @@ class NasAgent extends Agent {
     super.reuseSocket(socket, request);
   }
 
-  /** Closes the connections nobody uses. */
+  /** Closes the idle connections. */
   dropIdle(): void {
     for (const sockets of Object.values(this.freeSockets)) {
       for (const socket of sockets ?? []) socket.destroy();
@@ -516,14 +517,14 @@ class NasAgent extends Agent {
   }
 }
 
-/** What came of asking the NAS for a websocket. */
+/** The outcome of asking the NAS for a websocket. */
 export type NasSocket =
   | {
       readonly kind: 'open';
       readonly headers: IncomingHttpHeaders;
-      /** Frames as they go over the wire. Must be destroyed in the end. */
+      /** Frames as they are on the wire. Must be destroyed in the end. */
       readonly socket: Duplex;
-      /** What came together with the head. */
+      /** Bytes that arrived together with the head. */
       readonly first: Buffer;
     }
   | { readonly kind: 'refused'; readonly status: number }

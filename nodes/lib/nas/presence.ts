@@ -6,7 +6,7 @@ import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { ServerProfileBook } from './server-profile.ts';
 
-/** What the Pi knows of the NAS at this moment, without asking it. */
+/** What the Pi knows of the NAS right now, without asking it. */
 export interface NasState {
   /** It answered recently and says `awake` or `waking`: files, listings and the queue may use it. */
   readonly awake: boolean;
@@ -17,12 +17,12 @@ export interface NasState {
   readonly reachableBy: 'http' | 'power' | 'none';
   readonly everSeen: boolean;
   readonly version: string | null;
-  /** Epoch ms since when `awake` and `reachable` are as they are. */
+  /** Since when `awake` and `reachable` have been as they are, epoch ms. */
   readonly sinceMs: number;
   readonly lastSeenMs: number | null;
   /** As the NAS last told it, ISO 8601. */
   readonly nextWakeAt: string | null;
-  /** Set while what answers at the NAS's address is not the NAS. */
+  /** Set while something else answers at the NAS's address. */
   readonly fault?: NasFault;
 }
 
@@ -37,12 +37,12 @@ export interface NasPresence {
     readonly sleepState?: string;
     readonly nextWakeAt?: string | null;
     readonly version?: string;
-    /** `sleep_schedule` of preflight, as it came. */
+    /** `sleep_schedule` of preflight, unchanged. */
     readonly sleepSchedule?: unknown;
   }): void;
   /** A call found it gone: refused, reset or timed out, or another machine at its address. */
   silent(fault?: NasFault): void;
-  /** Calls back after each change of `awake` or `reachable`. Returns how to stop that. */
+  /** Calls back after each change of `awake` or `reachable`. Returns how to unsubscribe. */
   onChange(listener: (state: NasState) => void): () => void;
 }
 
@@ -53,19 +53,21 @@ export interface WakeCause {
    * (FLUSH_WAKE). `door`: an admin whose access to the pages is limited to waking.
    */
   readonly kind: 'call' | 'read' | 'queue' | 'door';
-  /** Whose call it was; null: a flow's, or nobody's. */
+  /** Whose call it was; null for a flow's, or nobody's. */
   readonly by: { readonly id: number; readonly username: string } | null;
 }
 
-/** One wake at a time, for all who want it: what a node is given of it. */
+/** One wake at a time, shared by all who want it: the part that a node gets. */
 export interface NasWake {
-  /** With who began the last one; null before the first. */
+  /** Includes who started the last one; null before the first. */
   readonly status: WakeStatus & { readonly cause: WakeCause | null };
-  /** Starts a wake or joins the running one, and says at once what was done. */
+  /** Starts a wake or joins the running one, and reports at once which it was. */
   wake(cause: WakeCause): WakeOutcome;
 }
 
-/** What came of a file that is missing here and might be fetched by waking the NAS (contract 3). */
+/**
+ * The outcome for a file that is missing here and might be fetched by waking the NAS (contract 3).
+ */
 export type MissWakeOutcome =
   | WakeOutcome
   | { readonly kind: 'held_back'; readonly retryAfterMs: number };
@@ -119,7 +121,7 @@ export class Presence implements NasPresence {
     this.#sinceTickMs = deps.clock.monotonicMs();
   }
 
-  /** How long this state has lasted, unaffected by the wall clock. */
+  /** How long this state has lasted, independent of the wall clock. */
   get unchangedMs(): number {
     return this.#deps.clock.monotonicMs() - this.#sinceTickMs;
   }
@@ -139,7 +141,7 @@ export class Presence implements NasPresence {
     };
   }
 
-  /** False until the first state since the start is known, which is not a change. */
+  /** False until the first state since the start is known, which does not count as a change. */
   get wasKnown(): boolean {
     return this.#askedBefore;
   }
@@ -177,7 +179,10 @@ export class Presence implements NasPresence {
     this.#settle();
   }
 
-  /** The NAS said that it goes: asleep from now on, and for two minutes even if it still answers. */
+  /**
+   * The NAS said that it is going: asleep from now on, and for two minutes even if it still
+   * answers.
+   */
   goodbye(): void {
     const { clock } = this.#deps;
     this.#stopHold();
@@ -259,7 +264,7 @@ export class Presence implements NasPresence {
   }
 }
 
-/** What everybody may hear of the NAS. `nas_goodbye`: it, or a caller, said that it goes. */
+/** What everybody may learn of the NAS. `nas_goodbye`: it, or a caller, announced its sleep. */
 export interface NasNews {
   readonly kind: 'nas_awake' | 'nas_asleep' | 'nas_goodbye' | 'wake_failed';
   /** The NAS's own word, or `unreachable`. */

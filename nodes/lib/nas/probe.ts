@@ -4,7 +4,7 @@ import { failureOf, isGood, isSignInRefused } from './failure.ts';
 import type { NasClient, NasJson } from './nas-client.ts';
 import type { NasPresence } from './presence.ts';
 
-/** `told`: it said how it sleeps; `alive`: it only answered; `skipped`: the budget is used up. */
+/** `told`: it told how it sleeps; `alive`: it only answered; `skipped`: the budget is used up. */
 export type ProbeOutcome = 'told' | 'alive' | 'silent' | 'skipped';
 
 interface ProbeDeps {
@@ -17,7 +17,7 @@ interface ProbeDeps {
   readonly tokenRefused?: (token: string) => void;
 }
 
-/** Asks whether the NAS lives and how it sleeps, by routes that do not wake it (measured). */
+/** Asks whether the NAS is up and how it sleeps, by routes that do not wake it (measured). */
 export class NasProbe {
   readonly #deps: ProbeDeps;
   #running: Promise<ProbeOutcome> | null = null;
@@ -27,7 +27,7 @@ export class NasProbe {
   }
 
   /**
-   * Joins a probe that runs already.
+   * Joins a running probe.
    * @param awaited a caller waits for it (a wake), so the background budget is left alone
    */
   probe(awaited = false): Promise<ProbeOutcome> {
@@ -59,7 +59,7 @@ export class NasProbe {
 
 /** Calls a minute that no caller waits for, at the default probe interval (contract 6). */
 const DEFAULT_PER_MINUTE = 3;
-/** At most this many of these are not probes: one a minute at least tells asleep from awake. */
+/** At most this many of these are not probes: at least one a minute tells asleep from awake. */
 const OTHERS_PER_MINUTE = 2;
 
 /** What wants to make a background call. */

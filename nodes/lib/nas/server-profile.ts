@@ -4,7 +4,7 @@ import type { Log } from '../log/log.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ServerProfile, ServerRows } from './server-rows.ts';
 
-/** An awake NAS answers all day; its row is written this often at most, ms. */
+/** An awake NAS answers all day; its row is written at most this often, ms. */
 const WRITE_EVERY_MS = 60_000;
 
 type News = Partial<Omit<ServerProfile, 'url' | 'lastSeenMs'>>;
@@ -44,7 +44,7 @@ export class ServerProfileBook {
     this.#profile = { ...kept, macAddress, url: this.#profile.url };
   }
 
-  /** The NAS answered now; `news` is what it told besides that. */
+  /** The NAS just answered; `news` is what it told besides that. */
   seen(news: News): void {
     const first = this.#profile.lastSeenMs === null;
     this.#profile = { ...this.#profile, ...news, lastSeenMs: this.#clock.nowMs() };
@@ -60,7 +60,7 @@ export class ServerProfileBook {
     this.#dirty = true;
   }
 
-  /** Writes what is not written yet. A disk that refuses is logged; the row is tried again later. */
+  /** Writes what is still pending. A disk that refuses is logged; the row is tried again later. */
   flush(): void {
     if (!this.#dirty) return;
     this.#writtenAtMs = this.#clock.monotonicMs();
@@ -86,7 +86,7 @@ export function readNeighbourFile(): string {
   }
 }
 
-/** Whether the machine behind an IP address is the NAS; what cannot be known is `ok`. */
+/** Whether the machine behind an IP address is the NAS; where that is unknown, `ok`. */
 export type IdentityCheck = (ipAddress: string) => 'ok' | 'mismatch';
 
 /**

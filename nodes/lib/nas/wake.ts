@@ -32,7 +32,7 @@ interface NasWakesDeps {
   };
   /** Asks the NAS now, outside the background budget. */
   readonly probe: () => Promise<ProbeOutcome>;
-  /** One plain request, which ends a soft sleep. True: it was answered. */
+  /** One plain request, which ends a soft sleep. True if it was answered. */
   readonly nudge: () => Promise<boolean>;
   readonly packet: MagicPacketPort;
   readonly targets: () => readonly WakeTarget[];
@@ -43,13 +43,13 @@ interface NasWakesDeps {
   readonly onFailed?: () => void;
 }
 
-/** Wakes the NAS, out of its soft sleep too; misses under rules of their own. */
+/** Wakes the NAS, also out of its soft sleep; misses have rules of their own. */
 export class NasWakes implements NasWake, NasMissWake {
   readonly #deps: NasWakesDeps;
   readonly #wake: Wake;
   #nudgedAtMs = -Infinity;
   readonly #misses: MissWakes;
-  /** Of the last one that was begun. */
+  /** The cause of the last one that was started. */
   #cause: WakeCause | null = null;
   #unsubscribe: () => void = () => undefined;
 

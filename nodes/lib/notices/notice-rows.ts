@@ -2,7 +2,7 @@ import { prepareAll, type Store } from '../store/store.ts';
 import type { Language } from '../words/words.ts';
 import { type Facts, isNoticeKind, type NoticeKind } from './notice-text.ts';
 
-/** What a person wants to hear of, and when not. */
+/** What a person wants to be notified of, and when not. */
 export interface Choices {
   readonly unwanted: readonly NoticeKind[];
   /** `HH:MM` of the local day; null where there are no quiet hours. */
@@ -10,7 +10,7 @@ export interface Choices {
   readonly quietTo: string | null;
 }
 
-/** What is still to be sent to one device. */
+/** A message still to be sent to one device. */
 export interface UnsentRow {
   readonly deviceId: string;
   /** What one message is about: its kind, and which plug. */
@@ -20,7 +20,7 @@ export interface UnsentRow {
   readonly firstAtMs: number;
 }
 
-/** The Pi's own pair, its private half sealed. */
+/** The Pi's own key pair, its private half sealed. */
 interface StoredKeys {
   readonly publicKey: string;
   readonly secret: Buffer;
@@ -85,12 +85,12 @@ export class NoticeRows {
     this.#sql.note.run(deviceId, topic, kind, JSON.stringify(facts), firstAtMs);
   }
 
-  /** It was sent, or is not to be any more. */
+  /** It was sent, or need not be sent any more. */
   over(deviceId: string, topic: string): void {
     this.#sql.over.run(deviceId, topic);
   }
 
-  /** What is meant for devices that are no more. */
+  /** Messages for devices that no longer exist. */
   dropOrphans(): void {
     this.#sql.orphans.run();
   }
@@ -113,22 +113,22 @@ function textOf(value: unknown): string | null {
 
 /** One browser that a person has messages sent to. */
 export interface DeviceRow {
-  /** The beginning of the SHA-256 of its endpoint, base64url, by which a browser knows itself. */
+  /** The start of the SHA-256 of its endpoint, base64url, by which a browser recognises itself. */
   readonly id: string;
   readonly userId: number;
   readonly name: string;
-  /** What its reader read in when it was added. */
+  /** The language its reader used when it was added. */
   readonly language: Language;
-  /** The sign-in of the page it was added on; null where it came over the API. */
+  /** The sign-in of the page it was added on; null where it was added over the API. */
   readonly signIn: string | null;
   /** The epoch of that user's sign-ins at that time. */
   readonly epoch: number;
   /** Its {@link PushTarget}, sealed. */
   readonly secret: Buffer;
   readonly createdAtMs: number;
-  /** When a message was last handed to its service; null before the first. */
+  /** When its service last took a message; null before the first. */
   readonly sentAtMs: number | null;
-  /** Why the last one was not; null where it was. */
+  /** Why the last one was not taken; null where it was. */
   readonly problem: string | null;
   /** The newest version it was notified of. */
   readonly toldVersion: string | null;
@@ -164,7 +164,7 @@ export class DeviceRows {
     this.#sql = prepareAll(store, DEVICE_SQL);
   }
 
-  /** Replaces any device with that id, whoever had it. */
+  /** Replaces any device with that id, whoever owned it. */
   add(row: Omit<DeviceRow, 'sentAtMs' | 'problem'>): void {
     this.#sql.add.run(
       ...([row.id, row.userId, row.name, row.language, row.signIn, row.epoch] as const),

@@ -1,7 +1,7 @@
 import { type EventKind, sentence, type Told } from '../events/events.ts';
 import { filled, type Language, WORDS } from '../words/words.ts';
 
-/** A plug or the disk is one thing; conflicts and uploads are several. */
+/** A plug or the disk is a single thing; conflicts and uploads are several. */
 const SEVERAL: ReadonlySet<NoticeKind> = new Set(['conflict', 'upload_failed']);
 
 /** A screen shows three lines; a push service takes 4 KB. */
@@ -13,13 +13,13 @@ interface Shown {
   readonly title: string;
   readonly body: string;
   readonly lang: Language;
-  /** A later one of the same takes its place on the screen. */
+  /** A later message with the same tag replaces it on the screen. */
   readonly tag: string;
-  /** Which page opens at a click. */
+  /** Which page opens on a click. */
   readonly url: string;
 }
 
-/** @param count how often it happened since the last message of the same */
+/** @param count how often it happened since the last message on the topic */
 export function noticeText({ kind, facts, topic, count }: NoticeOf, language: Language): string {
   const said = kind === 'flow' ? String(facts['text']) : sentence(kind, facts, language);
   const words = WORDS.of(language).notices;
@@ -60,7 +60,7 @@ function cut(text: string, most: number): string {
   return `${chars.slice(0, most - tail - 1).join('')}…${chars.slice(-tail).join('')}`;
 }
 
-/** What a person can be told of, in the order of the page. */
+/** What a person can be notified of, in the order of the page. */
 const NOTICE_KINDS = [
   'wake_failed',
   'conflict',
@@ -69,7 +69,7 @@ const NOTICE_KINDS = [
   'unusual',
   'disk',
   'update_ready',
-  /** What a flow of the owner's has to say. */
+  /** The message of a flow of the owner's. */
   'flow',
 ] as const;
 export type NoticeKind = (typeof NOTICE_KINDS)[number];
@@ -77,13 +77,13 @@ export type NoticeKind = (typeof NOTICE_KINDS)[number];
 /** What a notification says of an event, as its flow gets it. */
 export type Facts = Readonly<Record<string, unknown>>;
 
-/** Of these only an admin may know (`events.ts`). */
+/** Only admins may be notified of these (`events.ts`). */
 const ADMINS: ReadonlySet<NoticeKind> = new Set(['disk', 'update_ready']);
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** For so long nothing more is sent on the same topic; further events are counted. */
+/** For this long nothing more is sent on the same topic; further events are counted. */
 export const PAUSE_MS: Readonly<Record<NoticeKind, number>> = {
   wake_failed: HOUR_MS,
   conflict: 15 * MINUTE_MS,
@@ -95,7 +95,7 @@ export const PAUSE_MS: Readonly<Record<NoticeKind, number>> = {
   flow: MINUTE_MS,
 };
 
-/** The page where a person sees more of it and can do something. */
+/** The page where a person sees more and can act. */
 const PAGE_OF: Readonly<Record<NoticeKind, string>> = {
   wake_failed: '/dashboard/nas',
   conflict: '/dashboard/uploads',
@@ -111,12 +111,14 @@ export function isNoticeKind(kind: string): kind is NoticeKind {
   return NOTICE_KINDS.some((known) => known === kind);
 }
 
-/** What a person may be told of at all. */
+/** Everything a person may be notified of. */
 export function kindsFor(role: string): readonly NoticeKind[] {
   return NOTICE_KINDS.filter((kind) => role === 'admin' || !ADMINS.has(kind));
 }
 
-/** What an event means for messages: one is due, those of a topic are outdated, or nothing. */
+/**
+ * What an event means for messages: a new one is due, those of a topic are outdated, or nothing.
+ */
 type Meaning =
   | { readonly kind: 'notice'; readonly notice: NoticeKind; readonly topic: string }
   | { readonly kind: 'over'; readonly topic: string }

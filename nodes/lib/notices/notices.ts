@@ -42,9 +42,9 @@ export interface NoticesDeps {
   };
   /** PUSH_CONTACT. */
   readonly contact: string;
-  /** IANA name of the zone that quiet hours are meant in. */
+  /** IANA name of the zone in which quiet hours are meant. */
   readonly timeZone: string;
-  /** What sends; over the internet when left out. */
+  /** The sender; over the internet when left out. */
   readonly push?: Sender;
 }
 
@@ -61,10 +61,10 @@ interface NewDevice {
 type AddOutcome =
   | { readonly kind: 'added'; readonly id: string }
   | { readonly kind: 'invalid'; readonly why: string }
-  /** That user is not to be let in now. */
+  /** That user may not be let in now. */
   | { readonly kind: 'not_allowed' };
 
-/** How a test went: how many devices took it, and of how many. */
+/** The result of a test: how many devices took it, out of how many. */
 export type TestOutcome =
   | { readonly kind: 'tested'; readonly sent: number; readonly of: number }
   | { readonly kind: 'no_device' }
@@ -148,7 +148,7 @@ export class Notices {
     this.#arm();
   }
 
-  /** A flow of the owner's has something to say. Of one title it is once a minute at most. */
+  /** A flow of the owner's has something to say: at most once a minute per title. */
   say(to: Audience, { title, text }: { readonly title: string; readonly text: string }): void {
     for (const { id } of this.#devicesFor(to, 'flow')) {
       this.#outbox.note(id, { topic: `flow ${title}`, kind: 'flow', facts: { title, text, to } });
@@ -173,7 +173,7 @@ export class Notices {
     input: Omit<Choices, 'unwanted'> & { wanted: readonly string[] },
   ): void {
     const { wanted, quietFrom, quietTo } = input;
-    // What only an admin hears of stays as it was chosen while somebody is none.
+    // Choices that only admins have are kept while somebody is none.
     const shown = kindsFor(role);
     const before = this.#rows.choices(id).unwanted.filter((kind) => !shown.includes(kind));
     const unwanted = [...before, ...shown.filter((kind) => !wanted.includes(kind))];
@@ -204,7 +204,7 @@ export class Notices {
     return true;
   }
 
-  /** Sends a message to one's own device at once; to all of them where none is named. */
+  /** Sends a message at once to one of one's own devices, or to all of them where none is named. */
   async test({ id: userId }: User, deviceId: string | null): Promise<TestOutcome> {
     const devices = this.#devices.ofUser(userId).filter(({ id }) => (deviceId ?? id) === id);
     if (devices.length === 0) return { kind: 'no_device' };
@@ -230,7 +230,7 @@ export class Notices {
     this.#rows.dropChoices(userId);
   }
 
-  /** A user signed out of an app: it is written down right after. */
+  /** A user signed out of an app; that is stored right after. */
   loggedOut(): void {
     this.#deps.clock.after(SOON_MS, () => {
       this.sweep();
@@ -287,7 +287,7 @@ export class Notices {
       return;
     }
     if (user === null) {
-      // Either a sweep ends it, or the NAS answers again and it goes on.
+      // Either a sweep ends it, or the NAS answers again and it continues.
       this.#outbox.postpone(unsent, QUIET_LOOK_MS);
       return;
     }
@@ -332,7 +332,7 @@ export class Notices {
     this.#outbox.dropDevice(deviceId);
   }
 
-  /** Whose device it is, as long as the sign-in it depends on is valid. */
+  /** The owner of a device, as long as the sign-in it depends on is valid. */
   #userAt(device: DeviceRow): User | null {
     const { userOf, signInEpochOf } = this.#deps.people;
     return signInEpochOf(device.userId) === device.epoch ? userOf(device.userId) : null;
@@ -362,7 +362,7 @@ export class Notices {
     const { quietFrom, quietTo } = this.#rows.choices(userId);
     if (quietFrom === null || quietTo === null || quietFrom === quietTo) return false;
     const now = this.#zone.timeOfDay(Math.floor(this.#deps.clock.nowMs() / 1_000));
-    // Over midnight where they end before they begin.
+    // Spans midnight where the end is before the start.
     return quietFrom < quietTo
       ? quietFrom <= now && now < quietTo
       : quietFrom <= now || now < quietTo;
@@ -373,21 +373,21 @@ function rowOf(deviceId: string): string {
   return `push device ${deviceId}`;
 }
 
-/** One message that is to be sent to one device. */
+/** A message to be sent to one device. */
 interface Unsent extends UnsentRow {
-  /** How often it happened since the last message of the same. */
+  /** How often it happened since the last message on the topic. */
   count: number;
-  /** How often it was tried. */
+  /** How often sending was tried. */
   tries: number;
   dueTickMs: number;
   facts: Facts;
 }
 
-/** Events within it are sent together, and what is over by then is not sent at all. */
+/** Events within this time are sent together, and those over by then are not sent at all. */
 const GATHER_MS = 20_000;
 const FIRST_RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 3_600_000;
-/** Messages not delivered for a day are dropped: they are old by then. */
+/** Messages not delivered within a day are dropped: they are old by then. */
 const TOO_OLD_MS = 86_400_000;
 
 /**
@@ -399,7 +399,7 @@ class Outbox {
   readonly #rows: NoticeRows;
   readonly #clock: Clock;
   readonly #unsent = new Map<string, Unsent>();
-  /** When a topic's message was last sent to a device, ticks; as long as its pause goes on. */
+  /** When a topic's message was last sent to a device, ticks; kept while its pause lasts. */
   readonly #rests = new Map<string, number>();
 
   constructor(rows: NoticeRows, clock: Clock) {
@@ -407,7 +407,7 @@ class Outbox {
     this.#clock = clock;
   }
 
-  /** Takes up what the run before did not send. */
+  /** Takes over what the previous run did not send. */
   load(): void {
     const dueTickMs = this.#clock.monotonicMs() + GATHER_MS;
     for (const row of this.#rows.unsent()) {
@@ -420,13 +420,13 @@ class Outbox {
     const waiting = this.#unsent.get(key);
     if (waiting !== undefined) {
       waiting.count += 1;
-      // The newest tells how it is now; of several the first one is as good.
+      // For a state the newest event counts; of several events the first is as good.
       waiting.facts = of.facts;
       return;
     }
     const nowTickMs = this.#clock.monotonicMs();
     this.#forgetRests(nowTickMs);
-    // A flow's owner has gathered already.
+    // A flow's owner has done the grouping already.
     const gatherMs = of.kind === 'flow' ? 0 : GATHER_MS;
     const dueTickMs = Math.max(nowTickMs + gatherMs, this.#rests.get(key) ?? 0);
     const row = { deviceId, ...of, firstAtMs: Math.floor(this.#clock.nowMs()) };
@@ -434,7 +434,7 @@ class Outbox {
     this.#unsent.set(key, { ...row, count: 1, tries: 0, dueTickMs });
   }
 
-  /** It is not true any more: whoever was not told of it is not. */
+  /** It is no longer true, so nobody who was not yet notified will be. */
   over(topic: string): void {
     for (const unsent of [...this.#unsent.values()]) if (unsent.topic === topic) this.drop(unsent);
   }
@@ -470,13 +470,13 @@ class Outbox {
     }
   }
 
-  /** Not now: in quiet hours, or while nobody knows whether its reader may still be told. */
+  /** Not now: in quiet hours, or while it is unknown whether its reader may still be notified. */
   postpone(unsent: Unsent, byMs: number): void {
     if (this.#clock.nowMs() - unsent.firstAtMs > TOO_OLD_MS) this.drop(unsent);
     else unsent.dueTickMs = this.#clock.monotonicMs() + byMs;
   }
 
-  /** @param afterMs what the service asked for; null where it did not */
+  /** @param afterMs the pause the service asked for; null where it did not */
   tryAgain(unsent: Unsent, afterMs: number | null): void {
     const waitMs = Math.min(FIRST_RETRY_MS * 2 ** unsent.tries, LONGEST_RETRY_MS);
     unsent.tries += 1;
@@ -492,7 +492,7 @@ function keyOf({ deviceId, topic }: { deviceId: string; topic: string }): string
   return `${deviceId} ${topic}`;
 }
 
-/** How secrets are kept, each bound to its row. */
+/** How secrets are sealed, each bound to its row. */
 interface Sealing {
   readonly seal: (rowId: string, secret: string) => Buffer;
   /** @returns null for what another SECRET_KEY sealed */

@@ -19,22 +19,22 @@ export interface PushTarget {
 
 interface PushMessage {
   readonly text: string;
-  /** A later message of the same topic replaces one that was not handed over yet. */
+  /** A later message on the same topic replaces one that was not delivered yet. */
   readonly topic: string;
 }
 
 export type PushOutcome =
   | { readonly kind: 'sent' }
-  /** That browser took its subscription back. */
+  /** That browser has cancelled its subscription. */
   | { readonly kind: 'gone' }
   /** The service does not take this message, now or later. */
   | { readonly kind: 'refused'; readonly status: number }
   /** Not now: nobody answered, or the service is busy. */
   | { readonly kind: 'later'; readonly afterMs: number | null; readonly why: string };
 
-/** The Pi's own pair, by which a browser's service knows it (RFC 8292). */
+/** The Pi's own key pair, by which a browser's service recognises it (RFC 8292). */
 export interface PushKeys {
-  /** What `pushManager.subscribe` wants: 65 bytes, base64url. */
+  /** What `pushManager.subscribe` expects: 65 bytes, base64url. */
   readonly publicKey: string;
   readonly privateJwk: JsonWebKey;
 }
@@ -45,20 +45,20 @@ interface Deps {
   readonly contact: string;
   readonly nowMs: () => number;
   readonly rule?: AddressRule;
-  /** Looks a name up; the system's own when left out. */
+  /** Looks up a name; the system's own resolver when left out. */
   readonly resolve?: (host: string) => Promise<readonly LookupAddress[]>;
   /** Certificate authority of a practice service. */
   readonly ca?: string;
 }
 
 const LIMIT_MS = 10_000;
-/** A day: whoever's phone was off for longer looks at the page. */
+/** A day: anybody whose phone was off for longer looks at the page anyway. */
 const TTL_S = 86_400;
 const TOKEN_S = 12 * 3_600;
 const LONGEST_WAIT_MS = 3_600_000;
 const PUBLIC_KEY_BYTES = 65;
 const AUTH_BYTES = 16;
-/** All messages are as long as this, so that their size tells nothing. */
+/** All messages are padded to this length, so that their size reveals nothing. */
 const PADDED_BYTES = 1_500;
 const TOPIC_CHARS = 32;
 
@@ -143,7 +143,7 @@ export class PushService {
     }
   }
 
-  /** Only what the rule lets through is connected to, whatever a name server says. */
+  /** Only addresses that the rule allows are connected to, whatever a name server says. */
   readonly #lookup: LookupFunction = (host, options, told) => {
     const { resolve = resolveAll } = this.#deps;
     resolve(host).then(
@@ -171,7 +171,7 @@ export class PushService {
   }
 }
 
-/** A name that leads to no place on the internet. */
+/** The name leads to no address on the internet. */
 class FarError extends Error {
   readonly code = 'not_public';
 }
@@ -191,7 +191,7 @@ function outcomeOf(status: number, retryAfter: string | undefined): PushOutcome 
   return { kind: 'later', afterMs, why: String(status) };
 }
 
-/** A pair of its own for each message (RFC 8291, section 3.1). */
+/** A fresh key pair for each message (RFC 8291, section 3.1). */
 function sealed(text: string, { p256dh, auth }: PushTarget): Buffer {
   const pair = createECDH('prime256v1');
   pair.generateKeys();
@@ -207,14 +207,14 @@ function sizeOf(base64url: string): number {
   return /^[\w-]+$/.test(base64url) ? Buffer.from(base64url, 'base64url').length : 0;
 }
 
-/** Where a browser may have its messages sent. Another rule is for tests alone. */
+/** Where a browser may have its messages sent. Another rule is for tests only. */
 export interface AddressRule {
   readonly url: (url: URL) => boolean;
   readonly address: (address: string) => boolean;
 }
 
 const LONGEST = 2_048;
-/** IANA's special-purpose registries (RFC 6890) and multicast: nothing there is on the internet. */
+/** IANA's special-purpose registries (RFC 6890) and multicast: none of these is on the internet. */
 const SPECIAL = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -242,7 +242,9 @@ for (const [network, prefix] of [
 ] as const) {
   SPECIAL.addSubnet(network, prefix, 'ipv6');
 }
-/** What IPv6 gives out for the internet (RFC 4291); all else is local, mapped or translated. */
+/**
+ * The range of IPv6 that is on the internet (RFC 4291); all else is local, mapped or translated.
+ */
 const GLOBAL = new BlockList();
 GLOBAL.addSubnet('2000::', 3, 'ipv6');
 
@@ -262,7 +264,7 @@ export const PUBLIC: AddressRule = {
   },
 };
 
-/** @returns null where it is no address that a browser's push service could have given out */
+/** @returns null for an address that no browser's push service could have given out */
 function pushUrl(text: string, rule: AddressRule): URL | null {
   const url = text.length > LONGEST ? null : URL.parse(text);
   return url !== null && rule.url(url) ? url : null;

@@ -5,13 +5,13 @@ export interface Words {
 }
 
 export interface FieldWords {
-  /** In front of its input. */
+  /** The label of its input. */
   readonly label: Words;
-  /** In the help, after its type. */
+  /** Its description in the help, after the type. */
   readonly about: Words;
 }
 
-/** What a value is called that means the same wherever an operation takes it. */
+/** The words for a value that means the same wherever an operation takes it. */
 export const FIELD_WORDS: Readonly<Record<string, FieldWords>> = {
   device_id: {
     label: { en: 'Plug', de: 'Steckdose' },

@@ -5,7 +5,10 @@ import { FIELD_WORDS, type FieldWords, type Words } from './field-words.ts';
 
 export type { Words } from './field-words.ts';
 
-/** How a value is put in, in the dialog. `plug`: chosen from the list of plugs; `code`: a text of several lines. */
+/**
+ * How a value is entered in the dialog. `plug`: chosen from the list of plugs; `code`: a text of
+ * several lines.
+ */
 export type FieldKind = 'text' | 'number' | 'flag' | 'choice' | 'json' | 'plug' | 'code';
 
 /** One value an operation takes. */
@@ -14,15 +17,15 @@ export interface Field {
   readonly kind: FieldKind;
   readonly choices?: readonly string[];
   /**
-   * The property of a message it comes from where the dialog says nothing; null for one that the
-   * dialog alone sets.
+   * The message property it comes from where the dialog says nothing; null for one that only the
+   * dialog sets.
    */
   readonly property: string | null;
   readonly label: Words;
   readonly about: Words;
-  /** Its endpoint's description names it, so a request brings it by itself. */
+  /** Its endpoint's description names it, so a request brings it along. */
   readonly isDescribed: boolean;
-  /** The node's own property that held it before there were fields (version 0). */
+  /** The node property that held it before there were fields (version 0). */
   readonly was?: string;
 }
 
@@ -36,25 +39,25 @@ interface OwnField {
 }
 
 export interface Operation {
-  /** As it is chosen in the dialog. */
+  /** The words by which it is chosen in the dialog. */
   readonly words: Words;
   /** `flow`: for an owner's own flow. `balupi`: a step of an endpoint, a page or a schedule. */
   readonly for: 'flow' | 'balupi';
-  /** The endpoints whose description lets a request in; what they take it takes in any flow. */
+  /** The endpoints whose description lets a request in; in any flow it takes what they take. */
   readonly serves?: readonly [EndpointId, ...EndpointId[]];
   /** What its endpoint takes and it does not. */
   readonly leaves?: readonly string[];
   /** Other words for what its endpoint takes. */
   readonly fieldWords?: Readonly<Record<string, FieldWords>>;
-  /** What it takes besides that. */
+  /** What it takes in addition. */
   readonly takes?: Readonly<Record<string, OwnField>>;
-  /** A word for each output; one without a word where this is left out. */
+  /** The words for its outputs; left out: one output without words. */
   readonly outputs?: readonly Words[] | 0;
-  /** All outcomes left at one output in nodes before version 2, and still do in these. */
+  /** In nodes before version 2 all outcomes left at one output, and still do in these. */
   readonly hadOneOutput?: boolean;
-  /** Whose it is in a flow where no endpoint of its tells. */
+  /** On whose behalf it runs in a flow, where none of its endpoints tells. */
   readonly belongsTo?: 'user';
-  /** It emits by itself, so what it takes is set once. */
+  /** It emits on its own, so what it takes is set once. */
   readonly isSource?: boolean;
 }
 
@@ -65,11 +68,11 @@ interface Output extends Words {
   readonly type: string;
 }
 
-/** A plain text of the dialog that is no value of a message. */
+/** A plain text of the dialog that is not a value of a message. */
 interface Setting {
   readonly label: Words;
   readonly placeholder?: Words;
-  /** The operations it is for; all where it is left out. */
+  /** The operations it belongs to; all where left out. */
   readonly for?: readonly string[];
 }
 
@@ -78,20 +81,20 @@ interface Setting {
  * from it (`npm run docs`), and requests admitted by it.
  */
 export interface NodeDeclaration {
-  /** Name of its folder, and of its part of the locales. */
+  /** The name of its folder, and of its part of the locales. */
   readonly key: string;
   readonly type: string;
   readonly color: string;
   /** The config node it names. */
   readonly config: 'store' | 'nas';
   readonly title: Words;
-  /** What it is for: the head of its help. */
+  /** What it is for: the beginning of its help. */
   readonly about: Words;
   readonly operations: Readonly<Record<string, Operation>>;
   readonly settings?: Readonly<Record<string, Setting>>;
   readonly status?: Readonly<Record<string, Words>>;
   readonly gives: readonly Output[];
-  /** The help's details in Markdown. A name in double braces is that operation's words. */
+  /** The help's details in Markdown. A name in double braces stands for that operation's words. */
   readonly details: Words;
 }
 
@@ -108,7 +111,7 @@ export function ownerOf(endpoint: Endpoint): 'pi' | 'user' | 'request' {
   return endpoint.isUsers ? 'user' : 'pi';
 }
 
-/** Whether it makes sense as the answer to a request alone: it takes or gives a stream. */
+/** Whether it only makes sense as the answer to a request: it takes or returns a stream. */
 function isStream({ body, responses }: Endpoint): boolean {
   if (body === 'stream' || body === 'bytes' || body === 'relay') return true;
   return Object.values(responses).some(({ content }) => '*/*' in content);
@@ -120,7 +123,7 @@ interface Schema {
   readonly anyOf?: readonly (Schema & { readonly const?: unknown })[];
 }
 
-/** Whose value is a plug, whatever the endpoint calls it. */
+/** The fields whose value is a plug, whatever the endpoint calls it. */
 const PLUGS: ReadonlySet<string> = new Set(['device_id', 'into']);
 const KIND_OF_TYPE: Readonly<Record<string, FieldKind>> = {
   ...{ integer: 'number', number: 'number', boolean: 'flag', array: 'json', object: 'json' },
@@ -191,24 +194,24 @@ function kindOf(schema: Schema): Pick<Field, 'kind' | 'choices'> {
   return { kind: KIND_OF_TYPE[schema.type ?? ''] ?? 'text' };
 }
 
-/** The values of an operation, by name; one that is nowhere set is not there. */
+/** The values of an operation, by name; one that is set nowhere is missing. */
 export type Given = Readonly<Record<string, unknown>>;
 
-/** A value as the dialog keeps it: one of Node-RED's typed inputs. */
+/** A value as the dialog stores it: one of Node-RED's typed inputs. */
 interface StoredField {
   readonly type: string;
   readonly value: string;
 }
 
-/** A node as its flow keeps it. */
+/** A node as its flow stores it. */
 export interface StoredNode {
-  /** Of the form of what is kept; 0 where it says none. */
+  /** The version of what is stored; 0 where there is none. */
   readonly version?: number;
   readonly op?: string;
   readonly fields?: Readonly<Record<string, StoredField>>;
 }
 
-/** The part of Node-RED that works out a typed input. */
+/** The part of Node-RED that evaluates a typed input. */
 interface Evaluator {
   evaluateNodeProperty(
     value: string,
@@ -241,7 +244,7 @@ export const NODE_VERSION = 2;
 const FIELDS_SINCE = 1;
 const OUTCOMES_SINCE = 2;
 
-/** What the types of a typed input of ours are called by Node-RED. */
+/** What Node-RED calls the types of our typed inputs. */
 const FIXED: Readonly<Record<string, string>> = { plug: 'str', choice: 'str', code: 'str' };
 
 /**
@@ -253,7 +256,7 @@ export class FieldReader {
   readonly #deps: Deps;
   readonly #fields: readonly Field[];
   readonly #stored: Readonly<Record<string, StoredField>>;
-  /** As a node of version 0 has it: what the message names goes before what the dialog says. */
+  /** As in a node of version 0: what the message names wins over the dialog. */
   readonly #isOfMessageFirst: boolean;
 
   constructor(
@@ -269,22 +272,22 @@ export class FieldReader {
     this.#isOfMessageFirst = versionOf(config) < FIELDS_SINCE;
   }
 
-  /** Whether all outcomes of the operation leave at the one output the node has. */
+  /** Whether all outcomes of the operation leave at the node's only output. */
   get hasOneOutput(): boolean {
     const { declaration, config } = this.#deps;
     const { hadOneOutput = false } = declaration.operations[config.op ?? ''] ?? {};
     return hadOneOutput && isBeforeOutcomes(config);
   }
 
-  /** Whether every value is the message's own. */
+  /** Whether every value comes from the message. */
   get isPlain(): boolean {
     return Object.keys(this.#stored).length === 0;
   }
 
   /**
-   * What no description names, and of the rest what the dialog sets: undefined for a value that is
-   * to come from somewhere and is not there.
-   * @throws Error naming the field that cannot be worked out
+   * What no description names, and of the rest what the dialog sets; undefined for a value that
+   * should come from somewhere and is missing.
+   * @throws Error naming the field that cannot be evaluated
    */
   async read(message: object): Promise<Given> {
     const given: Record<string, unknown> = { ...this.plain(message) };
@@ -298,7 +301,7 @@ export class FieldReader {
     return given;
   }
 
-  /** What no description names, out of the message's own properties. */
+  /** What no description names, from the message's own properties. */
   plain(message: object): Given {
     const given: Record<string, unknown> = {};
     for (const { name, property, isDescribed } of this.#fields) {
@@ -331,13 +334,13 @@ function textOf(value: unknown): string {
   return isText ? String(value) : '';
 }
 
-/** JSONata throws objects that are no errors. */
+/** JSONata throws objects that are not errors. */
 function reasonOf(error: unknown): string {
   const { message } = (error ?? {}) as { readonly message?: unknown };
   return typeof message === 'string' ? message : String(error);
 }
 
-/** Whether a node's version had one output for what is separate now. */
+/** Whether a node's version had one output for what are separate ones now. */
 export function isBeforeOutcomes(config: StoredNode): boolean {
   return versionOf(config) < OUTCOMES_SINCE;
 }
@@ -346,7 +349,7 @@ function versionOf({ version = 0 }: StoredNode): number {
   return version;
 }
 
-/** What a node of an earlier version kept elsewhere is a fixed value. */
+/** What a node of an earlier version stored elsewhere becomes a fixed value. */
 function storedFields(config: StoredNode, fields: readonly Field[]): Record<string, StoredField> {
   const stored: Record<string, StoredField> = { ...config.fields };
   if (versionOf(config) >= FIELDS_SINCE) return stored;

@@ -17,11 +17,11 @@ export type LiveOutcome =
   | { readonly kind: 'asleep' | 'nas_bad_answer' }
   | { readonly kind: 'no_token' }
   | { readonly kind: 'too_many_tries'; readonly retryAfterSeconds: number }
-  /** The NAS said no: it does not know the token, or not any more. */
+  /** The NAS refused: it does not know the token, or no longer. */
   | { readonly kind: 'refused'; readonly status: number }
   | {
       readonly kind: 'open';
-      /** What the NAS agreed to; to be told to the client before {@link LiveSockets.join}. */
+      /** What the NAS agreed to; to be sent to the client before {@link LiveSockets.join}. */
       readonly headers: Readonly<Record<string, string>>;
       readonly socket: Duplex;
       readonly first: Buffer;
@@ -29,7 +29,7 @@ export type LiveOutcome =
 
 /** An app tries again five times, three seconds and more apart. */
 const OPENED_PER_MINUTE = 20;
-/** As the NAS mints it, a JWT. */
+/** As the NAS issues it, a JWT. */
 const TOKEN = /^[\w.-]{1,4096}$/;
 /** What a client and a server agree on (RFC 6455, 4.1 and 4.2.2). */
 const ASKED = [
@@ -76,7 +76,7 @@ export class LiveSockets {
     this.#closeAll();
   }
 
-  /** @param token as it stands in the address; null where there is none */
+  /** @param token from the address; null where there is none */
   async open(
     token: string | null,
     headers: IncomingHttpHeaders,
@@ -101,7 +101,7 @@ export class LiveSockets {
           : { kind: 'nas_bad_answer' };
       }
       case 'open':
-        // It may have gone to sleep on the way.
+        // It may have fallen asleep in the meantime.
         if (presence.state.awake) {
           const { socket, first } = opened;
           return { kind: 'open', headers: named(opened.headers, AGREED), socket, first };
@@ -111,7 +111,7 @@ export class LiveSockets {
     }
   }
 
-  /** Lets the two speak to each other from now on. */
+  /** Connects the two from now on. */
   join(client: Duplex, nas: Duplex, first: Buffer): void {
     const line: Line = { client, nas, edge: new FrameEdge() };
     this.#lines.add(line);
@@ -159,12 +159,12 @@ function named(headers: IncomingHttpHeaders, names: readonly string[]): Record<s
  * there may another be inserted.
  */
 export class FrameEdge {
-  /** What of a frame's head is here, at most 14 bytes. */
+  /** The part of a frame's head received so far, at most 14 bytes. */
   #head: number[] = [];
-  /** What of a frame's content is still to come. */
+  /** How much of a frame's content is still to come. */
   #leftBytes = 0;
 
-  /** Whether what was followed so far ends with a whole frame. */
+  /** Whether what was followed so far ends at a frame boundary. */
   get isBetween(): boolean {
     return this.#head.length === 0 && this.#leftBytes === 0;
   }
@@ -188,7 +188,7 @@ export class FrameEdge {
   }
 }
 
-/** How much content follows a head, in bytes; null while the head is not whole. */
+/** The length of the content after a head, in bytes; null while the head is incomplete. */
 function contentOf(head: readonly number[]): number | null {
   const [, second] = head;
   if (second === undefined) return null;

@@ -16,7 +16,7 @@ export interface PassRequest {
   readonly caller: Caller;
   /** The caller sent `X-Sync-Trigger: auto`. */
   readonly auto: boolean;
-  /** Where a hook wanted it: the JSON that was sent; undefined where it is none. */
+  /** Where a hook asked for it: the JSON that was sent; undefined for anything else. */
   readonly body: unknown;
   readonly headers: IncomingHttpHeaders;
   readonly signal: AbortSignal;
@@ -31,7 +31,7 @@ export type PassResult =
   /** Nothing of it reached the NAS. */
   | { readonly kind: 'not_sent' };
 
-/** What became of a change that was passed. `in_doubt`: it may have been made all the same. */
+/** The outcome of a passed change. `in_doubt`: the NAS may have made it all the same. */
 export function fateOf(result: PassResult): 'done' | 'refused' | 'in_doubt' | 'not_sent' {
   if (result.kind === 'not_sent') return 'not_sent';
   if (result.kind === 'no_answer') return 'in_doubt';
@@ -40,13 +40,13 @@ export function fateOf(result: PassResult): 'done' | 'refused' | 'in_doubt' | 'n
   return isInDoubt(failure) ? 'in_doubt' : 'refused';
 }
 
-/** What a good answer says; undefined for any other, and where nobody read it. */
+/** The body of a good answer; undefined for any other, and where nobody read it. */
 export function toldIn(result: PassResult): unknown {
   const isGood = result.kind === 'answered' && failureOfStatus(result.status) === null;
   return isGood ? result.body : undefined;
 }
 
-/** Whether the NAS could not say, so that what is kept stands in. A refusal is an answer. */
+/** Whether the NAS could not tell, so that what is kept stands in. A refusal is an answer. */
 export function isUnable(result: PassResult): boolean {
   return result.kind !== 'answered' || isCannotAsk(failureOfStatus(result.status));
 }
@@ -56,33 +56,37 @@ export type PassBefore =
   | { readonly kind: 'answer'; readonly answer: Answer }
   | {
       readonly kind: 'go';
-      /** It goes as `X-Sync-Trigger: auto` and counts as nobody's need of the NAS. */
+      /** Sent as `X-Sync-Trigger: auto`; does not count as a need of the NAS. */
       readonly auto?: boolean;
-      /** Goes as JSON in the place of what was sent; only with a body that was wanted. */
+      /** Sent as JSON in place of what came; only where the body was asked for. */
       readonly body?: unknown;
       readonly readsAnswer?: boolean;
       /**
-       * Called exactly once, whatever comes of it, before the first byte goes to the caller. What it
-       * returns goes out in the place of the NAS's answer.
+       * Called exactly once, whatever the outcome, before the first byte goes to the caller. What
+       * it returns is sent in place of the NAS's answer.
        */
       readonly after?: (result: PassResult) => Answer | undefined | Promise<Answer | undefined>;
     };
 
 /** Another module's part in requests that are passed on. */
 export interface PassHook {
-  /** By method and segments alone. `with_body`: the body is read first, at most 64 KB of it. */
+  /**
+   * Decides by method and segments alone. `with_body`: the body is read first, at most 64 KB of it.
+   */
   concerns(address: Pick<PassRequest, 'method' | 'segments'>): boolean | 'with_body';
   before(request: PassRequest): PassBefore | Promise<PassBefore>;
 }
 
 interface DeviceHookDeps {
-  /** Null where the NAS has not said whose it is. */
+  /** Null where the NAS has not told the owner. */
   readonly ownerOf: (deviceId: string) => number | null;
-  /** The NAS said whose it is. */
+  /** The NAS told the owner. */
   readonly learn: (deviceId: string, userId: number) => void;
 }
 
-/** Addresses that end in a device's id and whose owner BaluHost 1.38 does not look at (measured). */
+/**
+ * Addresses that end in a device's id, for which BaluHost 1.38 does not check the owner (measured).
+ */
 const OF_A_DEVICE: readonly (readonly string[])[] = [
   ['mobile', 'sync', 'folders'],
   ['mobile', 'camera', 'settings'],
@@ -179,7 +183,7 @@ function isOwn(method: string, segments: readonly string[]): boolean {
   return method === 'POST' && segments.join('/') === 'auth/change-password';
 }
 
-/** Whatever an admin sets of a user may be the password; only the body could tell. */
+/** Anything an admin sets for a user may be the password; only the body could tell. */
 function userIn(method: string, segments: readonly string[]): number | null {
   const [users, id = '', ...more] = segments;
   if (users !== 'users' || more.length > 0 || (method !== 'PUT' && method !== 'PATCH')) return null;

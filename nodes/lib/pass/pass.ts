@@ -35,11 +35,11 @@ interface PassDeps {
   readonly log: Log;
   readonly nas: Pick<NasApi, 'relay'>;
   readonly presence: NasPresence;
-  /** NAS_URL, where alone a redirect is followed to. */
+  /** NAS_URL, the only place that a redirect is followed to. */
   readonly url: URL;
   /** A caller needs the NAS now. */
   readonly needed: () => void;
-  /** A NAS token of that user's own that is stored here; null where there is none now. */
+  /** A stored NAS token of that user; null where there is none right now. */
   readonly storedTokenOf: (userId: number) => Promise<string | null>;
   /** The NAS answered 401 to that token. */
   readonly refused: (token: string) => Promise<void>;
@@ -55,19 +55,19 @@ interface PassAsked {
   readonly auto: boolean;
   readonly headers: IncomingHttpHeaders;
   readonly signal: AbortSignal;
-  /** Opens the body, once nothing speaks against it any more; null where there is none. */
+  /** Opens the body, once nothing rules the request out any more; null where there is none. */
   readonly openBody: (() => Readable) | null;
 }
 
 export type PassOutcome =
-  /** Another module's answer in the place of the NAS's. */
+  /** Another module's answer in place of the NAS's. */
   | { readonly kind: 'answer'; readonly answer: Answer }
   | { readonly kind: 'asleep' | 'needs_nas_token' | 'nas_bad_answer' | 'nas_busy' }
-  /** The body is larger than what is read of it here. */
+  /** The body is larger than is accepted here. */
   | { readonly kind: 'too_large'; readonly maxBytes: number }
   /** The caller went away. */
   | { readonly kind: 'gone' }
-  /** The NAS said no; `body` undefined where it has no words for it. */
+  /** The NAS refused; `body` is undefined where it has no words for it. */
   | {
       readonly kind: 'refused';
       readonly status: number;
@@ -76,7 +76,7 @@ export type PassOutcome =
     }
   | PassedAnswer;
 
-/** The NAS's answer: what was read of it already, and what is still to come. */
+/** The NAS's answer: the part read already, and the rest as a stream. */
 export interface PassedAnswer {
   readonly kind: 'passed';
   readonly status: number;
@@ -100,7 +100,7 @@ const FIRST_BYTE_MS = 50_000;
 /** Longer than a sender may pause, so that a phone in a lift is not taken for a NAS that is gone. */
 const IDLE_MS = 75_000;
 
-/** What has no body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5). */
+/** Statuses without a body (RFC 9110, 15.3.5, 15.3.6 and 15.4.5). */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
 const ASLEEP: PassOutcome = { kind: 'asleep' };
@@ -164,7 +164,7 @@ export class PassThrough {
     if (exchange.kind === 'failed') return failed(exchange, hooks);
     hooks.ended({ kind: 'answered', status: exchange.status, body: undefined });
     const failure = failureOfStatus(exchange.status);
-    // A redirect without a target is told from a 304 there.
+    // There a redirect without a target is told from a 304.
     if (failure === null || failure.kind === 'bad_answer') {
       return await answerOf(exchange, asked.method, hooks);
     }
@@ -183,7 +183,7 @@ export class PassThrough {
     return await this.#deps.storedTokenOf(caller.user.id);
   }
 
-  /** Asks, and once more where a `GET` is led to another address of the NAS. */
+  /** Asks, and asks once more where a `GET` is redirected to another address of the NAS. */
   async #exchange(
     asked: PassAsked,
     hooks: RunningHooks,
@@ -213,7 +213,7 @@ export class PassThrough {
     const { url } = this.#deps;
     const to = URL.parse(headers.location ?? '', url);
     const base = url.pathname.replace(/\/+$/, '');
-    // The NAS writes the scheme its proxy told it of, which may be another than ours.
+    // The NAS writes the scheme that its proxy reported, which may differ from ours.
     if (to?.host !== url.host || !to.pathname.startsWith(`${base}/api/`)) return null;
     const target = new Target(to.pathname.slice(base.length) + to.search);
     if (isNeverPassed(target)) return null;
@@ -310,12 +310,12 @@ async function answerOf(
   return await readFirst(exchange, hooks, answer);
 }
 
-/** A page, or a redirect that leads away from the NAS or would have to send a body again. */
+/** A page, or a redirect that leads away from the NAS or would need the body sent again. */
 function isNothingToGiveOn(exchange: Response): boolean {
   return (isRedirect(exchange.status) && !BODILESS.has(exchange.status)) || isPage(exchange);
 }
 
-/** Reads an answer that another module wants to know, as far as it is small. */
+/** Reads an answer that another module wants to see, as far as it is small. */
 async function readFirst(
   { status, body, lengthBytes }: Response,
   hooks: RunningHooks,
@@ -333,7 +333,7 @@ async function readFirst(
       if (sizeBytes > MOST_ANSWER_BYTES) return { ...answer, lengthBytes, first, rest: body };
     }
   } catch {
-    // The answer broke off; what the NAS did stands, and the caller gets no half of it.
+    // The answer broke off: what the NAS did stands, and the caller gets no half of it.
     return ASLEEP;
   }
   const bytes = Buffer.concat(first);
@@ -368,12 +368,12 @@ type SmallBody =
   /** It broke off. */
   | { readonly kind: 'cut' };
 
-/** What the NAS takes for JSON: what says so, and what says nothing (BaluHost 1.38's framework). */
+/** What the NAS takes for JSON: JSON types, and no type at all (BaluHost 1.38's framework). */
 function mayBeJson({ 'content-type': type }: IncomingHttpHeaders): boolean {
   return type === undefined || /^application\/(?:[\w.+-]+\+)?json\b/i.test(type.trim());
 }
 
-/** Reads a stream to its end, as long as it brings no more than that; more is left unread. */
+/** Reads a stream to its end if it brings no more than that; the rest is left unread. */
 async function readSmallBody(stream: Readable, maxBytes: number): Promise<SmallBody> {
   const { promise, resolve } = Promise.withResolvers<SmallBody>();
   const chunks: Buffer[] = [];
@@ -412,7 +412,7 @@ function parsedJson(bytes: Buffer): unknown {
   }
 }
 
-/** Everything below these, whatever is done there (contract 2, "For a Pi token"). */
+/** Everything below these, whatever the method (contract 2, "For a Pi token"). */
 const ACTS_BELOW: readonly string[] = [
   'files',
   'sync',
@@ -423,7 +423,7 @@ const ACTS_BELOW: readonly string[] = [
   'mobile/sync',
   'mobile/upload',
 ];
-/** What is only read there. */
+/** Read-only there. */
 const READS_BELOW: readonly string[] = [
   'energy',
   'health',
@@ -481,7 +481,7 @@ class RunningHooks {
     return this.#going.some(({ readsAnswer }) => readsAnswer === true);
   }
 
-  /** What goes in the place of the body; undefined for what was sent. */
+  /** What is sent in place of the body; undefined for the original. */
   get body(): unknown {
     return this.#going.findLast(({ body }) => body !== undefined)?.body;
   }
@@ -491,7 +491,10 @@ class RunningHooks {
     this.#result = result;
   }
 
-  /** Tells each of them once. @returns what goes out in the NAS's place, or null */
+  /**
+   * Notifies each of them once.
+   * @returns what is sent in place of the NAS's answer, or null
+   */
   async tell(): Promise<Answer | null> {
     const going = this.#going.reverse();
     this.#going = [];
@@ -500,7 +503,7 @@ class RunningHooks {
       try {
         instead = (await after?.(this.#result)) ?? instead;
       } catch (error) {
-        // The NAS has done it by now, and the caller gets its answer all the same.
+        // The NAS has done it by now, so the caller gets its answer all the same.
         const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.#log.error(`The follow-up of a passed request failed: ${reason}`);
       }

@@ -11,12 +11,12 @@ interface WebPagesDeps {
   readonly nas: Pick<NasApi, 'relay'>;
 }
 
-/** What a browser wants of the NAS's web pages. */
+/** What a browser asks of the NAS's web pages. */
 export interface WebPageAsked {
   /** As {@link pagePathOf} gave it. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
-  /** Whose share of the rate it is. */
+  /** Whose share of the rate limit it counts in. */
   readonly address: string;
   readonly signal: AbortSignal;
 }
@@ -42,11 +42,11 @@ const WHOLE = '/';
 const ASKED_PER_MINUTE = 300;
 const FIRST_BYTE_MS = 20_000;
 const IDLE_MS = 30_000;
-/** What the Pi itself answers there, or what the NAS only shows to known users. */
+/** Addresses that the Pi itself answers, or that the NAS only shows to known users. */
 const NOT_PAGES: ReadonlySet<string> = new Set(['api', 'dashboard', 'docs', 'metrics']);
 const PLAIN_NAME = /^[\w-][\w.-]*$/;
 const FILE_NAME = /^[\w-][\w.-]*\.[a-z0-9]{1,11}$/i;
-/** By which a browser asks whether what it has is still good. */
+/** The headers by which a browser asks whether its copy is still good. */
 const ASKED = ['accept', 'accept-language', 'if-none-match', 'if-modified-since'];
 
 /**
@@ -136,7 +136,7 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings',
 ]);
 
-/** What the Pi says itself, or what says where the caller sits. */
+/** What the Pi itself says, or what would reveal where the caller is. */
 const NOT_SENT: ReadonlySet<string> = new Set([
   'accept-encoding',
   'authorization',
@@ -181,7 +181,7 @@ const CORS = /^access-control-/;
 /** The cookies of the pages; see `host/dashboard-sign-in.ts`. */
 const OUR_COOKIE = /^balupi_/i;
 
-/** The headers that go on to the NAS, which sees its own Host, and the token that is given. */
+/** The headers passed on to the NAS, with its own Host and the given token. */
 export function sentHeaders(
   given: IncomingHttpHeaders,
   { token, auto }: { readonly token: string; readonly auto: boolean },
@@ -197,13 +197,13 @@ export function sentHeaders(
   };
 }
 
-/** The headers of the NAS's answer that go on to the caller, but for its length. */
+/** The headers of the NAS's answer passed on to the caller, without its length. */
 export function givenHeaders(
   given: IncomingHttpHeaders,
   status: number,
 ): Record<string, string | string[]> {
   const kept = keptOf(given, NOT_GIVEN, [OURS, CORS, FORWARDED]);
-  // BaluHost sends it with each answer of a limited route, also where nothing is to be waited for.
+  // BaluHost sends it with each answer of a limited route, even where there is nothing to wait for.
   if (status < 300) delete kept['retry-after'];
   const cookies = (given['set-cookie'] ?? []).filter((cookie) => !OUR_COOKIE.test(cookie.trim()));
   return {

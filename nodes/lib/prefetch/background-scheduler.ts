@@ -8,12 +8,12 @@ import type { Clock } from '../time/clock.ts';
 
 /** Background work begins no later than this after somebody needed the NAS. */
 export const NEED_LASTS_MS = 5 * 60_000;
-/** Of the NAS's 200 lists and 500 downloads per minute and user, this much at most is used here. */
+/** The most used here of the NAS's 200 lists and 500 downloads per minute and user. */
 const LISTS_PER_MINUTE = 80;
 const DOWNLOADS_PER_MINUTE = 200;
 /** How often to look whether callers are done. */
 const YIELD_MS = 250;
-/** What the NAS says with its 429 (docs/NAS.md). */
+/** The pause the NAS asks for with its 429 (docs/NAS.md). */
 const BUSY_MS = 60_000;
 
 interface BackgroundSchedulerDeps {
@@ -50,7 +50,7 @@ export class BackgroundScheduler {
     this.#downloads = new RateLimiter(deps.clock, { most: DOWNLOADS_PER_MINUTE });
   }
 
-  /** From here on jobs are aborted when the NAS goes. */
+  /** From now on jobs are aborted when the NAS goes. */
   start(): void {
     this.#unsubscribe = this.#deps.presence.onChange(({ awake }) => {
       if (awake) return;
@@ -59,7 +59,7 @@ export class BackgroundScheduler {
     });
   }
 
-  /** Ends what runs and waits for it. */
+  /** Aborts what runs and waits for it. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe();
@@ -81,7 +81,7 @@ export class BackgroundScheduler {
     this.#busyUntilMs = this.#deps.clock.monotonicMs() + BUSY_MS;
   }
 
-  /** Notes what a job asked of the NAS. */
+  /** Records what a job asked of the NAS. */
   spent({ lists, downloads }: Cost): void {
     this.#lists.add('', lists);
     this.#downloads.add('', downloads);
@@ -137,14 +137,14 @@ interface FetchForDeps {
   readonly files: Pick<Files, 'locatePath' | 'list'>;
   /** As last known; null when unknown or switched off. */
   readonly userOf: (userId: number) => User | null;
-  /** A token of that very user that the NAS takes now. */
+  /** A token of exactly that user that the NAS accepts now. */
   readonly tokenOf: (userId: number) => Promise<string | null>;
 }
 
-/** How one file came out. `no_token`: nothing can be asked for this user now. */
+/** The outcome for one file. `no_token`: nothing can be asked for this user now. */
 type Fetched = 'fetched' | 'used_meanwhile' | 'not_fetched' | 'no_token' | 'closed';
 
-/** What a fetch that kept nothing came to. */
+/** The outcome of a fetch that kept nothing. */
 const TOLD: Readonly<
   Record<Exclude<Awaited<ReturnType<Background['fetch']>>['kind'], 'kept'>, Fetched>
 > = {
@@ -160,9 +160,9 @@ const TOLD: Readonly<
   nas_bad_answer: 'not_fetched',
 };
 
-/** The files module asks for a folder again after this. */
+/** How long until the files module asks for a folder again. */
 const LISTED_ANEW_MS = 10_000;
-/** A look at the file's folder before, and one after where the NAS knows no checksum. */
+/** One look at the file's folder before, and one after where the NAS knows no checksum. */
 const MOST = { lists: 2, downloads: 2 };
 
 /** Fetches a file for one user with that user's own token and permissions. */
@@ -174,7 +174,7 @@ export class FetchFor {
     this.#deps = deps;
   }
 
-  /** Who a user is to the other modules when they are not here themselves. */
+  /** Represents a user to the other modules when they are not here themselves. */
   async caller(userId: number): Promise<Caller | null> {
     const user = this.#deps.userOf(userId);
     const nasToken = user === null ? null : await this.#deps.tokenOf(userId);
@@ -185,7 +185,7 @@ export class FetchFor {
 
   /**
    * @param occasion null for a file of a pinned folder
-   * @param mostBytes a file that turns out larger is left
+   * @param mostBytes a file that turns out larger is skipped
    */
   async file(
     userId: number,
@@ -200,8 +200,8 @@ export class FetchFor {
   }
 
   /**
-   * Lists a folder as its user would; null when that may not be asked now.
-   * @param force with a question of now, not an answer up to 10 s old
+   * Lists a folder as its user would; null when it may not be asked for now.
+   * @param force with a fresh question, not an answer up to 10 s old
    */
   async list(
     userId: number,

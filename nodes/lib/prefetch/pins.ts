@@ -12,7 +12,7 @@ import type { NasPresence } from '../nas/presence.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FetchFor } from './background-scheduler.ts';
 
-/** A folder is asked for so that it is kept; what is in it is read from there. */
+/** A folder is listed so that the listing is stored; its items are read from there. */
 const SHORTEST = { limit: 1, after: null };
 
 interface PinSchedulerDeps {
@@ -32,9 +32,9 @@ export type PinOutcome =
 /** A user's pins as that user may see them. */
 export interface PinList {
   readonly pins: readonly Pin[];
-  /** What this user's pins may hold together. */
+  /** How much all of this user's pins may hold. */
   readonly shareBytes: number;
-  /** What of it they want. */
+  /** How much of it they want. */
   readonly wantedBytes: number;
 }
 
@@ -44,7 +44,7 @@ export interface PinList {
  */
 const FOLDERS_AT_ONCE = 32;
 
-/** Pins as their users set, see and remove them. */
+/** Pins, as their users set, view and remove them. */
 export class PinScheduler {
   readonly #deps: PinSchedulerDeps;
 
@@ -55,7 +55,7 @@ export class PinScheduler {
   /**
    * Pins a folder of the caller's. While the NAS sleeps it is accepted with what is known of it,
    * and walked when the NAS is awake again.
-   * @param auto pinning must not keep the NAS from a soft sleep
+   * @param auto pinning must not keep the NAS from its soft sleep
    */
   async pin(caller: Caller, pathText: string, auto: boolean): Promise<PinOutcome> {
     const parsed = parseNasPath(pathText);
@@ -97,12 +97,12 @@ export class PinScheduler {
     };
   }
 
-  /** What speaks against pinning a path; null for nothing. */
+  /** Why a path cannot be pinned; null where it can. */
   async #faultOf(caller: Caller, path: string, auto: boolean): Promise<PinOutcome | null> {
     const { files, presence } = this.#deps;
     const { user } = caller;
     const parent = parentOf(path);
-    // The folder above tells a file from a folder, and how large a folder is.
+    // The parent folder tells a file from a folder, and how large a folder is.
     if (presence.state.awake && parent !== null)
       await files.list(caller, parent, { auto, page: SHORTEST });
     const shown = files.lastShown(user, path);
@@ -112,7 +112,7 @@ export class PinScheduler {
     if (listed.kind === 'asleep') return null;
     if (listed.kind !== 'listing') return listed;
     const { source, queued } = listed.listing;
-    // An empty answer that nothing confirms is how the NAS lists what is not there.
+    // An unconfirmed empty answer is how the NAS lists what does not exist.
     const isThere = source === 'stored' || queued.length > 0 || files.shownIn(user, path) !== null;
     return isThere ? null : { kind: 'not_found' };
   }
@@ -139,18 +139,18 @@ export class PinScheduler {
     return { kind: 'items', items: files.shownIn(caller.user, folder) ?? [] };
   }
 
-  /** What the user's pins hold with this one, as far as it can be told. */
+  /** What the user's pins would hold with this one, as far as that can be told. */
   #bytesWith(user: User, path: string, isWhole: boolean): number {
     const { pins, files } = this.#deps;
     const known = pins.knownBytes(user.id);
     if (isWhole) return known;
-    // The NAS tells a folder's size with all below it (docs/NAS.md).
+    // The NAS reports a folder's size with everything below it (docs/NAS.md).
     const told = files.lastShown(user, path)?.sizeBytes ?? 0;
     const seen = pins.find(user.id, path)?.sizeBytes ?? 0;
     return known + Math.max(0, told - seen);
   }
 
-  /** A folder its user may not read any more shows that and nothing else. */
+  /** A folder its user may no longer read shows only that. */
   #seen(user: User, pin: Pin): Pin {
     const { files } = this.#deps;
     const owner = files.lastShown(user, pin.path)?.ownerId ?? null;
@@ -177,7 +177,7 @@ interface PinKeeperDeps {
   readonly userOf: (userId: number) => User | null;
 }
 
-/** A pinned folder is looked through again this long after the last time, while the NAS is up. */
+/** How long until a pinned folder is walked again, while the NAS is up. */
 const WALK_EVERY_MS = 2 * 60_000;
 const PAGE = 20;
 const MOST_TOUCHED = 500;
@@ -187,13 +187,13 @@ interface Cursor {
   readonly path: string;
 }
 
-/** Keeps pinned folders fresh: looks through them, then fetches what is wanted and not here. */
+/** Keeps pinned folders fresh: walks them, then fetches what is wanted and missing. */
 export class PinKeeper {
   readonly #deps: PinKeeperDeps;
   readonly #walkedAtMs = new Map<string, number>();
   readonly #brokenOff = new Set<string>();
   readonly #touched = new Map<string, { readonly userId: number; readonly folder: string }>();
-  /** How far each user's waiting files were tried since their pins were last looked through. */
+  /** How far each user's waiting files were tried since their pins were last walked. */
   readonly #tried = new Map<number, Cursor>();
   #lastServed = 0;
 
@@ -201,7 +201,7 @@ export class PinKeeper {
     this.#deps = deps;
   }
 
-  /** The NAS is awake again: everything is to be checked again. */
+  /** The NAS is awake again, so everything is to be checked again. */
   renew(): void {
     this.#walkedAtMs.clear();
     this.#brokenOff.clear();
@@ -299,7 +299,7 @@ export class PinKeeper {
     if (listed === null) return { kind: 'unknown' };
     if (listed.kind === 'not_found') return { kind: 'missing' };
     if (listed.kind !== 'listing' || listed.listing.source !== 'fresh') return { kind: 'unknown' };
-    // An empty answer that nothing confirms is how the NAS lists what is not there.
+    // An unconfirmed empty answer is how the NAS lists what does not exist.
     const user = userOf(userId);
     const items = user === null ? null : files.shownIn(user, folder);
     return items === null ? { kind: 'missing' } : { kind: 'items', items };
@@ -334,14 +334,14 @@ const DEEPEST_LEVELS = 16;
 /** How many folders of one pin are looked into. */
 const MOST_FOLDERS = 2_000;
 
-/** What a look into one folder came to. */
+/** The outcome of a look into one folder. */
 type Look =
   | { readonly kind: 'items'; readonly items: Iterable<StoredItem> }
   | { readonly kind: 'missing' }
   /** It cannot be told now; the walk ends where it is. */
   | { readonly kind: 'unknown' };
 
-/** `whole`: every folder was looked into. `broken_off`: come back later. */
+/** `whole`: every folder was looked into. `broken_off`: to be continued later. */
 type Walked = 'whole' | 'cut_short' | 'missing' | 'broken_off' | 'unpinned';
 
 interface PinWalkDeps {
@@ -357,7 +357,7 @@ interface Step {
   readonly level: number;
 }
 
-/** Goes through a pinned folder and all below it, and notes which files lie there. */
+/** Walks a pinned folder and everything below it, and records which files are there. */
 async function walkPin(
   pin: { readonly userId: number; readonly path: string },
   deps: PinWalkDeps,
@@ -422,7 +422,7 @@ class Walk {
   }
 }
 
-/** Notes the files of a folder. */
+/** Records the files of a folder. */
 function learn(
   pins: Pins,
   userId: number,

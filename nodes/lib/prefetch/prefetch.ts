@@ -35,7 +35,7 @@ interface PrefetchDeps {
   readonly isShortOfMemory: () => boolean;
   /** A user as last known; null when unknown or switched off. */
   readonly userOf: (userId: number) => User | null;
-  /** A token of that very user that the NAS takes now; null when there is none. */
+  /** A token of exactly that user that the NAS accepts now; null when there is none. */
   readonly tokenOf: (userId: number) => Promise<string | null>;
 }
 
@@ -55,7 +55,7 @@ interface Doing {
  * NAS goes, and uses the token of the user it is for (contract 6).
  */
 export class Prefetch {
-  /** Folders that somebody wants here whatever is read; a new one by {@link pin}. */
+  /** Folders that somebody wants here in any case; a new one by {@link pin}. */
   readonly pins: Omit<PinScheduler, 'pin'>;
   readonly #deps: PrefetchDeps;
   readonly #scheduler: BackgroundScheduler;
@@ -99,7 +99,7 @@ export class Prefetch {
     await this.#scheduler.stop();
   }
 
-  /** The NAS just took a token of that user. */
+  /** The NAS just accepted a token of that user. */
   credentialArrived(userId: number): void {
     this.#hooks.credentialArrived(userId);
   }
@@ -123,7 +123,7 @@ export class Prefetch {
     return this.#run('neighbours', () => this.#desk.step());
   }
 
-  /** Looks through the pinned folders and fetches what is missing of them. */
+  /** Walks the pinned folders, and fetches what is missing of them. */
   async keepPins(): Promise<void> {
     this.#hooks.tidy();
     // Browsing users go first: they wait, a pin does not.
@@ -186,7 +186,7 @@ interface Interest {
 const MOST_USERS = 100;
 /** The limit for a folder that was only listed; whoever reads on gets more. */
 const LISTED_BURST_BYTES = 40_000_000;
-/** One burst takes no more of the cache than this share of it. */
+/** One burst takes no more of the cache than this share. */
 const SHARE_OF_CACHE = 0.25;
 
 /** The folders people browse, and the neighbours to fetch. One interest per user: the latest. */
@@ -221,7 +221,7 @@ class NeighbourScheduler {
     this.#look({ userId, after: 'listed', folder, path: folder, readBefore: null, plan: null });
   }
 
-  /** A prefetched entry was read: it was worth it. */
+  /** A prefetched entry was read, so it was worth it. */
   used({ userId, after, round }: FirstUse): void {
     const { depths } = this.#deps;
     const key = { userId, after };

@@ -58,14 +58,14 @@ export interface Services {
   readonly kept: Kept;
   readonly tapo: Tapo;
   readonly energy: Energy;
-  /** The energy database for nodes that bring a SQLite of their own. */
+  /** The energy database, for nodes that bring a SQLite of their own. */
   readonly energyCopy: SideCopy;
   readonly system: System;
   /** Messages to people's own phones and browsers. */
   readonly notices: Notices;
   /** The activity log of this installation. */
   readonly activity: Activity;
-  /** Who looks at the pages of the Pi. */
+  /** Who is viewing the pages of the Pi. */
   readonly viewers: Viewers;
   readonly missRule: MissRule;
   readonly bootTimeoutSeconds: number;
@@ -77,13 +77,13 @@ interface SettingsWithServices {
   readonly balupi?: Services;
 }
 
-/** A config node that hands the services on. */
+/** A config node that hands out the services. */
 interface ServicesNode {
   readonly services?: Services;
 }
 
 /**
- * The services out of Node-RED's settings, for the config nodes.
+ * The services from Node-RED's settings, for the config nodes.
  * @returns undefined in a Node-RED that BaluPi did not start
  */
 export function servicesInSettings(settings: unknown): Services | undefined {

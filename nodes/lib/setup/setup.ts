@@ -4,7 +4,7 @@ import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from '../time/clock.ts';
 import type { TrustedClock } from '../time/trusted-time.ts';
 
-/** Crockford's 32 signs, without those that are read as others: ten of them are 50 bits. */
+/** Crockford's 32 characters, without those that are misread: ten of them are 50 bits. */
 const SIGNS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const LENGTH = 10;
 
@@ -13,7 +13,7 @@ export function newCode(randomBytes: (count: number) => Buffer): string {
   return [...randomBytes(LENGTH)].map((byte) => SIGNS[byte % SIGNS.length] ?? '').join('');
 }
 
-/** As it is read to somebody: `ABCDE-FGHJK`. */
+/** As it is read out: `ABCDE-FGHJK`. */
 export function spokenCode(code: string): string {
   return `${code.slice(0, LENGTH / 2)}-${code.slice(LENGTH / 2)}`;
 }
@@ -40,11 +40,14 @@ function digest(text: string): Buffer {
 /** A code that was given out. */
 export interface GivenCode {
   readonly code: string;
-  /** Trusted time, epoch ms; null until the running process has seen it: a shell's clock may be wrong. */
+  /**
+   * Trusted time, epoch ms; null until the running process has seen it: a shell's clock may be
+   * wrong.
+   */
   readonly seenAtMs: number | null;
-  /** Wrong codes that were entered in its place. */
+  /** How many wrong codes were entered instead. */
   readonly tries: number;
-  /** SHA-256, hexadecimal, of what the browsers hold that entered it. */
+  /** SHA-256, hexadecimal, of the passes of the browsers that entered it. */
   readonly browsers: readonly string[];
 }
 
@@ -59,19 +62,22 @@ export function isGood({ tries, seenAtMs }: GivenCode, nowMs: number): boolean {
 
 /** What outlives a restart. */
 export interface SetupRecord {
-  /** A NAS admin was known here once: there is no setup any more, whatever becomes of the accounts. */
+  /**
+   * A NAS admin was once known here: setup stays closed from then on, whatever happens to the
+   * accounts.
+   */
   readonly isOver: boolean;
   readonly given: GivenCode | null;
 }
 
-/** Where it is kept; each write survives a power cut once it returns. */
+/** Where it is stored; each write survives a power cut once it returns. */
 export interface SetupStore {
   read(): SetupRecord;
   write(record: SetupRecord): void;
 }
 
 export type CodeOutcome =
-  /** The browser is to keep `pass` for at most so long. */
+  /** The browser is to keep `pass` for at most this long. */
   | { readonly kind: 'let_in'; readonly pass: string; readonly maxAgeSeconds: number }
   | { readonly kind: 'wrong' }
   | { readonly kind: 'too_many_tries'; readonly retryAfterSeconds: number }
@@ -92,7 +98,7 @@ interface Deps {
 const CODE_LIVES_MS = 86_400_000;
 const TRIES_A_MINUTE = 5;
 const TRIES_IN_ALL = 50;
-/** How soon a code that the shell made is seen. */
+/** How soon a code made at the shell is noticed. */
 const LOOK_MS = 5_000;
 const PASS_BYTES = 32;
 const PASS_FORM = /^[\w-]{43}$/;
@@ -110,7 +116,7 @@ export class Setup {
   readonly #deps: Deps;
   readonly #tries: RateLimiter;
   #isOver = false;
-  /** The passes that were good when it ended in this run, and when that was, on the monotonic clock. */
+  /** The passes valid when setup ended in this run, and when that was, on the monotonic clock. */
   #done: { readonly browsers: readonly string[]; readonly atMs: number } | null = null;
   #cancel: Cancel | null = null;
 
@@ -119,7 +125,7 @@ export class Setup {
     this.#tries = new RateLimiter(deps.clock, { most: TRIES_A_MINUTE });
   }
 
-  /** Makes a code where one is wanted and none is good, and tells it in the log. */
+  /** Makes a code where one is needed and none is valid, and logs it. */
   start(): void {
     if (!this.isOpen) return;
     const given = this.#seen();
@@ -167,14 +173,14 @@ export class Setup {
     return { kind: 'let_in', pass, maxAgeSeconds: CODE_LIVES_MS / 1_000 };
   }
 
-  /** @returns whether that browser entered the code that still holds */
+  /** @returns whether that browser entered the code that is still valid */
   holds(pass: string | undefined): boolean {
     if (pass === undefined || !PASS_FORM.test(pass) || !this.isOpen) return false;
     const given = this.#seen();
     return given !== null && !this.#isOld(given) && given.browsers.includes(hashOf(pass));
   }
 
-  /** @returns whether that browser has just brought the setup to its end */
+  /** @returns whether that browser has just finished the setup */
   isJustDone(pass: string | undefined): boolean {
     if (pass === undefined || this.isOpen || this.#done === null) return false;
     const isLate = this.#deps.clock.monotonicMs() - this.#done.atMs >= JUST_DONE_MS;
@@ -189,7 +195,7 @@ export class Setup {
     });
   }
 
-  /** The code as it is kept; its day begins when it is first seen here. */
+  /** The code as stored; its day starts when it is first seen here. */
   #seen(): GivenCode | null {
     const { given } = this.#deps.store.read();
     if (given === null || given.seenAtMs !== null) return given;

@@ -59,8 +59,8 @@ const ENERGY: Omit<SoundOptions, 'file'> = {
   afterSalvage: PLUG_NUMBERS_STAY_GIVEN,
 };
 /**
- * Laid by deploy/turn.sh where older databases take the place of newer ones: what to do in them, by
- * the name of the file.
+ * Written by deploy/turn.sh where older databases replace newer ones: what to do in them, by file
+ * name.
  */
 const IDS_ANEW_MARK = 'ids-anew';
 const DISTRUST_MARK = 'distrust';
@@ -76,9 +76,9 @@ class DataFolderInUseError extends Error {
   }
 }
 
-/** Lies in a folder that the data are being moved to, and holds where from. */
+/** Placed in a folder that the data are being moved to; contains the old path. */
 export const INCOMPLETE = 'incomplete';
-/** Lies in a folder that the data were moved out of, and holds where to. */
+/** Placed in a folder that the data were moved out of; contains the new path. */
 export const MOVED = 'moved-to';
 /** Whoever puts a backup back lays this file into the queue's folder; see docs/OPERATING.md. */
 export const RESTORED_MARK = 'restored';
@@ -97,7 +97,7 @@ export class DataElsewhereError extends Error {
  */
 export class DataFolder {
   readonly path: string;
-  /** Data accepted as durable: while the disk refuses, so does this. */
+  /** Data accepted as durable: while the disk refuses, so does this store. */
   readonly queue: Store;
   /** The same file, for sign-ins and what is known of the NAS: continues in memory. */
   readonly people: Store;
@@ -159,7 +159,7 @@ export class DataFolder {
     }
   }
 
-  /** How the run before this one ended; null where there was none. */
+  /** How the previous run ended; null where there was none. */
   get lastEnd(): LastRun['lastEnd'] {
     return this.#lastRun.lastEnd;
   }
@@ -259,7 +259,7 @@ export class DataFolder {
 
 /**
  * Holds a data folder for work on its files while no BaluPi runs on it.
- * @returns what lets it go
+ * @returns how to release it
  * @throws DataFolderInUseError
  */
 export function holdDataFolder(path: string): () => void {
@@ -283,7 +283,7 @@ function refuseElsewhere(path: string): void {
 
 interface Lock {
   readonly database: DatabaseSync;
-  /** Which file it is, whatever lies at that path later. */
+  /** Identifies the file, whatever is at that path later. */
   readonly file: string;
 }
 
@@ -326,18 +326,18 @@ function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
-/** What becomes of a database that is damaged. */
+/** What is done about a damaged database. */
 interface SoundOptions extends StoreOptions {
-  /** SQL that is run in the empty one that takes its place. */
+  /** SQL that is run in the empty one that replaces it. */
   readonly afterLoss?: string;
-  /** Its rows are gathered page by page; statements to run behind that. */
+  /** Its rows are collected page by page; these statements run afterwards. */
   readonly afterSalvage?: readonly string[];
 }
 
-/** A damaged database that this start put out of the way. */
+/** A damaged database that this start set aside. */
 interface SetAside {
   readonly database: string;
-  /** What it is called now, in the data folder. */
+  /** Its present name, in the data folder. */
   readonly name: string;
   /** Rows that are in its successor; null where none are looked for, or there is no space for them. */
   readonly salvagedRows: number | null;
@@ -418,7 +418,7 @@ function successor(options: SoundOptions, { salvagedRows }: SetAside): Store {
   return store;
 }
 
-/** What helps, by how the disk refuses. */
+/** What to do, by how the disk refuses. */
 const HELP = {
   full: 'Make room on the disk of the data folder (see: df -h), then start again.',
   failing:
@@ -426,7 +426,7 @@ const HELP = {
     'dmesg), then start again.',
 } as const;
 
-/** A database in the data folder cannot be opened, and not because of what it holds. */
+/** A database in the data folder cannot be opened, and not because of its content. */
 class DatabaseStartError extends Error {
   constructor(name: string, cause: unknown) {
     const { message } = cause as Error;
@@ -440,14 +440,14 @@ class DatabaseStartError extends Error {
 
 const NAME = 'last-run';
 
-/** @returns where that learns of a data folder */
+/** @returns the path of its file in a data folder */
 export function lastRunIn(folder: string): string {
   return join(folder, NAME);
 }
 
 interface Told {
   readonly endedInOrder: boolean;
-  /** Size and time of each database as the run left it, by its file's name. */
+  /** Size and time of each database as the run left it, by file name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -500,7 +500,7 @@ export class LastRun {
   }
 }
 
-/** Puts a text in the place of a small file. Survives a power cut once it returns. */
+/** Replaces a small file. Survives a power cut once it returns. */
 export function replaceFile(file: string, text: string): void {
   writeSynced(`${file}.next`, text);
   renameSync(`${file}.next`, file);
@@ -531,7 +531,7 @@ function textIn(file: string): string | null {
   }
 }
 
-/** Null for a file a dying disk garbled: then nothing is known of the last run. */
+/** Null for a file that a dying disk garbled: then nothing is known of the last run. */
 function read(text: string): Told | null {
   try {
     const told = JSON.parse(text) as Partial<Told> | null;

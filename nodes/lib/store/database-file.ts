@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 
 /** One numbered step of a schema. Steps are only ever appended. */
 export interface Migration {
-  /** One more than that of the step before. Kept in `PRAGMA user_version`. */
+  /** One more than the previous step. Kept in `PRAGMA user_version`. */
   readonly version: number;
   readonly sql: string;
 }
@@ -27,7 +27,7 @@ export interface StoreOptions {
    * mapped file: on a disk that is gone, a page fault in a mapped file ends the process (SIGBUS).
    */
   readonly isAlone?: boolean;
-  /** Run in a stand-in that begins empty. */
+  /** Run in a stand-in that starts empty. */
   readonly whenEmpty?: string;
   /**
    * Run when the disk is back but the stand-in's writes cannot be carried over: deletes data that
@@ -40,35 +40,35 @@ export type Method = 'run' | 'get' | 'all' | 'iterate';
 export type Values = readonly SQLInputValue[];
 
 const SYNCHRONOUS_LEVEL = { NORMAL: 1, FULL: 2 } as const;
-/** A stand-in may take this share of the memory that is free. */
+/** A stand-in may take this share of the free memory. */
 const STAND_IN_SHARE = 0.25;
-/** More statements than these are not carried over to the file when the disk is back. */
+/** More statements than this are not carried over to the file when the disk is back. */
 const MOST_OWED = 50_000;
-/** Touches the schema, so that it begins to read the file; a constant alone does not. */
+/** Touches the schema, so that it really reads the file; a constant alone does not. */
 const CHANGES = 'SELECT total_changes() AS changes FROM sqlite_schema LIMIT 1';
 /** Offsets of the two format versions in a database's header: 1 is a rollback journal, 2 WAL. */
 const FORMAT_VERSIONS = [18, 19] as const;
 
-/** Copied in one go at first, in which the database waits: 1 MB. */
+/** How much is copied in the first step, during which the database waits: 1 MB. */
 const COPIED_PAGES = 256;
 /** How often a copy is restarted. */
 const MOST_COPIES = 50;
 /** SQLITE_BUSY (sqlite.org/rescode.html). */
 const BUSY = 5;
 
-/** As SQLite has it by default, in pages; 0 leaves everything in the log. */
+/** SQLite's default, in pages; 0 leaves everything in the log. */
 const CHECKPOINT_PAGES = 1_000;
 
-/** What a look through a file that is in use came to. */
+/** The result of checking a file that is in use. */
 export type Looked =
   | { readonly kind: 'sound' }
   | { readonly kind: 'damaged'; readonly found: string }
-  /** Somebody wrote into the file, or the disk refuses: nothing can be said. */
+  /** Somebody wrote to the file, or the disk refuses: there is no result. */
   | { readonly kind: 'not_now' };
 
 interface StandIn {
   readonly database: DatabaseSync;
-  /** It holds all that the file held. */
+  /** It holds everything that the file held. */
   readonly isWhole: boolean;
 }
 
@@ -95,7 +95,7 @@ interface Write {
 export class DatabaseFile {
   readonly #options: StoreOptions;
   #handle: DatabaseSync;
-  /** Which file the handle is of, whatever lies at its path later. */
+  /** Identifies the file of the handle, whatever is at that path later. */
   #identity: string | null;
   #standIn: StandIn | null = null;
   #fault: DiskFault | null = null;
@@ -105,9 +105,9 @@ export class DatabaseFile {
   #commits = 0;
   #epoch = 0;
   #version = 0;
-  /** Written to the stand-in, to be written to the file once it takes it. */
+  /** Written to the stand-in, and to be written to the file once that takes it. */
   #owed: Write[] = [];
-  /** Written in the transaction that runs. */
+  /** Written in the running transaction. */
   #pending: Write[] = [];
   #changes = 0;
   /** What statements call besides SQLite's own, on whatever {@link database} is. */
@@ -149,7 +149,7 @@ export class DatabaseFile {
     return this.#epoch;
   }
 
-  /** Another number whenever something may have been written since. */
+  /** Changes whenever something may have been written since. */
   get version(): number {
     return this.#version;
   }
@@ -159,12 +159,12 @@ export class DatabaseFile {
     return this.#fault;
   }
 
-  /** Whether all that was ever written is known: not so where a stand-in had to begin empty. */
+  /** Whether everything ever written is known: not so where a stand-in had to start empty. */
   get isWhole(): boolean {
     return this.#standIn?.isWhole ?? true;
   }
 
-  /** Why an operation was refused last. */
+  /** Why an operation was last refused. */
   get lastFault(): DiskFault {
     return this.#lastFault;
   }
@@ -174,7 +174,7 @@ export class DatabaseFile {
     return this.#failures;
   }
 
-  /** It turned out to be damaged since the start, though its disk is well. */
+  /** It proved damaged since the start, though its disk is well. */
   get isDamaged(): boolean {
     return this.#isDamaged;
   }
@@ -231,7 +231,7 @@ export class DatabaseFile {
     return true;
   }
 
-  /** From now on a copy in memory answers in place of the file. */
+  /** From now on a copy in memory answers instead of the file. */
   standIn(fault: DiskFault): void {
     if (this.#standIn !== null) return;
     this.#fault = fault;
@@ -336,10 +336,10 @@ export class DatabaseFile {
     if (isWritable(this.#handle)) return true;
     const { file } = this.#options;
     const identity = identityOf(file);
-    // An open handle of that very file is as good as a new one.
+    // An open handle of exactly that file is as good as a new one.
     if (identity === null || identity === this.#identity) return false;
     try {
-      // Never created: below the mount point of a missing disk lies a different folder.
+      // Never created: below the mount point of a missing disk is a different folder.
       const handle = openHandle(this.#options, `${pathToFileURL(resolve(file)).href}?mode=rw`);
       equip(handle, this.#functions);
       this.#letGoOf(this.#handle);
@@ -450,14 +450,14 @@ function identityOf(file: string): string | null {
   }
 }
 
-/** Which file it is, how long, and when it was last written into; null where there is none. */
+/** Identifies the file, its length and when it was last written to; null where there is none. */
 function stateOf(file: string): string | null {
   const found = statSync(file, { bigint: true, throwIfNoEntry: false });
   if (found === undefined) return null;
   return `${found.dev}:${found.ino} ${found.size} ${found.mtimeNs}`;
 }
 
-/** Whether all that the log holds is in the file now. Waits for nobody. */
+/** Whether everything in the log is in the file now. Waits for nobody. */
 function foldsBack(handle: DatabaseSync): boolean {
   const done = handle.prepare('PRAGMA wal_checkpoint(PASSIVE)').get();
   return Number(done?.['busy']) === 0 && done?.['log'] === done?.['checkpointed'];
@@ -471,7 +471,7 @@ function isWritable(handle: DatabaseSync): boolean {
     return true;
   } catch (error) {
     rollBack(handle);
-    // Of a disk that is gone even the header reads as damaged.
+    // On a disk that is gone even the header reads as damaged.
     if (!isOfSqlite(error)) throw error;
     return false;
   }
@@ -503,7 +503,7 @@ function copyOf(handle: DatabaseSync, options: StoreOptions): StandIn {
   return { database, isWhole: false };
 }
 
-/** @returns null where the file cannot be read, or is too large for the memory that is free */
+/** @returns null where the file cannot be read, or is too large for the free memory */
 function wholeCopy(handle: DatabaseSync): DatabaseSync | null {
   const database = new DatabaseSync(':memory:');
   try {
@@ -546,11 +546,11 @@ class TooLargeError extends Error {
 /** Of sqlite.org/rescode.html. */
 const CORRUPT = 11;
 const NOT_A_DATABASE = 26;
-/** With SQLite's ERROR: what the file holds is not ours. */
+/** Together with SQLite's ERROR: the content of the file is not ours. */
 const DAMAGE_CODES = new Set([1, CORRUPT, NOT_A_DATABASE]);
-/** IOERR_SHORT_READ: the file ends where there should be more. */
+/** IOERR_SHORT_READ: the file ends too early. */
 const SHORT_READ = 522;
-/** What SQLite keeps of a database, by what stands behind its name. */
+/** SQLite's files next to a database, by the suffix of its name. */
 const SUFFIXES = ['', '-wal', '-shm'] as const;
 
 /** The file is there and can be read, but is no sound database any more. */
@@ -576,7 +576,7 @@ function isDamagedContent(error: unknown): boolean {
 }
 
 /**
- * Moves a damaged database out of the way, whole, for later recovery by hand.
+ * Moves a damaged database aside, whole, for recovery by hand.
  * @returns its new name
  */
 export function setAside(file: string, nowMs: number): string {
@@ -588,7 +588,7 @@ export function setAside(file: string, nowMs: number): string {
   return basename(aside);
 }
 
-/** Names of what was set aside of a database and nobody has taken away. */
+/** Names of what was set aside of a database and is still there. */
 export function asideOf(file: string): readonly string[] {
   const prefix = `${basename(file)}.damaged-`;
   const isBeside = (name: string): boolean => name.endsWith('-wal') || name.endsWith('-shm');
@@ -596,7 +596,7 @@ export function asideOf(file: string): readonly string[] {
   return names.filter((name) => name.startsWith(prefix) && !isBeside(name));
 }
 
-/** How a disk refuses: it is full, or otherwise. */
+/** How a disk refuses: it is full, or something else. */
 export type DiskFault = 'failing' | 'full';
 
 /** SQLITE_READONLY, _IOERR, _FULL and _CANTOPEN (sqlite.org/rescode.html). */
@@ -613,7 +613,7 @@ const FAILING_CODES = new Set([
   'ESHUTDOWN',
 ]);
 
-/** The disk refused, and the write must not be kept in memory alone: nothing was done. */
+/** The disk refused, and the write must not be kept in memory only: nothing was done. */
 export class DiskRefusedError extends Error {
   override readonly name = 'DiskRefusedError';
   readonly fault: DiskFault;
@@ -625,7 +625,7 @@ export class DiskRefusedError extends Error {
 }
 
 /**
- * Sorts an error of SQLite or of the system by whether the disk refused.
+ * Tells whether an error of SQLite or of the system means that the disk refused.
  * @returns null for every other error
  */
 export function faultOf(error: unknown): DiskFault | null {
@@ -637,7 +637,7 @@ export function faultOf(error: unknown): DiskFault | null {
   return FAILING_CODES.has(error.code) ? 'failing' : null;
 }
 
-/** The lowest byte is the kind, whatever stands above it in an extended code. */
+/** The lowest byte is the kind, whatever else an extended code contains. */
 function sqliteFault(error: object): DiskFault | null {
   const kind = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : 0;
   if (!SQLITE_DISK_CODES.has(kind)) return null;
@@ -662,7 +662,7 @@ export class SchemaVersionError extends Error {
 
   /**
    * @param steps of one database, in order
-   * @param found what the file says; 0 for a file without tables
+   * @param found the file's version; 0 for a file without tables
    * @returns null where this BaluPi can open it
    */
   static of(

@@ -39,7 +39,7 @@ DELETE FROM token_verdicts WHERE ended_at_ms IS NULL;
 DELETE FROM password_verifiers;
 `;
 
-/** What a backup must not restore: it knows nothing of what ended since it was made. */
+/** What a backup must not restore: it does not know what ended after it was made. */
 const ENDS_WITH_A_RESTORE = ['DELETE FROM paired_desktops', 'DELETE FROM push_devices'] as const;
 
 /** @param queue the database of that name, which a backup puts back */

@@ -41,14 +41,16 @@ interface Deps {
 }
 
 const LOOK_EVERY_MS = 5_000;
-/** While it refuses: what was corrected should serve soon. */
+/** While it refuses: recovery should be noticed soon. */
 const LOOK_AGAIN_MS = 2_000;
-/** Without a commit for so long, a row is written to see whether one is possible (contract 7). */
+/**
+ * After this long without a commit, a row is written to see whether that is possible (contract 7).
+ */
 const PROVE_EVERY_MS = 60_000;
-/** A refused write is reported for this long, even if the next one succeeded. */
+/** How long a refused write is reported, even if the next one succeeded. */
 const TOLD_FOR_MS = 60_000;
 
-/** Whether the disk of the data folder takes what is written, and what is done when it does not. */
+/** Whether the disk of the data folder takes writes, and what is done when it does not. */
 export class DiskWatch {
   readonly #deps: Deps;
   readonly #listeners = new Set<() => void>();
@@ -83,7 +85,7 @@ export class DiskWatch {
     this.#cancel = null;
   }
 
-  /** Null while the disk takes what is written. Asks nobody. */
+  /** Null while the disk takes writes. Asks nobody. */
   get fault(): DiskFault | null {
     this.#countFailures();
     const { queue, cache, energy } = this.#deps.data;
@@ -110,7 +112,10 @@ export class DiskWatch {
     }
   }
 
-  /** Something else than a database was refused. @returns whether it was the disk's doing */
+  /**
+   * Something other than a database was refused.
+   * @returns whether the disk caused it
+   */
   failed(error: unknown): boolean {
     const fault = faultOf(error);
     if (fault === null) return false;
@@ -136,7 +141,7 @@ export class DiskWatch {
     this.#tell();
   }
 
-  /** Once, however much fails at a time. */
+  /** Once, however many operations fail at the same time. */
   #lookSoon(): void {
     if (this.#isLookDue || this.#cancel === null) return;
     this.#isLookDue = true;
@@ -156,7 +161,7 @@ export class DiskWatch {
     this.#proved(data.queue.file.commits + data.energy.file.commits);
   }
 
-  /** It proved itself by more than one good write: earlier refusals are history. */
+  /** It proved itself by more than one good write, so earlier refusals no longer count. */
   #healed(): void {
     this.#countFailures();
     this.#failedAtMs = -Infinity;
@@ -213,7 +218,7 @@ const FILE = 'last-checks';
 const DATABASES = ['queue', 'cache', 'energy'] as const;
 type DatabaseName = (typeof DATABASES)[number];
 
-/** Not while a start has everybody come at once. */
+/** Not while everybody comes back at once after a start. */
 const FIRST_LOOK_MS = 900_000;
 const INTEGRITY_EVERY_MS = 3_600_000;
 const WEEK_MS = 7 * 86_400_000;
@@ -244,7 +249,7 @@ export class IntegrityWatch {
     this.#lookIn(FIRST_LOOK_MS);
   }
 
-  /** Ends a look that runs; it is made up for. */
+  /** Aborts a running check; it is made up for later. */
   async stop(): Promise<void> {
     this.#cancel?.();
     this.#aborter.abort();
@@ -301,7 +306,7 @@ export class IntegrityWatch {
       const all = { ...this.#read(), [name]: clock.nowMs() };
       replaceFile(join(data.path, FILE), JSON.stringify(all));
     } catch (error) {
-      // It is looked through again then.
+      // It is checked again then.
       if (faultOf(error) === null) throw error;
     }
   }

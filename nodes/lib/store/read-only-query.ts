@@ -7,9 +7,9 @@ export interface Question {
   /** The database's file. */
   readonly file: string;
   readonly sql: string;
-  /** Values of the question by their names, such as `$days`; never part of its text. */
+  /** Values of the query by name, such as `$days`; never part of its text. */
   readonly params: Readonly<Record<string, unknown>>;
-  /** No more rows than these are read. */
+  /** No more rows than this are read. */
   readonly mostRows: number;
   /** How long it may take, ms. */
   readonly withinMs: number;
@@ -19,13 +19,13 @@ export type QueryOutcome =
   | {
       readonly kind: 'rows';
       readonly rows: readonly Readonly<Record<string, unknown>>[];
-      /** There were more. */
+      /** There were more rows. */
       readonly isCut: boolean;
     }
   /** SQLite's own words. */
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'too_long' }
-  /** The rows did not fit into the memory a question gets. */
+  /** The rows did not fit into the memory of a query. */
   | { readonly kind: 'too_large' };
 
 /** The memory limit of a query, MB. */

@@ -2,7 +2,7 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { QueryOutcome, Question } from './read-only-query.ts';
 
-/** The thread of one question (read-only-query.ts). */
+/** The thread of one query (read-only-query.ts). */
 
 function answer({ file, sql, params, mostRows }: Question): QueryOutcome {
   try {

@@ -4,7 +4,7 @@ import { Store, type StoreOptions } from './store.ts';
 
 /** Suffix of the database file while its remains are collected. */
 const GATHERING = '.salvaging';
-/** So much is held in memory before it is committed. */
+/** How much is held in memory before it is committed. */
 const ROWS_A_COMMIT = 20_000;
 const BESIDE = ['', '-wal', '-shm'] as const;
 
@@ -14,7 +14,7 @@ interface Column {
   readonly mayBeNull: boolean;
   /** Rows from before the column was added do not have it. */
   readonly mayBeMissing: boolean;
-  /** It is the row's own number, which is not among its values. */
+  /** It is the row number itself, which is not among its values. */
   readonly isRowId: boolean;
 }
 
@@ -25,7 +25,7 @@ interface Table {
   readonly insert: ((columns: number) => StatementSync) | null;
 }
 
-/** A gathered database, not in its place yet. */
+/** A database rebuilt from what was salvaged, not in its place yet. */
 export interface Salvaged {
   readonly rows: number;
   /** To be called once the damaged file is out of the way. */
@@ -68,7 +68,9 @@ export function takeUpSalvage(file: string): void {
   for (const beside of BESIDE) rmSync(gathering + beside, { force: true });
 }
 
-/** The rows have the shapes of their time; opened in its place, the new file goes on from there. */
+/**
+ * The rows have the shapes of their time; opened in its place, the new file is migrated from there.
+ */
 function asOfThen({ file, migrations }: StoreOptions): StoreOptions['migrations'] {
   const pages = new SqlitePages(file);
   try {
@@ -103,7 +105,7 @@ function gather(damaged: string, store: Store): number {
   return found;
 }
 
-/** A number a table once assigned is never reused, even if its row is gone. */
+/** A number that a table once assigned is never reused, even if its row is gone. */
 function givenNumbers(store: Store): (row: LooseRow) => number {
   const known = store.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
   const raise = store.prepare('UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1');
@@ -208,7 +210,7 @@ function tableOf(store: Store, table: string, isWithoutRowId: boolean): Table {
 
 type StoredValue = number | bigint | string | Uint8Array | null;
 
-/** A row as it lies in a page: nothing there says which table it is of. */
+/** A row as it is in a page, where nothing tells its table. */
 interface LooseRow {
   /** Null in an index, which is what a table WITHOUT ROWID is too. */
   readonly rowId: number | bigint | null;
@@ -226,7 +228,7 @@ const USUAL_PAGE_BYTES = 4096;
 const WAL_HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const WAL_MAGIC = 0x377f0682;
-/** Of integers, by their serial type. */
+/** Sizes of integers, by serial type. */
 const INTEGER_BYTES = [0, 1, 2, 3, 4, 6, 8] as const;
 const REAL = 7;
 const ZERO = 8;
@@ -328,7 +330,7 @@ class SqlitePages {
     }
   }
 
-  /** @returns null where it is not whole */
+  /** @returns null where it is incomplete */
   #payload(cell: Bytes, length: number, isTable: boolean): Buffer | null {
     const usable = this.#pageBytes;
     const least = Math.floor(((usable - 12) * 32) / 255) - 23;
@@ -365,7 +367,7 @@ class Log {
     this.#read(header);
   }
 
-  /** @returns null where it holds nothing that can be believed */
+  /** @returns null where it contains nothing that can be trusted */
   static open(path: string): Log | null {
     const file = openSync(path, 'r');
     const header = Buffer.alloc(WAL_HEADER_BYTES);
@@ -436,7 +438,10 @@ class Sum {
   }
 }
 
-/** Reads on through some bytes. @throws RangeError past their end */
+/**
+ * Reads sequentially through some bytes.
+ * @throws RangeError past their end
+ */
 class Bytes {
   readonly #bytes: Buffer;
   #at: number;
@@ -472,7 +477,7 @@ class Bytes {
   }
 }
 
-/** @returns null for what is no record: its parts do not make up its whole */
+/** @returns null for what is not a record: its parts do not add up to its length */
 function recordIn(payload: Buffer): StoredValue[] | null {
   const head = new Bytes(payload);
   const headBytes = Number(head.varint());

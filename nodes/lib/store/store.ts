@@ -81,7 +81,7 @@ export class Store {
     return calls as StatementSync;
   }
 
-  /** Runs statements that need no values, once, such as what follows an opening. */
+  /** Runs statements without values, once, for example right after opening. */
   exec(sql: string): void {
     this.file.database.exec(sql);
   }
@@ -224,7 +224,7 @@ export class Remembered<K extends string | number, V extends NonNullable<unknown
   readonly #answers = new Map<K, V>();
   #version = -1;
 
-  /** @param most answers held; one more and all are forgotten */
+  /** @param most answers held; with one more all are forgotten */
   constructor(store: Store, most: number) {
     this.#store = store;
     this.#most = most;
@@ -281,14 +281,14 @@ export class SideCopy {
     this.file = file;
   }
 
-  /** Makes one where there is none yet, as a reader does not wait for its file. */
+  /** Makes one where there is none yet: a reader does not wait for its file. */
   async begin(): Promise<void> {
     if (!existsSync(this.file)) await this.refresh();
   }
 
   /**
-   * Makes the copy hold what is written by now.
-   * @returns whether another file lies there
+   * Brings the copy up to date.
+   * @returns whether another file is there now
    * @throws DiskRefusedError while the disk refuses
    */
   async refresh(): Promise<boolean> {

@@ -31,7 +31,7 @@ export class DiskState {
     return this.#news.listen(listener);
   }
 
-  /** Looks now, and tells what changed since the last look. */
+  /** Looks now, and reports what changed since the last look. */
   look(): void {
     const seen = this.#look();
     if (seen.state === PASSING || seen.state === this.#state) return;
@@ -40,13 +40,13 @@ export class DiskState {
   }
 }
 
-/** What one check found. `ok` or a stable word; anything else makes the whole `degraded`. */
+/** The result of one check. `ok` or a stable word; anything else makes the whole `degraded`. */
 type CheckResult = string;
 
-/** A named question about this moment, answered from memory or by one cheap statement. */
+/** A named check of this moment, answered from memory or by one cheap statement. */
 export interface Check {
   readonly name: string;
-  /** Words that are fine, besides `ok`: a sleeping NAS is no fault. */
+  /** Words that are fine besides `ok`: a sleeping NAS is no fault. */
   readonly fine?: readonly string[];
   /** Always fine, whatever it says: a list for the reader. */
   readonly isToldOnly?: boolean;
@@ -83,13 +83,13 @@ function runOne(check: Check): CheckResult {
   }
 }
 
-/** Memory in bytes: what the kernel cannot take back from this process, and how much that may be. */
+/** Memory in bytes: what the kernel cannot reclaim from this process, and the limit for that. */
 interface MemoryUse {
   readonly heldBytes: number;
   readonly highBytes: number;
 }
 
-/** Where Linux tells of control groups (cgroups(7), the kernel's admin-guide/cgroup-v2). */
+/** Where Linux describes control groups (cgroups(7), the kernel's admin-guide/cgroup-v2). */
 const OWN_GROUP = '/proc/self/cgroup';
 const ALL_GROUPS = '/sys/fs/cgroup';
 
@@ -114,7 +114,7 @@ export function memoryReader(
   };
 }
 
-/** `max` is no limit. */
+/** `max` means no limit. */
 function isNumber(text: string | null): boolean {
   return text !== null && /^\d+\s*$/.test(text);
 }
@@ -148,7 +148,7 @@ const LOOK_AGAIN_MS = 500;
 const MB = 1_000_000;
 
 /**
- * Whether memory is short: then deferrable work is not begun (MEMORY_HIGH_MB, systemd's
+ * Whether memory is short: then deferrable work is not started (MEMORY_HIGH_MB, systemd's
  * MemoryHigh). Checked on request.
  */
 export class MemoryPressure {
@@ -184,7 +184,7 @@ export class MemoryPressure {
   }
 }
 
-/** A newer version lies ready in the data folder; nobody outside was asked for one. */
+/** A newer version is ready in the data folder; nobody outside was asked for one. */
 interface UpdateNews {
   readonly kind: 'update_ready';
   readonly version: string;
@@ -193,7 +193,7 @@ interface UpdateNews {
 /** An owner who puts a file there should not have to wait. */
 const LOOK_EVERY_MS = 600_000;
 
-/** Tells of each version once a run: at its first look, or when it comes. */
+/** Reports each version once per run: at its first look, or when it arrives. */
 export class UpdateWatch {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #newest: () => string | null;
@@ -201,7 +201,7 @@ export class UpdateWatch {
   #told: string | null = null;
   #lookedTickMs = -Infinity;
 
-  /** @param newest the version that lies ready; null where there is none newer than this one */
+  /** @param newest the version that is ready; null where there is none newer than this one */
   constructor(clock: Pick<Clock, 'monotonicMs'>, log: Log, newest: () => string | null) {
     this.#clock = clock;
     this.#newest = newest;
@@ -223,7 +223,7 @@ export class UpdateWatch {
   }
 }
 
-/** What an admin may want to hear of the Pi. */
+/** What an admin may want to know of the Pi. */
 export type SystemNews = DiskNews | UpdateNews;
 
 /** As the NAS counts versions of its own API; the apps compare (BaluHost 1.38, `GET /api/health`). */
@@ -245,7 +245,7 @@ interface BackupCare {
 
 export interface SystemCare {
   readonly isOnTrial: boolean;
-  /** File of a release that lies ready; null where none does. */
+  /** The file of a release that is ready; null where there is none. */
   readonly newer: string | null;
   readonly backups: readonly BackupCare[];
 }
@@ -261,15 +261,15 @@ interface Deps {
   readonly disk: DiskState;
   readonly update: UpdateWatch;
   readonly clock: Pick<Clock, 'monotonicMs'>;
-  /** Backups and updates, as they are known here. */
+  /** Backups and updates, as far as known here. */
   readonly care: () => SystemCare;
-  /** Looks at the whole machine, as `balupi doctor` does. */
+  /** Checks the whole machine, as `balupi doctor` does. */
   readonly visit: () => Promise<readonly Finding<unknown>[]>;
 }
 
 /** The Pi itself: how it is, and how busy. */
 export class System {
-  /** Whether what may wait should not be begun now. */
+  /** Whether deferrable work should not be started now. */
   readonly memory: Pick<MemoryPressure, 'isOver'>;
   readonly #deps: Deps;
   #visit: {
@@ -319,9 +319,9 @@ export class System {
   }
 
   /**
-   * Tells when the disk of the data folder gets nearly full and when it is well again, and of a newer
-   * version that lies ready.
-   * @returns how to stop hearing
+   * Reports when the disk of the data folder gets nearly full, when it is well again, and when a
+   * newer version is ready.
+   * @returns how to unsubscribe
    */
   onNews(listener: (news: SystemNews) => void): () => void {
     const stops = [this.#deps.disk.listen(listener), this.#deps.update.listen(listener)];
@@ -344,15 +344,14 @@ export class System {
 }
 
 /**
- * What one look of the doctor found.
- * @typeParam Text words of the pages, which each shows in its reader's language, or what they are in
- *   English
+ * The result of one check of the doctor. @typeParam Text words of the pages, which each shows in
+ * its reader's language, or their English text
  */
 export interface Finding<Text = string> {
   readonly level: 'ok' | 'warn' | 'fail';
   readonly subject: Text;
   readonly found: Text;
-  /** What to do; empty where there is nothing to do. */
+  /** What to do; empty where nothing is needed. */
   readonly advice: Text;
 }
 
@@ -380,7 +379,10 @@ function round(value: number, digits: number): number {
 
 /** In thousandths of a degree; a Pi's only zone is its processor's. */
 const THERMAL_ZONE = '/sys/class/thermal/thermal_zone0/temp';
-/** No silicon of a running Pi is outside of it, so anything else is a sensor that is not there. */
+/**
+ * No silicon of a running Pi is outside of this range, so anything else is a sensor that does not
+ * exist.
+ */
 const SENSIBLE_CELSIUS = { min: -40, max: 150 };
 
 /** @returns null where the machine has no such sensor, as a virtual one */

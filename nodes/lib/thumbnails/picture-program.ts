@@ -13,7 +13,7 @@ const READERS = ['Jpeg', 'Png', 'Webp', 'Nsgif'].map((name) => `VipsForeignLoad$
 /** The largest that a phone of today takes is 50 million. */
 const MOST_PIXELS = 60_000_000;
 const QUALITY = 70;
-/** WebP effort, of 6: beyond this a Pi works twice as long for one byte in fifty. */
+/** WebP effort, out of 6: beyond this a Pi works twice as long for one byte in fifty. */
 const EFFORT = 2;
 
 sharp.block({ operation: ['VipsForeignLoad'] });

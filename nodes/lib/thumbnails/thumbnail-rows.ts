@@ -9,7 +9,7 @@ export class ThumbnailRows {
 
   constructor(store: Store) {
     this.#find = store.prepare('SELECT image FROM thumbnails WHERE copy_id = ? AND width_px = ?');
-    // The copy may be gone, and its number another's, since the picture was begun.
+    // Since the picture was begun, the copy may have gone, and its number may be another's.
     this.#keep = store.prepare(
       `INSERT INTO thumbnails (copy_id, width_px, image)
        SELECT id, ?2, ?3 FROM cached_files WHERE id = ?1 AND blob = ?4

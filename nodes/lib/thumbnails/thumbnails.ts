@@ -19,7 +19,7 @@ export type Thumbnail =
   | { readonly kind: 'image'; readonly bytes: Buffer }
   /** None can be made of it. */
   | { readonly kind: 'none' }
-  /** Others are ahead of it, or memory is short: ask again in a moment. */
+  /** Others are ahead of it, or memory is short: to be asked again in a moment. */
   | { readonly kind: 'busy' };
 
 interface ThumbnailsDeps {
@@ -37,9 +37,9 @@ interface ThumbnailsDeps {
 
 /** By the extension alone, so that no process is started for a film. */
 const NAMES = /\.(?:jpe?g|jpe|jfif|png|webp|gif)$/i;
-/** Of 12 million pixels a PNG takes so much. */
+/** The size of a PNG of 12 million pixels, in bytes. */
 const MOST_BYTES = 40_000_000;
-/** What a page of tiles asks for, twice over. */
+/** Twice what a page of tiles asks for. */
 const MOST_WAITING = 200;
 const MOST_SUSPECTS = 1_000;
 
@@ -76,7 +76,7 @@ export class Thumbnails {
   }
 
   /**
-   * @param copy of a file that the asker may read
+   * @param copy of a file that the caller may read
    * @param name that they know it by
    * @param widthPx one of {@link WIDTHS_PX}
    * @param signal ends the wait; what nobody waits for is not made
@@ -114,7 +114,7 @@ export class Thumbnails {
   #jobFor(key: string, wanted: Job): Job {
     if (this.#now?.key === key) return this.#now.job;
     const job = this.#waiting.get(key) ?? wanted;
-    // To the end of the line, which is where the next is taken from.
+    // Up to the end of the stack, from which the next is taken.
     this.#waiting.delete(key);
     this.#waiting.set(key, job);
     if (this.#waiting.size > MOST_WAITING) this.#dropOldest();
@@ -140,7 +140,7 @@ export class Thumbnails {
       (thumbnail) => {
         this.#over(job, thumbnail);
       },
-      // The table could not be written, which others tell of; the picture is asked for again.
+      // The table could not be written, which others report; the picture is asked for again.
       () => {
         this.#over(job, BUSY);
       },
@@ -195,7 +195,7 @@ function tell({ waiters }: Job, thumbnail: Thumbnail): void {
 type Picture =
   /** WebP. */
   | { readonly kind: 'image'; readonly bytes: Buffer }
-  /** It is none, is of a kind that is not read, or is damaged. */
+  /** It is not a picture, of a kind that is not read, or damaged. */
   | { readonly kind: 'unreadable' }
   /** The process died of it, or took too long. */
   | { readonly kind: 'died' }
@@ -248,11 +248,11 @@ export function startPictureProgram(confine: string): PictureChild {
 
 interface Running {
   readonly child: PictureChild;
-  /** Resolves what is waited for; null while it rests. */
+  /** Resolves the pending picture; null while it is idle. */
   done: ((picture: Picture) => void) | null;
   received: Buffer[];
   receivedBytes: number;
-  /** It ended, or is being ended. */
+  /** It has ended, or is being ended. */
   isOver: boolean;
   isReady: boolean;
 }
@@ -271,7 +271,7 @@ export class PictureProcess {
     this.#deps = deps;
   }
 
-  /** One at a time: the next only after this one has come. */
+  /** One at a time: the next only after this one has arrived. */
   async make(order: PictureOrder): Promise<Picture> {
     if (this.#isMissing) return { kind: 'no_process' };
     this.#cancel();
@@ -303,7 +303,7 @@ export class PictureProcess {
     child.stdout.on('data', (bytes: Buffer) => {
       this.#take(running, bytes);
     });
-    // It died; `exit` tells.
+    // It died; the `exit` event tells.
     child.stdin.on('error', () => undefined);
     child.on('error', () => {
       this.#ended(running);
@@ -314,7 +314,7 @@ export class PictureProcess {
     return running;
   }
 
-  /** If it ends before it was ready, and not by our hand, it cannot run here. */
+  /** If it ends before it was ready, and not by us, it cannot run here. */
   #ended(running: Running): void {
     if (running.isOver) return;
     if (!running.isReady && running.child.signalCode === null) {

@@ -39,7 +39,7 @@ export class Grid {
     this.#startMs = clock.monotonicMs();
   }
 
-  /** True once for each point that has come; points that were missed count as one. */
+  /** True once for each point that has come; missed points count as one. */
   due(): boolean {
     const point = Math.floor((this.#clock.monotonicMs() - this.#startMs) / this.#intervalMs);
     if (point <= this.#lastPoint) return false;

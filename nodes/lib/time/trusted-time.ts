@@ -3,16 +3,16 @@ import { uptime } from 'node:os';
 import type { Log } from '../log/log.ts';
 import type { Cancel, Clock } from './clock.ts';
 
-/** What outlives a restart. Epoch ms, 0 for what was never stored. */
+/** What is kept over a restart. Epoch ms, 0 for what was never stored. */
 export interface StoredTime {
   readonly newestMs: number;
   /** The newest `iat` of a token the NAS accepted. */
   readonly acceptedMs: number;
-  /** A build date that turned out to lie ahead. */
+  /** A build date that proved to be in the future. */
   readonly refutedBuildMs: number;
 }
 
-/** Where the newest time ever known outlives a restart. */
+/** Where the newest time ever known is kept over a restart. */
 export interface NewestTimeStore {
   read(): StoredTime;
   write(newestMs: number, acceptedMs: number): void;
@@ -28,11 +28,11 @@ export interface NewestTimeStore {
 export interface TrustedClock {
   /** Epoch ms. Never goes back over a restart, and only where two proofs show that it was ahead. */
   nowMs(): number;
-  /** The wall clock is behind what is known to have passed, so it was not set yet. */
+  /** The wall clock is behind what is known to have passed, so it is not set yet. */
   readonly unsynced: boolean;
   /** The time is verified, so that old data may be deleted for its age. */
   readonly isProved: boolean;
-  /** The NAS accepted a token that it issued then. Epoch ms. */
+  /** The NAS accepted a token that it issued at that time, epoch ms. */
   accepted(issuedAtMs: number): void;
 }
 
@@ -53,10 +53,10 @@ const SLACK_MS = 5_000;
 
 const TICK_MS = 60_000;
 
-/** Written this often although nobody asked, so that a power cut on a quiet Pi loses little. */
+/** Written this often even if nobody asked, so that a power cut on a quiet Pi loses little. */
 const IDLE_WRITE_MS = 600_000;
 
-/** How often it is said again that the clock is not set. */
+/** How often it is logged again that the clock is not set. */
 const SAY_AGAIN_MS = 3_600_000;
 
 /**
@@ -125,7 +125,7 @@ export class TrustedTime implements TrustedClock {
     try {
       store.putRight(fromMs, toMs, buildDateMs > laterOf(proofs) ? buildDateMs : 0);
     } catch (error) {
-      // The next minute tries again.
+      // Tried again in the next minute.
       log.warn(`A time in the future could not be corrected: ${String(error)}`);
       return;
     }
@@ -220,7 +220,7 @@ function isoOf(atMs: number): string {
   return new Date(atMs).toISOString();
 }
 
-/** What the system says of its clock. */
+/** What the system says about its clock. */
 export interface ClockMarks {
   /** systemd-timesyncd has set the clock since boot. */
   readonly isSynchronized: boolean;
@@ -229,7 +229,7 @@ export interface ClockMarks {
    * shutdown, and there is no hardware clock that went on meanwhile.
    */
   readonly startsFromGuess: boolean;
-  /** How long the machine is up, ms. */
+  /** How long the machine has been up, ms. */
   readonly uptimeMs: number;
 }
 
@@ -247,12 +247,12 @@ interface ClockEvidenceDeps {
 const LONGEST_DOUBT_MS = 1_200_000;
 /** Two clocks that both go by NTP differ by less; a HTTP date has whole seconds. */
 const AGREES_MS = 60_000;
-/** Contract 1, Time: two proofs stand when they differ by no more. */
+/** Contract 1, Time: two proofs agree when they differ by no more than this. */
 const PROOFS_AGREE_MS = 300_000;
 
 /** The two proofs of the time, where both stand and agree. Epoch ms. */
 export interface ClockProofs {
-  /** The wall clock that time synchronisation has set. */
+  /** The wall clock as set by time synchronisation. */
   readonly wallMs: number;
   /** By the NAS's own Date. */
   readonly nasMs: number;
@@ -275,7 +275,7 @@ export interface ClockProofs {
 export class ClockEvidence {
   readonly #deps: ClockEvidenceDeps;
   #isBelieved = false;
-  /** What the NAS told last, and when by the monotonic clock. */
+  /** What the NAS last told, and when, by the monotonic clock. */
   #nas: { readonly toldMs: number; readonly tickMs: number } | null = null;
 
   constructor(deps: ClockEvidenceDeps) {
@@ -289,7 +289,7 @@ export class ClockEvidence {
     this.#nas = { toldMs, tickMs: this.#deps.clock.monotonicMs() };
   }
 
-  /** Null while one of them is missing, or tells another time. */
+  /** Null while one of them is missing, or they disagree. */
   get proofs(): ClockProofs | null {
     const [aheadMs, nasMs] = [this.#aheadOfNasMs(), this.#nasMs()];
     if (aheadMs === null || nasMs === null || Math.abs(aheadMs) > PROOFS_AGREE_MS) return null;
@@ -349,7 +349,7 @@ export class ClockEvidence {
 
 /** Kept by systemd-timesyncd from the first synchronization after boot on (its manual page). */
 const SYNCHRONIZED = '/run/systemd/timesync/synchronized';
-/** There when systemd is the init of this machine (sd_booted(3)). */
+/** Exists when systemd is the init of this machine (sd_booted(3)). */
 const SYSTEMD = '/run/systemd/system';
 /** The hardware clock Linux sets its own from; a Pi before the 5 has none. */
 const HARDWARE_CLOCK = '/sys/class/rtc/rtc0';

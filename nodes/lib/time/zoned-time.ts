@@ -1,7 +1,7 @@
 const DAY_S = 86_400;
 const HOUR_S = 3_600;
 const REMEMBERED_DAYS = 4_000;
-/** 1800-01-01: no zone had another offset before than then. */
+/** 1800-01-01: before then no zone changed its offset. */
 const FIRST_OFFSETS_S = -5_364_662_400;
 
 /** The offsets of one UTC day; no zone changes its offset twice in a day. */
@@ -50,7 +50,7 @@ export class LocalTime {
     return this.offsetS(start) === offset ? start : this.#changeBetween(start, atS);
   }
 
-  /** The border after `atS`, where the next hour begins. */
+  /** The border after `atS`, where the next hour starts. */
   hourEnd(atS: number): number {
     const start = this.hourStart(atS);
     const end = start + HOUR_S - modulo(start + this.offsetS(start), HOUR_S);
@@ -97,7 +97,7 @@ export class LocalTime {
     return Math.floor(modulo(atS + this.offsetS(atS), DAY_S) / 60);
   }
 
-  /** `HH:MM`, as the clocks of the zone show it. */
+  /** `HH:MM`, local time in the zone. */
   timeOfDay(atS: number): string {
     const minute = this.minuteOfDay(atS);
     const two = (value: number): string => String(value).padStart(2, '0');
@@ -106,7 +106,7 @@ export class LocalTime {
 
   /**
    * The latest instant at or before `nowS` when local clocks showed this time of day. A time that a
-   * day skips counts at the instant just after; one that it has twice counts once.
+   * day skips counts at the instant just after; one that occurs twice counts once.
    */
   latestTimeOfDay(nowS: number, time: { readonly hour: number; readonly minute: number }): number {
     const shown = this.dayNumber(nowS) * DAY_S + time.hour * HOUR_S + time.minute * 60;
@@ -114,7 +114,7 @@ export class LocalTime {
     return candidate <= nowS ? candidate : this.#instantOf(shown - DAY_S);
   }
 
-  /** @param shownS what the clocks show, written as if it were UTC */
+  /** @param shownS local time, written as if it were UTC */
   #instantOf(shownS: number): number {
     return shownS - this.offsetS(shownS - this.offsetS(shownS));
   }

@@ -6,7 +6,7 @@ import { type Call, roleFault } from '../guard/guard.ts';
 import { type Answer, refuse } from '../http/http.ts';
 import type { Language } from '../words/words.ts';
 
-/** What a page sends to have something done: as an API request would, without its address. */
+/** What a page sends to have something done: an API request without its address. */
 export interface Asked {
   readonly params?: unknown;
   readonly query?: unknown;
@@ -84,11 +84,11 @@ export interface Viewer {
   readonly language: Language;
   /** Names the sign-in of its browser. */
   readonly device: string;
-  /** Whose sign-in it stands on, with the role as it is now; null once that is over. */
+  /** The user of its sign-in, with today's role; null once that is over. */
   readonly user: () => User | null;
 }
 
-/** What a page was answered, under the name that it gave its question. */
+/** An answer to a page, under the name that the page gave its question. */
 interface Answered {
   readonly name: string;
   readonly value: unknown;
@@ -96,7 +96,7 @@ interface Answered {
 
 /** A person has a phone, a tablet and a few forgotten tabs; more is a fault or a flood. */
 const MOST_PAGES_PER_USER = 20;
-/** A page asks one or two things repeatedly. Asking everything so must not fill memory. */
+/** A page asks one or two things repeatedly. One that repeats everything must not fill memory. */
 const MOST_ANSWERS_PER_PAGE = 4;
 
 /**
@@ -105,7 +105,7 @@ const MOST_ANSWERS_PER_PAGE = 4;
  */
 export class Viewers {
   readonly #viewers = new Map<string, Viewer>();
-  /** By socket and answering node. They end with the socket: then all is sent again. */
+  /** By socket and answering node. They go with the socket; a new one is sent everything. */
   readonly #answered = new Map<string, LruMap<string, Answered>>();
 
   /** Open pages. */
@@ -129,7 +129,7 @@ export class Viewers {
 
   /**
    * Keeps the answer to a repeated question of a page, replacing the previous one.
-   * @param by who answers, as one page asks many things
+   * @param by the answering node, as one page asks many things
    * @returns the page's answer named `known`, or undefined where another was kept
    */
   exchange(socketId: string, by: string, known: string, answered: Answered): unknown {
@@ -153,12 +153,15 @@ export class Viewers {
   }
 }
 
-/** One step from what a page has to what is: JSON Patch (RFC 6902), without its moves and tests. */
+/**
+ * One step from the page's value to the present one: JSON Patch (RFC 6902), without moves and
+ * tests.
+ */
 export type Change =
   | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
   | { readonly op: 'remove'; readonly path: string };
 
-/** @returns what leads from one JSON value to the other, in the order in which it is done */
+/** @returns the changes that lead from one JSON value to the other, in order */
 export function changesOf(before: unknown, after: unknown): readonly Change[] {
   const changes: Change[] = [];
   compare('', before, after, changes);

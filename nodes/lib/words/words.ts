@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Hints } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type ENGLISH from './en.json';
 
-/** A language that a catalogue is there for, as `Accept-Language` names it: `en`, `de`. */
+/** A language with a catalogue, as `Accept-Language` names it: `en`, `de`. */
 export type Language = string;
 
 /**
@@ -12,7 +12,7 @@ export type Language = string;
  */
 export type Catalogue = typeof ENGLISH;
 
-/** The language that every key is there in, and that is shown where another lacks a word. */
+/** The language that has every key, shown where another lacks a word. */
 const FALLBACK = 'en';
 
 /** A word in a template. */
