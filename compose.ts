@@ -112,7 +112,7 @@ export class App {
     return new Setup({
       ...{ clock, log, time, randomBytes },
       store: new SetupFile(data.path),
-      knowsAdmin: () => this.services.accounts.knowsAdmin(),
+      knowsAdmin: () => this.services.accounts.known.knowsAdmin(),
     });
   }
 
@@ -185,7 +185,7 @@ export class App {
     });
     accounts.onReplaced((userId) => {
       credentials.dropUser(userId);
-      upload.hold(userId);
+      upload.held.hold(userId);
       files.dropUser(userId);
       cache.background.pins.dropUser(userId);
       kept.answers.dropUser(userId);

@@ -168,7 +168,7 @@ function webPages({ clock }: BuildContext, nas: NasService): WebPages {
 
 function deviceHook({ services }: BuildContext): PassHook {
   return new DeviceHook({
-    ownerOf: (deviceId) => services().accounts.deviceOwner(deviceId),
+    ownerOf: (deviceId) => services().accounts.devices.ownerOf(deviceId),
     learn: (deviceId, userId) => {
       services().accounts.learnDevice(deviceId, userId);
     },
@@ -209,7 +209,7 @@ function keptOf(context: BuildContext, nas: NasService, files: Files): Kept {
     idleMs: () => nas.need.idleMs,
     sleepSchedule: () => nas.sleepSchedule,
     tokenOf: (caller) => tokenOf(context, caller),
-    deviceOwner: (deviceId) => services().accounts.deviceOwner(deviceId),
+    deviceOwner: (deviceId) => services().accounts.devices.ownerOf(deviceId),
     learnDevice: (deviceId, userId) => {
       services().accounts.learnDevice(deviceId, userId);
     },

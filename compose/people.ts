@@ -46,7 +46,7 @@ export function credentials(context: BuildContext, nas: NasService): Credentials
       services().accounts.introspection.refused(token);
     },
     onEnded: (userId) => {
-      services().accounts.storedCredentialEnded(userId);
+      services().accounts.desktops.credentialEnded(userId);
     },
     onReady: (userId) => {
       services().upload.credentialArrived(userId);

@@ -306,11 +306,11 @@ const NOTHING = { files: 0, bytes: 0 };
 
 function pinsOf({ cache, upload }: Services, { id, username }: User) {
   const { pins } = cache.background;
-  const queued = upload.usageOf(id);
+  const queued = upload.shares.usageOf(id);
   return {
     username,
     pins: pins.ofUser(id).length,
-    pinned_bytes: pins.wantedBytes(id),
+    pinned_bytes: pins.files.wantedBytes(id),
     share_bytes: pins.shareBytes(id),
     queued_bytes: queued.bytes,
   };

@@ -284,7 +284,7 @@ export async function syncChanges(
   if (question === null) return null;
   const key = services.kept.deltas.keyOf(caller.user.id, question.begin, question.lengthBytes);
   if (!services.kept.mayAskForDelta(key)) {
-    services.files.syncAsked(caller, false);
+    services.files.followers.asked(caller, false);
     return say(await keptDelta(services, key));
   }
   const exchange = await ask(services, message, token, question.body);
@@ -294,7 +294,7 @@ export async function syncChanges(
   const late = refusalFor(services, caller.user.id) ?? (await refusalOf(services, exchange));
   if (late === null) {
     await passOn(exchange, response, services, (text) => {
-      services.files.syncAsked(caller, services.kept.deltas.keep(key, text));
+      services.files.followers.asked(caller, services.kept.deltas.keep(key, text));
     });
     return null;
   }

@@ -241,7 +241,7 @@ export function hello({ handshake, nas, upload }: Services, message: ApiMessage)
   nas.hello();
   const payload: HelloAnswer = {
     acknowledged: true,
-    inbox_flushed: upload.inbox().files === 0,
+    inbox_flushed: upload.totals.inbox().files === 0,
     files_transferred: 0,
   };
   return withAnswer(message, answerTo('handshake-hello', payload));
@@ -251,7 +251,7 @@ export function hello({ handshake, nas, upload }: Services, message: ApiMessage)
 export function handshakeStatus(services: Services, message: ApiMessage): ApiMessage {
   const { awake, sinceMs } = services.nas.presence.state;
   const snapshotAtMs = services.handshake.snapshotAtMs();
-  const { files, bytes } = services.upload.inbox();
+  const { files, bytes } = services.upload.totals.inbox();
   const payload: HandshakeStatus = {
     nas_state: awake ? 'online' : 'offline',
     since: isoSeconds(sinceMs),

@@ -163,7 +163,7 @@ function deviceRetry({ upload }: Services, message: ApiMessage): ApiMessage {
 }
 
 async function flush({ upload }: Services): Promise<void> {
-  await upload.flush();
+  await upload.delivery.flush();
 }
 
 function wakeForQueue({ upload }: Services): void {
@@ -254,7 +254,7 @@ async function abort({ upload }: Services, message: ApiMessage): Promise<ApiMess
 }
 
 function unfinished({ upload }: Services, message: ApiMessage): ApiMessage {
-  return withAnswer(message, unfinishedAnswer(upload.resumable.unfinished(callerOf(message))));
+  return withAnswer(message, unfinishedAnswer(upload.resumable.unfinished.of(callerOf(message))));
 }
 
 function idOf(message: ApiMessage): string {
@@ -490,7 +490,7 @@ export default function register(RED: NodeAPI): void {
     );
     guard.follow((again) => services().upload.onNews(again));
     const listen = guard.callback(() => {
-      stop = services().upload.onDue(() => {
+      stop = services().upload.delivery.onDue(() => {
         send({ topic: 'due' });
       });
     });

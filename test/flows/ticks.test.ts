@@ -90,13 +90,15 @@ describe('The ticks of the schedules', () => {
         probe: does('probe', Promise.resolve('skipped' as const)),
       },
       upload: {
-        flush: does('deliver', later),
+        delivery: {
+          flush: does('deliver', later),
+          onDue: (listener) => {
+            due = listener;
+            return () => undefined;
+          },
+        },
         wakeIfDue: does('look whether to wake', undefined),
         onNews: nothing,
-        onDue: (listener) => {
-          due = listener;
-          return () => undefined;
-        },
         queuedCount: () => 0,
         failedCount: () => 0,
       },

@@ -142,7 +142,7 @@ describe('The guard around callbacks and streams', () => {
       upload: {
         wakeIfDue: () => undefined,
         onNews: () => () => undefined,
-        flush: () => Promise.resolve(),
+        delivery: { flush: () => Promise.resolve() },
         failedCount: throwing,
       },
     };

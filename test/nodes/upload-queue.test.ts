@@ -36,15 +36,17 @@ class Queue {
 
   readonly port: FakeServices['upload'] = {
     queuedCount: () => 0,
-    flush: () => {
-      this.done.push('flushed');
-      return Promise.resolve();
+    delivery: {
+      flush: () => {
+        this.done.push('flushed');
+        return Promise.resolve();
+      },
+      onDue: (listener) => heard(this.#due, listener),
     },
     wakeIfDue: () => {
       this.done.push('looked whether to wake');
     },
     onNews: (listener) => heard(this.#news, listener),
-    onDue: (listener) => heard(this.#due, listener),
   };
 
   get listening(): number {

@@ -122,6 +122,12 @@ export class Accounts {
   readonly signIns: SignIns;
   /** How phones and desktops get their tokens. */
   readonly pairing: Pairing;
+  /** The users the NAS told of. */
+  readonly known: Pick<UserBook['users'], 'answeredSince' | 'knowsAdmin'>;
+  /** Whose device is which, as far as the NAS said so. */
+  readonly devices: Pick<UserBook['devices'], 'ownerOf'>;
+  /** Desktops that were paired through the Pi. */
+  readonly desktops: Pick<PairedDesktops, 'credentialEnded'>;
   readonly #deps: AccountsDeps;
   readonly #book: UserBook;
   readonly #signIn: SignIn;
@@ -149,9 +155,8 @@ export class Accounts {
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const onNews = events.news.bind(events);
-    const own = { nas, presence, book, time, clock, graceMs, onConfirmed, onNews };
-    const common = { ...own, shares, log, budget };
+    const own = { nas, presence, book, time, clock, graceMs, onConfirmed };
+    const common = { ...own, shares, log, budget, onNews: events.news.bind(events) };
     const introspection = (this.introspection = new TokenIntrospection(common));
     [this.#book, this.users, this.liveTokens] = [book, book, book.live];
     const unknown = (): CannotAsk | null => unknownNow(store, presence);
@@ -164,6 +169,7 @@ export class Accounts {
     });
     const { api, stored, desktopRefresh: mode, storedTokenOf } = deps;
     const desktops = (this.#desktops = new PairedDesktops({ ...common, api, stored, mode }));
+    [this.desktops, this.known, this.devices] = [desktops, book.users, book.devices];
     this.#refresh = new Refresh({ ...common, desktops, piSignIn });
     this.pairing = new Pairing({ ...common, api, desktops });
     this.profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
@@ -206,11 +212,6 @@ export class Accounts {
     return this.#shares.refreshes.take('pi', 'known').kind === 'go';
   }
 
-  /** Whether any admin of the NAS is known here. */
-  knowsAdmin(): boolean {
-    return this.#book.users.knowsAdmin();
-  }
-
   /** Whether a caller may do what the contract reserves for admins. */
   isAdmin(caller: Caller): boolean {
     return caller.user.role === 'admin' && caller.scope === 'all';
@@ -250,24 +251,9 @@ export class Accounts {
     this.#book.endDesktopsOf(userId, 'password_changed');
   }
 
-  /** That user's stored credentials have ended. */
-  storedCredentialEnded(userId: number): void {
-    this.#desktops.credentialEnded(userId);
-  }
-
-  /** Whose device that is, as far as the NAS told; null when it did not. */
-  deviceOwner(deviceId: string): number | null {
-    return this.#book.devices.ownerOf(deviceId);
-  }
-
   /** The NAS told that this user has that device; an owner already known stays. */
   learnDevice(deviceId: string, userId: number): void {
     this.#book.devices.learn(deviceId, userId, this.#deps.time.nowMs());
-  }
-
-  /** Ids of the active users whom the NAS has confirmed since then. */
-  signedInSince(sinceMs: number): readonly number[] {
-    return this.#book.users.answeredSince(sinceMs);
   }
 
   /** @returns how to unsubscribe */

@@ -145,7 +145,7 @@ export class Cache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<FetchOutcome | { readonly kind: 'needs_nas_token' }> {
-    const access = await this.#deps.files.access(caller);
+    const access = await this.#deps.files.views.access(caller);
     if (access.kind === 'needs_nas_token') return access;
     const { version } = file;
     if (access.kind === 'asleep' || version === null) return { kind: 'unreachable' };
@@ -235,7 +235,7 @@ export class Cache {
     const { nas, files } = this.#deps;
     return {
       open: (range) => nas.download(token, path, range),
-      relist: (force) => files.relist(caller, path, force),
+      relist: (force) => files.locator.relist(caller, path, force),
     };
   }
 }

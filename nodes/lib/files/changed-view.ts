@@ -228,7 +228,7 @@ export class QueuedItems {
     for (const item of this.#broughtInto(userId, folder, changed)) queued.set(item.path, item);
     for (const [path, acceptedAtMs] of this.foldersIn(userId, folder)) {
       const listed = `${changed?.base ?? folder}/${nameOf(path)}`;
-      const isShown = listing !== null && this.#rows.shows(listing.id, listed) !== null;
+      const isShown = listing !== null && this.#rows.entries.one(listing.id, listed) !== null;
       const isGone = changed?.names.get(nameOf(path))?.kind === 'gone';
       if ((isShown && !isGone) || queued.has(path)) continue;
       queued.set(path, { path, acceptedAtMs, upload: null, piId: this.#items.piIdOf(path) });
@@ -266,7 +266,7 @@ export class QueuedItems {
         return { path, piId, upload: null, acceptedAtMs: origin.acceptedAtMs };
       case 'nas': {
         const row = this.#rows.find(userId, parentOf(origin.path) ?? '');
-        const item = row === null ? null : this.#rows.shows(row.id, origin.path);
+        const item = row === null ? null : this.#rows.entries.one(row.id, origin.path);
         if (item === null) return null;
         const moved = { ...item, path, piId, name: nameOf(path), nasPath: origin.path };
         return { path, piId, upload: null, acceptedAtMs: origin.acceptedAtMs ?? 0, moved };
@@ -441,7 +441,7 @@ export class ShownTrees {
     const folder = parentOf(path);
     const row = folder === null ? null : rows.find(userId, folder);
     if (row === null) return 'unknown';
-    const item = rows.shows(row.id, path);
+    const item = rows.entries.one(row.id, path);
     return item === null || this.#isUnseen(row.id, item) ? 'absent' : item;
   }
 
@@ -459,7 +459,7 @@ export class ShownTrees {
   }
 
   #isUnseen(listingId: number, item: StoredItem): boolean {
-    return !item.isDirectory && this.#deps.rows.isUnseen(listingId, item.path);
+    return !item.isDirectory && this.#deps.rows.entries.isUnseen(listingId, item.path);
   }
 
   /** Whether uploads of this user are queued below a path. */

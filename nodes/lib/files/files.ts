@@ -19,7 +19,6 @@ import {
   type ListOutcome,
   type LocateOutcome,
   type QueuedItem,
-  type RelistOutcome,
   SyncFollowers,
 } from './outcomes.ts';
 import { type Change, type PendingUploads, placesOf } from './queued-change.ts';
@@ -102,6 +101,12 @@ export class Files {
   readonly trees: ShownTrees;
   /** Who may read and write what, by what is known without asking. */
   readonly grants: Pick<ShareGrants, 'mayRead' | 'mayWrite' | 'clockPutRight'>;
+  /** Looks at files again while the NAS is awake. */
+  readonly locator: Pick<Locator, 'relist'>;
+  /** What a user's kept listings show, and whether the NAS can be asked for more. */
+  readonly views: Pick<FolderViews, 'access' | 'itemOf'>;
+  /** Programs that ask for the delta of their sync. */
+  readonly followers: Pick<SyncFollowers, 'asked'>;
   readonly #references = new LruMap<string, DownloadReference>(MOST_REFERENCES);
   readonly #diskRefuses: () => boolean;
   readonly #items: ItemRows;
@@ -119,7 +124,7 @@ export class Files {
   constructor(deps: FilesDeps) {
     const { store, nas, clock, pending, tokenRefused, trustedNowMs } = deps;
     this.#pending = pending;
-    this.#followers = new SyncFollowers(clock);
+    this.followers = this.#followers = new SyncFollowers(clock);
     this.#diskRefuses = deps.diskRefuses ?? (() => false);
     this.#items = new ItemRows(store);
     this.#rows = new ListingRows(store, this.#items);
@@ -137,14 +142,14 @@ export class Files {
     const refusals = new RefusalRows(store);
     this.#listings = new Listings({ rows, refusals, grants, nas, storage, clock, tokenRefused });
     const listings = this.#listings;
-    this.#views = new FolderViews({ ...deps, rows, refusals, listings, grants });
+    this.views = this.#views = new FolderViews({ ...deps, rows, refusals, listings, grants });
     this.#probe = new ShareProbe({ nas, clock, tokenRefused, grants });
     const [items, views, probe] = [this.#items, this.#views, this.#probe];
     const { isKept } = deps;
     this.#changed = new ChangedView(pending);
     const changed = this.#changed;
     const readable = { views, grants, isKept, storage };
-    this.#locator = new Locator({ ...readable, items, probe, pending, changed });
+    this.locator = this.#locator = new Locator({ ...readable, items, probe, pending, changed });
     const queued = new QueuedItems(pending, items, rows);
     this.trees = new ShownTrees({ rows, changed, queued, pending });
     this.#answers = new ListingAnswers({ rows, grants, queued });
@@ -186,7 +191,7 @@ export class Files {
     const { view, changed } = await this.#viewed(caller.user, path, access, asked);
     const row = view.kind === 'view' ? view.row : null;
     const isConfirmed = row !== null || changed?.isMade === true;
-    if (row !== null) this.#rows.seen(row.id);
+    if (row !== null) this.#rows.entries.seen(row.id);
     const outcome = this.#answers.listed(caller.user, path, view, options.page, changed);
     if (outcome.kind !== 'listing') return { outcome, isKnown: isConfirmed };
     const { listing } = outcome;
@@ -243,14 +248,6 @@ export class Files {
     return this.#locator.locate(caller, [{ kind: 'path', path }], asked);
   }
 
-  /**
-   * A program asked for the delta of its sync, and got it.
-   * @param isNews whether the answer told something that the one before did not
-   */
-  syncAsked(caller: Caller, isNews: boolean): void {
-    this.#followers.asked(caller, isNews);
-  }
-
   /** Whether a caller's request follows automatically from a sync delta. */
   followsSync(caller: Caller): boolean {
     return this.#followers.sinceMs(caller) !== null;
@@ -261,27 +258,9 @@ export class Files {
     return newSinceMs === null ? options : { ...options, newSinceMs, auto: true };
   }
 
-  /**
-   * Looks at a file again while the NAS is awake.
-   * @param force with a question begun after this call, not an answer up to 10 s old
-   */
-  relist(caller: Caller, path: string, force: boolean): Promise<RelistOutcome> {
-    return this.#locator.relist(caller, path, force);
-  }
-
-  /** Whether the NAS can be asked for a caller now, and with which token. */
-  access(caller: Caller): Promise<Access> {
-    return this.#views.access(caller);
-  }
-
   /** The NAS refused that caller the bytes of a file it had listed to them. */
   async refused(caller: Caller, token: string, path: string): Promise<void> {
     await this.#grants.refused(caller.user, token, path);
-  }
-
-  /** What a user's kept listing shows at a path, without asking the NAS. */
-  lastShown(user: User, path: string): StoredItem | null {
-    return this.#views.itemOf(user, path);
   }
 
   /**
@@ -296,8 +275,8 @@ export class Files {
     const folder = parentOf(path);
     const row = folder === null ? null : this.#rows.find(userId, folder);
     if (row === null) return { kind: 'unknown' };
-    const item = this.#rows.shows(row.id, path);
-    const isUnseen = item?.isDirectory === false && this.#rows.isUnseen(row.id, path);
+    const item = this.#rows.entries.one(row.id, path);
+    const isUnseen = item?.isDirectory === false && this.#rows.entries.isUnseen(row.id, path);
     return item === null || isUnseen
       ? { kind: 'absent' }
       : { kind: 'item', item, listedAtMs: row.listedAtMs };
@@ -343,7 +322,7 @@ export class Files {
     if (row === null) return [];
     if (path === folder)
       return [...this.#answers.readable(user, this.#rows.firstFiles(row.id, limit))];
-    const file = this.#rows.shows(row.id, path);
+    const file = this.#rows.entries.one(row.id, path);
     if (file === null || file.isDirectory) return [];
     return [...this.#answers.readable(user, this.#rows.filesAround(row.id, file, limit))];
   }
@@ -411,7 +390,7 @@ export class Files {
     if (folder === null) return 'unknown';
     const asked = await this.#listings.ask(user, token, folder, { force: true, auto: true });
     if (asked.kind !== 'listed') return 'unknown';
-    return asked.row === null ? null : this.#rows.shows(asked.row.id, path);
+    return asked.row === null ? null : this.#rows.entries.one(asked.row.id, path);
   }
 
   /** Updates everybody's listing of the folder with what one user just learnt of a path. */

@@ -141,7 +141,7 @@ export class FolderViews {
   /** The entry of a path in one of this user's kept listings. */
   entryIn(user: User, folder: string, path: string): StoredItem | null {
     const row = this.#deps.rows.find(user.id, folder);
-    return row === null ? null : this.#deps.rows.shows(row.id, path);
+    return row === null ? null : this.#deps.rows.entries.one(row.id, path);
   }
 
   #stored(user: User, path: string): FolderView | null {
@@ -161,7 +161,7 @@ export class FolderViews {
       if (parent === null) break;
       const row = this.#deps.rows.find(user.id, parent);
       if (row !== null) {
-        const shown = this.#deps.rows.shows(row.id, below)?.isDirectory === true;
+        const shown = this.#deps.rows.entries.one(row.id, below)?.isDirectory === true;
         return shown ? { kind: 'unlisted' } : { kind: 'not_found' };
       }
       below = parent;

@@ -27,6 +27,7 @@ const MOVE_BELOW = `UPDATE listings SET path = :to || substr(path, length(:from)
 /** The table `listings`, and its items through {@link ItemRows}. */
 export class ListingRows {
   readonly #store: Store;
+  readonly entries: Pick<ItemRows, 'count' | 'isUnseen' | 'one' | 'seen'>;
   readonly #items: ItemRows;
   readonly #found: Remembered<string, ListingRow | null>;
   readonly #find: StatementSync;
@@ -46,6 +47,7 @@ export class ListingRows {
 
   constructor(store: Store, items: ItemRows) {
     [this.#store, this.#items] = [store, items];
+    this.entries = items;
     this.#found = new Remembered(store, MOST_REMEMBERED);
     this.#find = store.prepare(
       `SELECT id, listed_at_ms, item_count, unhashed_count FROM listings
@@ -95,16 +97,6 @@ export class ListingRows {
       itemCount: Number(row['item_count']),
       hasAllChecksums: row['unhashed_count'] === 0,
     };
-  }
-
-  /** How many entries a listing shows. */
-  countIn(listingId: number): number {
-    return this.#items.count(listingId);
-  }
-
-  /** The entry of a path in a listing, if it has one. */
-  shows(listingId: number, path: string): StoredItem | null {
-    return this.#items.one(listingId, path);
   }
 
   /** Up to `limit` files on each side of one, and that one, in name order. */
@@ -199,16 +191,6 @@ export class ListingRows {
     this.#items.put(listingId, before === null ? item : newerOf(before, item), isSeen);
     const unhashed = unhashedIn([item]) - unhashedIn(before === null ? [] : [before]);
     this.#grow.run(before === null ? 1 : 0, unhashed, listingId);
-  }
-
-  /** Whether its user does not yet know an entry that the Pi itself put into a listing. */
-  isUnseen(listingId: number, path: string): boolean {
-    return this.#items.isUnseen(listingId, path);
-  }
-
-  /** The user of a listing is about to see all of it. */
-  seen(listingId: number): void {
-    this.#items.seen(listingId);
   }
 
   drop(userId: number, path: string): void {

@@ -109,7 +109,7 @@ export class Listings {
     if (!grants.mayRead(user, parent, null)) return false;
     const above = await this.ask(user, token, parent, options);
     if (above.kind !== 'listed') return false;
-    return above.row === null || rows.shows(above.row.id, path)?.isDirectory !== true;
+    return above.row === null || rows.entries.one(above.row.id, path)?.isDirectory !== true;
   }
 
   /** Forgets a path after a delete, rename or move, for every user. */
@@ -146,7 +146,7 @@ export class Listings {
   folderMade(userId: number, path: string): void {
     const { rows, clock } = this.#deps;
     const above = rows.find(userId, parentOf(path) ?? '');
-    const isNew = above !== null && rows.shows(above.id, path) === null;
+    const isNew = above !== null && rows.entries.one(above.id, path) === null;
     const nowMs = clock.nowMs();
     const modifiedAtText = new Date(nowMs).toISOString();
     const about = { name: nameOf(path), path, modifiedAtText, modifiedAtMs: nowMs };
@@ -212,7 +212,8 @@ export class Listings {
         entry = folderAbove(folder, entry, isOwn ? null : entry.ownerId);
         continue;
       }
-      if (entry.isDirectory && (folder === '' || isFolder(rows.shows(row.id, entry.path)))) return;
+      if (entry.isDirectory && (folder === '' || isFolder(rows.entries.one(row.id, entry.path))))
+        return;
       rows.add(row.id, entry, isOwn);
       for (const inside of made.reverse()) {
         rows.begin(userId, parentOf(inside.path) ?? '', row.listedAtMs, [inside], isOwn);
@@ -330,7 +331,7 @@ export class Listings {
       return true;
     }
     const row = rows.find(user.id, path);
-    const isLess = row !== null && count < rows.countIn(row.id);
+    const isLess = row !== null && count < rows.entries.count(row.id);
     return !isLess || path === SHARED_WITH_ME || (await storage.look(user, token));
   }
 
@@ -348,7 +349,7 @@ export class Listings {
     if (running !== undefined) await running;
     else if (known === undefined) await this.#start(key, user, token, parent, options, false);
     const row = this.#deps.rows.find(user.id, parent);
-    return row !== null && this.#deps.rows.shows(row.id, path)?.isDirectory === true;
+    return row !== null && this.#deps.rows.entries.one(row.id, path)?.isDirectory === true;
   }
 
   async #notListed(

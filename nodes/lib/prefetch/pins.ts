@@ -17,7 +17,7 @@ const SHORTEST = { limit: 1, after: null };
 
 interface PinSchedulerDeps {
   readonly pins: Pins;
-  readonly files: Pick<Files, 'list' | 'shownIn' | 'lastShown' | 'grants'>;
+  readonly files: Pick<Files, 'list' | 'shownIn' | 'views' | 'grants'>;
   readonly presence: Pick<NasPresence, 'state'>;
 }
 
@@ -93,7 +93,7 @@ export class PinScheduler {
     return {
       pins: pins.ofUser(user.id).map((pin) => this.#seen(user, pin)),
       shareBytes: pins.shareBytes(user.id),
-      wantedBytes: pins.wantedBytes(user.id),
+      wantedBytes: pins.files.wantedBytes(user.id),
     };
   }
 
@@ -105,7 +105,7 @@ export class PinScheduler {
     // The parent folder tells a file from a folder, and how large a folder is.
     if (presence.state.awake && parent !== null)
       await files.list(caller, parent, { auto, page: SHORTEST });
-    const shown = files.lastShown(user, path);
+    const shown = files.views.itemOf(user, path);
     const isShown = shown !== null && files.grants.mayRead(user, path, shown.ownerId);
     if (isShown && !shown.isDirectory) return { kind: 'not_a_folder' };
     const listed = await files.list(caller, path, { auto, page: SHORTEST });
@@ -142,10 +142,10 @@ export class PinScheduler {
   /** What the user's pins would hold with this one, as far as that can be told. */
   #bytesWith(user: User, path: string, isWhole: boolean): number {
     const { pins, files } = this.#deps;
-    const known = pins.knownBytes(user.id);
+    const known = pins.files.bytes(user.id);
     if (isWhole) return known;
     // The NAS reports a folder's size with everything below it (docs/NAS.md).
-    const told = files.lastShown(user, path)?.sizeBytes ?? 0;
+    const told = files.views.itemOf(user, path)?.sizeBytes ?? 0;
     const seen = pins.find(user.id, path)?.sizeBytes ?? 0;
     return known + Math.max(0, told - seen);
   }
@@ -153,7 +153,7 @@ export class PinScheduler {
   /** A folder its user may no longer read shows only that. */
   #seen(user: User, pin: Pin): Pin {
     const { files } = this.#deps;
-    const owner = files.lastShown(user, pin.path)?.ownerId ?? null;
+    const owner = files.views.itemOf(user, pin.path)?.ownerId ?? null;
     if (files.grants.mayRead(user, pin.path, owner)) return pin;
     return { ...pin, ...NOTHING, state: 'no_access' };
   }
@@ -172,7 +172,7 @@ const NOTHING = {
 interface PinKeeperDeps {
   readonly pins: Pins;
   readonly fetchFor: FetchFor;
-  readonly files: Pick<Files, 'shownIn' | 'grants' | 'lastShown'>;
+  readonly files: Pick<Files, 'shownIn' | 'grants' | 'views'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly userOf: (userId: number) => User | null;
 }
@@ -210,7 +210,7 @@ export class PinKeeper {
 
   /** A user can be acted for again, which pending work may have waited for. */
   credentialArrived(userId: number): void {
-    for (const pin of this.#deps.pins.all()) {
+    for (const pin of this.#deps.pins.rows.all()) {
       const key = keyOf(pin);
       if (pin.userId === userId && this.#brokenOff.has(key)) this.#walkedAtMs.delete(key);
     }
@@ -229,7 +229,7 @@ export class PinKeeper {
    */
   tidy(): void {
     const { pins } = this.#deps;
-    for (const pin of pins.all()) {
+    for (const pin of pins.rows.all()) {
       if (this.#mayRead(pin) || pin.state === 'no_access') continue;
       pins.forget(pin.userId, pin.path);
       pins.checked(pin, 'no_access');
@@ -261,12 +261,12 @@ export class PinKeeper {
     const { files, userOf } = this.#deps;
     const user = userOf(userId);
     if (user === null) return false;
-    return files.grants.mayRead(user, path, files.lastShown(user, path)?.ownerId ?? null);
+    return files.grants.mayRead(user, path, files.views.itemOf(user, path)?.ownerId ?? null);
   }
 
   #due(): PinRow | null {
     const nowMs = this.#deps.clock.monotonicMs();
-    for (const pin of this.#deps.pins.all()) {
+    for (const pin of this.#deps.pins.rows.all()) {
       const walkedAtMs = this.#walkedAtMs.get(keyOf(pin));
       const isDue = walkedAtMs === undefined || nowMs - walkedAtMs >= WALK_EVERY_MS;
       if (isDue) return pin;
@@ -307,11 +307,15 @@ export class PinKeeper {
 
   /** The next waiting file, users in turn. */
   async #fetchNext(): Promise<boolean> {
-    const users = [...new Set(this.#deps.pins.all().map(({ userId }) => userId))];
+    const users = [...new Set(this.#deps.pins.rows.all().map(({ userId }) => userId))];
     const later = users.filter((userId) => userId > this.#lastServed);
     const inTurn = [...later, ...users.filter((userId) => userId <= this.#lastServed)];
     for (const userId of inTurn) {
-      const [file] = this.#deps.pins.pending(userId, this.#tried.get(userId) ?? null, PAGE);
+      const [file] = this.#deps.pins.files.pendingPage(
+        userId,
+        this.#tried.get(userId) ?? null,
+        PAGE,
+      );
       if (file === undefined) continue;
       this.#lastServed = userId;
       const fetched = await this.#deps.fetchFor.file(userId, file.path, null, Infinity);
@@ -417,7 +421,7 @@ class Walk {
   #forgetVanished(): void {
     const { pins } = this.#deps;
     for (const folder of pins.foldersOf(this.#pin)) {
-      if (!this.#walked.has(folder)) pins.forgetFiles(this.#pin.userId, folder);
+      if (!this.#walked.has(folder)) pins.files.dropFolder(this.#pin.userId, folder);
     }
   }
 }

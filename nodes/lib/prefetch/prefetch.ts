@@ -28,7 +28,7 @@ interface PrefetchDeps {
   readonly need: Pick<CallerNeed, 'idleMs' | 'needed'>;
   readonly files: Pick<
     Files,
-    'list' | 'locatePath' | 'shownIn' | 'shownBeside' | 'lastShown' | 'grants'
+    'list' | 'locatePath' | 'shownIn' | 'shownBeside' | 'views' | 'grants'
   >;
   readonly background: Background;
   /** Memory is short on the Pi. */
@@ -132,7 +132,7 @@ export class Prefetch {
 
   /** Files still to fetch: neighbours of files being read (users), and of pins. */
   get waiting(): { readonly users: number; readonly pinnedFiles: number } {
-    const pinnedFiles = this.#deps.background.pins.pendingCount(null);
+    const pinnedFiles = this.#deps.background.pins.files.pendingCount(null);
     return { users: this.#desk.count, pinnedFiles };
   }
 

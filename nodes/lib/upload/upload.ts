@@ -37,13 +37,7 @@ import { ResumableUploads } from './resumable/resumable-uploads.ts';
 import { ChangeDeliveryRows, ChangeRows } from './rows/change-rows.ts';
 import { DropRows, type Resolution } from './rows/conflict-rows.ts';
 import { RecoveryRows } from './rows/delivery-rows.ts';
-import {
-  HeldRows,
-  QueueViewRows,
-  PlaceRows,
-  ShareRows,
-  type Usage,
-} from './rows/queue-view-rows.ts';
+import { HeldRows, QueueViewRows, PlaceRows, ShareRows } from './rows/queue-view-rows.ts';
 import { UploadRows } from './rows/upload-rows.ts';
 import type { Disk } from './spool/disk.ts';
 import { EmptiedArray } from './spool/emptied-array.ts';
@@ -109,13 +103,22 @@ export class Upload {
   readonly changedPaths: ChangedPaths;
   /** Deletes, renames, moves and new folders that wait for the NAS; see {@link acceptChange}. */
   readonly changes: ChangeQueue;
+  /** Tells when something is due, and delivers it; nothing is delivered unless somebody asks. */
+  readonly delivery: Pick<Delivery, 'flush' | 'onDue'>;
+  /** What each user has in the queue. */
+  readonly shares: Pick<ShareRows, 'usageOf'>;
+  /** What the NAS does not have yet, over all users. */
+  readonly totals: Pick<QueueViewRows, 'inbox'>;
+  /** Undelivered items of people who are gone, until an admin takes them up. */
+  readonly held: Pick<HeldUploads, 'hold'>;
+  /** Accepted uploads whose file was found missing, ever. */
+  readonly lost: Pick<RecoveryRows, 'countLost'>;
   readonly #folder: string;
   readonly #incomingFolder: string;
   readonly #disk: Disk;
   readonly #hashing: FileHashing;
   readonly #log: Log;
   readonly #news: Listeners<UploadNews>;
-  readonly #shares: ShareRows;
   readonly #slots = new BodySlots();
   readonly #branches: Branches;
   readonly #places: PlaceRows;
@@ -137,14 +140,13 @@ export class Upload {
     const { store, disk, clock, log, folder } = deps;
     this.#folder = folder;
     this.#incomingFolder = join(folder, 'incoming');
-    this.#disk = disk;
-    this.#hashing = deps.hashing;
+    [this.#disk, this.#hashing, this.#listings] = [disk, deps.hashing, deps.listings];
     [this.#log, this.#mayDeliver] = [log, deps.mayDeliver ?? (() => true)];
     const news = (this.#news = new Listeners(log));
     const { rows, places, recovery, overviewRows, drops, ...changes } = tablesIn(store);
-    [this.#places, this.#listings] = [places, deps.listings];
     [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
-    const shares = (this.#shares = new ShareRows(store));
+    [this.#places, this.lost, this.totals] = [places, recovery, overviewRows];
+    const shares = (this.shares = new ShareRows(store));
     const quota = new UploadQuota({ ...deps, rows: shares });
     this.admission = admissionOf(deps, { places, quota, slots: this.#slots });
     const intents = new Intents(deps);
@@ -157,14 +159,14 @@ export class Upload {
     this.#intake = new Intake({ ...deps, ...receiving, incomingFolder });
     const shared = { rows, recovery, intents, quota, fileOf, news, ...changes };
     const assembled = assembleDelivery(deps, shared);
-    this.#delivery = assembled.delivery;
+    this.delivery = this.#delivery = assembled.delivery;
     this.#conflicts = assembled.conflicts;
     this.#kept = assembled.kept;
     this.#flushWake = assembled.flushWake;
     [this.changedPaths, this.locks] = [assembled.changed, assembled.locks];
     const queue = { ...deps, ...changes, drops, intents, uploads: rows };
     this.view = this.#overview = new QueueView({ ...queue, rows: overviewRows, fileOf });
-    this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
+    this.held = this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
     const { changes: delivery } = assembled;
     this.changes = new ChangeQueue({ ...queue, ...receiving, overviewRows, delivery });
     const recovering = { rows: recovery, changes: this.changes.recovery };
@@ -219,20 +221,6 @@ export class Upload {
     const outcome = await this.#intake.accept(caller, request, query.path);
     if (outcome.kind === 'accepted') this.#delivery.kick();
     return outcome;
-  }
-
-  /**
-   * Tells when there is something to deliver, or when it may get through again: {@link flush} is
-   * useful then. Nothing is delivered unless somebody calls it.
-   * @returns how to unsubscribe
-   */
-  onDue(listener: () => void): () => void {
-    return this.#delivery.onDue(listener);
-  }
-
-  /** Delivers what is due, if the NAS is awake. Resolves when nothing more can be done now. */
-  async flush(): Promise<void> {
-    await this.#delivery.flush();
   }
 
   /** Wakes the NAS for the queue where FLUSH_WAKE says that it is time. */
@@ -294,15 +282,6 @@ export class Upload {
     this.#delivery.credentialArrived(userId);
   }
 
-  /**
-   * That person is gone, whoever has the id now: their undelivered items are held for an admin and
-   * pass to nobody else.
-   * @returns how many uploads are held for it
-   */
-  hold(userId: number): number {
-    return this.#held.hold(userId);
-  }
-
   /** Makes a held upload a new one of a named user; for admins. */
   async takeUp(caller: Caller, id: string, input: TakeUpInput): Promise<Done> {
     const taken = await this.#held.takeUp(caller, id, input);
@@ -354,11 +333,6 @@ export class Upload {
     return dropped;
   }
 
-  /** What one user has in the queue. */
-  usageOf(userId: number): Usage {
-    return this.#shares.usageOf(userId);
-  }
-
   /** Bytes on the disk that no cache may count as free. */
   queuedBytes(): number {
     return this.#overviewRows.queuedBytes() + this.resumable.storedBytes();
@@ -367,11 +341,6 @@ export class Upload {
   /** How many uploads of anybody's the NAS does not have yet. */
   queuedCount(): number {
     return this.#overviewRows.counts(null).pending;
-  }
-
-  /** What the NAS does not have yet, over all users. */
-  inbox(): { readonly files: number; readonly bytes: number } {
-    return this.#overviewRows.inbox();
   }
 
   /** How many uploads of anybody's the NAS refused or that did not arrive whole. */
@@ -384,14 +353,9 @@ export class Upload {
    * to any row. `found`: rebuilt uploads not on the NAS yet.
    */
   recoveryWord(): 'ok' | 'found' | 'strangers' | 'lost' {
-    if (this.lostUploads() > 0) return 'lost';
+    if (this.lost.countLost() > 0) return 'lost';
     if (this.#recovered.strangers > 0) return 'strangers';
     return this.#recoveryRows.countFound() > 0 ? 'found' : 'ok';
-  }
-
-  /** Accepted uploads whose file was found missing, ever. Must be 0. */
-  lostUploads(): number {
-    return this.#recoveryRows.countLost();
   }
 
   /**
@@ -402,7 +366,7 @@ export class Upload {
     const { pending, waitingForOwner } = this.#overviewRows.counts(userId);
     if (pending > waitingForOwner || this.#slots.running(userId) > 0) return true;
     if (this.changes.hasUnfinished(userId)) return true;
-    return this.resumable.isMoving(userId);
+    return this.resumable.unfinished.isMoving(userId);
   }
 
   /** Removes the deletions from the NAS's delta for a desktop, and logs how many there were. */

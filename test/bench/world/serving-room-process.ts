@@ -33,8 +33,8 @@ const cache = new Cache({
   log: { debug: () => undefined, info: () => undefined, warn, error: warn },
   nas: { download: () => Promise.reject(new Error('There is no NAS here.')) },
   files: {
-    access: () => Promise.resolve({ kind: 'asleep' }),
-    relist: () => Promise.resolve({ kind: 'unknown' }),
+    views: { access: () => Promise.resolve({ kind: 'asleep' }), itemOf: () => null },
+    locator: { relist: () => Promise.resolve({ kind: 'unknown' }) },
     refused: () => Promise.resolve(),
     grants: { mayRead: () => true, mayWrite: () => true, clockPutRight: () => undefined },
   },

@@ -149,7 +149,7 @@ describe('A desktop whose pairing was seen', () => {
         await stage.clock.advance(HOUR_MS);
       },
       'with a 401 of the stored credential anywhere': () => {
-        stage.accounts.storedCredentialEnded(ALICE);
+        stage.accounts.desktops.credentialEnded(ALICE);
       },
       'when the NAS lists it no more': async () => {
         await refresh();

@@ -537,13 +537,16 @@ describe('Files', () => {
   it('looks again with a question begun after the call', async () => {
     await names(bench.alice, 'alice');
     bench.nas.put('alice/a.txt', 'changed!');
-    const lazy = await bench.files.relist(bench.alice, 'alice/a.txt', false);
-    const forced = await bench.files.relist(bench.alice, 'alice/a.txt', true);
+    const lazy = await bench.files.locator.relist(bench.alice, 'alice/a.txt', false);
+    const forced = await bench.files.locator.relist(bench.alice, 'alice/a.txt', true);
     assert.equal(lazy.kind === 'version' ? lazy.version.sizeBytes : lazy.kind, 5);
     assert.equal(forced.kind === 'version' ? forced.version.sizeBytes : forced.kind, 8);
     bench.nas.files.delete('alice/a.txt');
-    assert.equal((await bench.files.relist(bench.alice, 'alice/a.txt', true)).kind, 'gone');
+    assert.equal((await bench.files.locator.relist(bench.alice, 'alice/a.txt', true)).kind, 'gone');
     bench.awake = false;
-    assert.equal((await bench.files.relist(bench.alice, 'alice/a.txt', true)).kind, 'unknown');
+    assert.equal(
+      (await bench.files.locator.relist(bench.alice, 'alice/a.txt', true)).kind,
+      'unknown',
+    );
   });
 });

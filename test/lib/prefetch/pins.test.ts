@@ -48,7 +48,7 @@ describe('Pinned folders', () => {
     it('are fetched with all below them, newest first, and then read without it', async () => {
       assert.equal(await pin('/alice/d'), 'pinned');
       assert.deepEqual([pinOf('alice/d').files, pinOf('alice/d').pendingFiles], [3, 3]);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 3);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 3);
       bench.fetched();
       await bench.tick();
       assert.deepEqual(bench.fetched(), [
@@ -56,7 +56,7 @@ describe('Pinned folders', () => {
         'token-4 alice/d/2.txt',
         'token-4 alice/d/1.txt',
       ]);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 0);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 0);
       const { keptFiles, keptBytes, sizeBytes, state } = pinOf('alice/d');
       assert.deepEqual([keptFiles, keptBytes, sizeBytes, state], [3, 11, 11, 'whole']);
       bench.turn(false);
@@ -131,9 +131,9 @@ describe('Pinned folders', () => {
       bench.fetched();
       await bench.tick();
       assert.equal(bench.fetched().length, 3);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 1);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 1);
       await later(2 * MINUTE_MS);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 0);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 0);
     });
   });
 
@@ -186,8 +186,8 @@ describe('Pinned folders', () => {
       await pin('alice/d');
       assert.deepEqual(bench.prefetch.pins.list(bench.bob).pins, []);
       assert.equal(bench.prefetch.pins.unpin(bench.bob, 'alice/d'), 'not_found');
-      assert.equal(bench.cache.background.pins.pendingCount(5), 0);
-      assert.equal(bench.cache.background.pins.pendingCount(null), 3);
+      assert.equal(bench.cache.background.pins.files.pendingCount(5), 0);
+      assert.equal(bench.cache.background.pins.files.pendingCount(null), 3);
     });
 
     it('fetch no more once a share was withdrawn, and say so', async () => {
@@ -202,7 +202,7 @@ describe('Pinned folders', () => {
       assert.deepEqual(bench.fetched(), []);
       const { state, files, sizeBytes } = pinOf('alice/d', bench.bob);
       assert.deepEqual([state, files, sizeBytes], ['no_access', 0, 0]);
-      assert.equal(bench.cache.background.pins.pendingCount(5), 0);
+      assert.equal(bench.cache.background.pins.files.pendingCount(5), 0);
       // Shared again, they are followed again.
       bench.nas.shares.push({ path: 'alice/d', isDirectory: true, toUserId: 5 });
       await later(11 * MINUTE_MS);
@@ -243,7 +243,7 @@ describe('Pinned folders', () => {
         bench.prefetch.pins.list(bench.alice).pins.map(({ path }) => path),
         ['alice/a'],
       );
-      assert.equal(bench.cache.background.pins.pendingCount(4), 4);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 4);
     });
 
     it('are shared evenly among the users who pin, newest files first', async () => {
@@ -288,7 +288,7 @@ describe('Pinned folders', () => {
       const { files, leftOutFiles, pendingFiles } = pinOf('alice/a');
       assert.deepEqual([files, leftOutFiles, pendingFiles], [6, 1, 0]);
       assert.deepEqual(kept('alice/a/2', 'alice/a/6'), [true, true]);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 0);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 0);
     });
 
     it('are evicted last, for callers as for uploads', async () => {
@@ -307,7 +307,7 @@ describe('Pinned folders', () => {
       bench.diskBytes = bench.cache.keptBytes();
       assert.equal(await bench.cache.space.makeRoom(10 * KB), true);
       assert.equal(pinOf('alice/a').keptFiles, 3);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 1);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 1);
     });
 
     it('stay when the cache is emptied, and go when their path is deleted', async () => {
@@ -318,7 +318,7 @@ describe('Pinned folders', () => {
       assert.deepEqual(kept('alice/d/1.txt', 'alice/a/1'), [false, true]);
       await bench.cache.drop('alice/a');
       assert.deepEqual(kept('alice/a/1'), [false]);
-      assert.equal(bench.cache.background.pins.pendingCount(4), 4);
+      assert.equal(bench.cache.background.pins.files.pendingCount(4), 4);
     });
 
     it('let their files be evicted like others once unpinned, but not those of another pin', async () => {

@@ -732,7 +732,7 @@ describe('changes while the NAS sleeps', function () {
       [1, ['alice']],
     );
     assert.equal(tree.bench.upload.hasUnfinished(1), true);
-    assert.equal(tree.bench.upload.hold(1), 1);
+    assert.equal(tree.bench.upload.held.hold(1), 1);
     assert.deepEqual(tree.states(ADMIN), ['delete held']);
     tree.bench.tokens.set(1, 'token-alice');
     tree.bench.upload.credentialArrived(1);

@@ -602,7 +602,7 @@ describe('delivering the queue', () => {
   it('says when it is of use, and delivers nothing that nobody asks it to', async () => {
     bench.hasFlow = false;
     let due = 0;
-    const stop = bench.upload.onDue(() => {
+    const stop = bench.upload.delivery.onDue(() => {
       due += 1;
     });
     await bench.send('alice', 'a.txt', 'x');
@@ -638,7 +638,7 @@ describe('delivering the queue', () => {
     await bench.parts.disk.remove(`${bench.queueFolder}/${String(body['id'])}`);
     await bench.deliver();
     assert.deepEqual(bench.states(), ['failed']);
-    assert.equal(bench.upload.lostUploads(), 1);
+    assert.equal(bench.upload.lost.countLost(), 1);
     assert.equal(bench.upload.retry(ALICE, String(body['id'])).kind, 'refused');
     assert.ok(bench.log.lines.some((line) => /lost its file/.test(line)));
   });

@@ -287,7 +287,7 @@ describe('a process that dies', () => {
     writeFileSync(join(bench.queueFolder, 'notes-of-a-person.txt'), 'theirs');
     await bench.restart();
     assert.deepEqual(bench.states(), ['failed', 'failed']);
-    assert.equal(bench.upload.lostUploads(), 2);
+    assert.equal(bench.upload.lost.countLost(), 2);
     assert.deepEqual(bench.onDisk(), [
       '0123456789ABCDEFGHJKMNPQRS',
       String(cut.body['id']),
@@ -312,14 +312,14 @@ describe('a process that dies', () => {
       const files = [body, other.body].map(({ id }) => join(bench.queueFolder, String(id)));
       for (const file of files) rmSync(file);
       await bench.restart();
-      assert.equal(bench.upload.lostUploads(), 2);
+      assert.equal(bench.upload.lost.countLost(), 2);
       await bench.restart({}, () => {
         writeFileSync(files[0] ?? '', 'there');
         writeFileSync(files[1] ?? '', 'wrong');
         if (mark) writeFileSync(join(bench.queueFolder, 'restored'), '');
       });
       assert.deepEqual(bench.states(), ['found', 'failed']);
-      assert.equal(bench.upload.lostUploads(), 1);
+      assert.equal(bench.upload.lost.countLost(), 1);
       await bench.deliver();
       if (mark) {
         assert.deepEqual([...bench.nas.published], []);
@@ -382,7 +382,7 @@ describe('a process that dies', () => {
     mend();
     await bench.restart();
     assert.equal(bench.upload.queuedBytes(), 0);
-    assert.equal(bench.upload.lostUploads(), 0);
+    assert.equal(bench.upload.lost.countLost(), 0);
     await bench.close();
   });
 

@@ -21,7 +21,7 @@ describe('uploads of a person who is gone', () => {
     await bench.deliver();
     bench.presence.set(false);
     const { body } = await bench.send('alice', 'a.txt', 'private');
-    assert.equal(bench.upload.hold(1), 1);
+    assert.equal(bench.upload.held.hold(1), 1);
     assert.deepEqual(bench.states(NEW_ALICE), []);
     assert.equal(bench.upload.view.queuedFile(1, 'alice/a.txt'), null);
     assert.equal(bench.upload.hasUnfinished(1), false);
@@ -40,7 +40,7 @@ describe('uploads of a person who is gone', () => {
 
   it('are still held after a restart, and do not stand on what the new one sends', async () => {
     await bench.send('alice', 'a.txt', 'private');
-    bench.upload.hold(1);
+    bench.upload.held.hold(1);
     await bench.restart();
     await bench.send('alice', 'a.txt', 'of another');
     await bench.deliver();
@@ -52,7 +52,7 @@ describe('uploads of a person who is gone', () => {
     await bench.send('alice', 'a.txt', 'private');
     bench.tokens.delete(1);
     await bench.deliver();
-    bench.upload.hold(1);
+    bench.upload.held.hold(1);
     bench.tokens.set(1, 'token-alice');
     bench.upload.credentialArrived(1);
     await bench.deliver();

@@ -103,7 +103,7 @@ describe('a queue whose database is lost', () => {
     await bench.send('alice', 'since.txt', 'accepted since');
     await bench.restart({}, putBack);
     assert.deepEqual(bench.states(), ['synced', 'found']);
-    assert.equal(bench.upload.lostUploads(), 0);
+    assert.equal(bench.upload.lost.countLost(), 0);
     await bench.deliver();
     assert.equal(bench.nas.text('alice/since.txt'), 'accepted since');
     assert.equal(bench.nas.text('alice/delivered.txt'), null);
@@ -223,7 +223,7 @@ describe('a queue whose database is lost', () => {
   it('gives a held upload to a user at a path of theirs, for good', async () => {
     await bench.send('alice', 'a.txt', 'inherited');
     const [before] = bench.onDisk();
-    bench.upload.hold(1);
+    bench.upload.held.hold(1);
     const wish = { username: 'bob', path: 'bob/From alice/a.txt' };
     const id = before ?? '';
     const refused = async (who: typeof ALICE, over = {}) => {
@@ -304,7 +304,7 @@ describe('a queue whose database is lost', () => {
     await completed(whole);
     await bench.restart({}, putBack);
     assert.deepEqual(bench.states(), ['found']);
-    assert.equal(bench.upload.lostUploads(), 0);
+    assert.equal(bench.upload.lost.countLost(), 0);
     await completed(id);
     assert.deepEqual(bench.states(), ['found', 'queued']);
   });

@@ -244,8 +244,8 @@ describe('an upload in chunks', function () {
     const other = await begin(5, { filename: 'other.mp4' });
     await bench.chunk(id, 0, Buffer.alloc(10));
     const listed = (who: Caller) =>
-      bench.upload.resumable
-        .unfinished(who)
+      bench.upload.resumable.unfinished
+        .of(who)
         .map(({ filename, receivedBytes, nextIndex }) => [filename, receivedBytes, nextIndex]);
     assert.deepEqual(listed(ALICE).sort(), [
       ['film.mp4', 10, 1],

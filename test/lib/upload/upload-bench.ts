@@ -112,9 +112,9 @@ export class UploadBench {
 
   async start(): Promise<void> {
     // As the tab schedule-upload does.
-    this.upload.onDue(() => {
+    this.upload.delivery.onDue(() => {
       if (!this.hasFlow) return;
-      this.upload.flush().catch((error: unknown) => {
+      this.upload.delivery.flush().catch((error: unknown) => {
         this.log.error(String(error));
       });
     });
@@ -228,7 +228,7 @@ export class UploadBench {
 
   async flushed(): Promise<void> {
     let done = false;
-    const flushing = this.upload.flush().finally(() => {
+    const flushing = this.upload.delivery.flush().finally(() => {
       done = true;
     });
     const limitMs = performance.now() + PATIENCE_MS;

@@ -351,7 +351,7 @@ export class NightHome {
   async #flush(): Promise<void> {
     const process = this.#process;
     let isDone = false;
-    const flushing = this.#bench.upload.flush().finally(() => {
+    const flushing = this.#bench.upload.delivery.flush().finally(() => {
       isDone = true;
     });
     flushing.catch(() => undefined);

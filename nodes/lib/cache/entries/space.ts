@@ -243,7 +243,7 @@ export interface CacheDeps {
   readonly isClockProved: () => boolean;
   readonly log: Log;
   readonly nas: Pick<NasClient, 'download'>;
-  readonly files: Pick<Files, 'access' | 'relist' | 'grants' | 'refused'>;
+  readonly files: Pick<Files, 'views' | 'locator' | 'grants' | 'refused'>;
   readonly tokenRefused: (token: string) => void;
   readonly disk: () => DiskSpace;
   /** Whether its disk takes what is written; told what it refused. */

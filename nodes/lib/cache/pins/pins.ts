@@ -37,19 +37,21 @@ const PAGE = 500;
  * their newest files first.
  */
 export class Pins {
+  /** Everybody's, for the refresh alone: a user's pins are private. */
+  readonly rows: Pick<PinRows, 'all'>;
+  /** The files below them. */
+  readonly files: Pick<
+    PinnedFileRows,
+    'bytes' | 'dropFolder' | 'pendingPage' | 'pendingCount' | 'wantedBytes'
+  >;
   readonly #deps: PinsDeps;
   readonly #pins: PinRows;
   readonly #files: PinnedFileRows;
 
   constructor(deps: PinsDeps) {
     this.#deps = deps;
-    this.#pins = new PinRows(deps.store);
-    this.#files = new PinnedFileRows(deps.store);
-  }
-
-  /** Everybody's, for the refresh alone: a user's pins are private. */
-  all(): PinRow[] {
-    return this.#pins.all();
+    this.rows = this.#pins = new PinRows(deps.store);
+    this.files = this.#files = new PinnedFileRows(deps.store);
   }
 
   ofUser(userId: number): Pin[] {
@@ -147,11 +149,6 @@ export class Pins {
     return this.#files.folders(pin.userId, pin.path);
   }
 
-  /** A folder holds no files any more. */
-  forgetFiles(userId: number, folder: string): void {
-    this.#files.dropFolder(userId, folder);
-  }
-
   /** A folder is not there any more, nor what was below it. */
   forget(userId: number, folder: string): void {
     this.#files.dropFolder(userId, folder, true);
@@ -162,16 +159,6 @@ export class Pins {
     const { capacityBytes, limitBytes } = this.#deps;
     const users = new Set([...this.#pins.users(), userId]);
     return Math.floor(Math.min(capacityBytes() / 2, limitBytes()) / users.size);
-  }
-
-  /** Bytes of all files below a user's pins, each counted once. */
-  knownBytes(userId: number): number {
-    return this.#files.bytes(userId);
-  }
-
-  /** Bytes of those that are to be kept. */
-  wantedBytes(userId: number): number {
-    return this.#files.wantedBytes(userId);
   }
 
   /** Recomputes a user's share: newest files first, each that still fits. */
@@ -199,16 +186,6 @@ export class Pins {
   /** Recomputes everybody's share, as after somebody started or stopped pinning. */
   shareAll(): void {
     for (const userId of this.#pins.users()) this.share(userId);
-  }
-
-  /** Files that are wanted and not kept, of one user or (null) of all. */
-  pendingCount(userId: number | null): number {
-    return this.#files.pendingCount(userId);
-  }
-
-  /** The newest files of a user that wait, after a cursor. */
-  pending(userId: number, after: TimeCursor | null, limit: number): SharedFile[] {
-    return this.#files.pendingPage(userId, after, limit);
   }
 
   #withCounts(pin: PinRow): Pin {

@@ -93,7 +93,7 @@ export class Background {
     options: AheadOptions,
   ): Promise<AheadOutcome | { readonly kind: 'needs_nas_token' }> {
     const { nas, files, tokenRefused } = this.#deps.cache;
-    const access = await files.access(caller);
+    const access = await files.views.access(caller);
     if (access.kind === 'needs_nas_token') return access;
     if (access.kind === 'asleep') return { kind: 'unreachable' };
     const { token } = access;
@@ -101,7 +101,7 @@ export class Background {
     const origin = {
       open: (range?: Parameters<typeof nas.download>[2]) =>
         nas.download(token, path, range, { auto: true }),
-      relist: (force: boolean) => files.relist(caller, path, force),
+      relist: (force: boolean) => files.locator.relist(caller, path, force),
     };
     const outcome = await this.#fetch(file, origin, options);
     if (outcome.kind === 'token_refused') tokenRefused(token);

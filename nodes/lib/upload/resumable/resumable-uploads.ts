@@ -67,15 +67,17 @@ interface ResumableDeps {
  * complete, they are in the queue like any other.
  */
 export class ResumableUploads {
+  /** What users began and did not complete. */
+  readonly unfinished: Pick<UnfinishedUploads, 'isMoving' | 'of'>;
   readonly #deps: ResumableDeps;
-  readonly #book: ResumableBook;
+  readonly #unfinished: UnfinishedUploads;
   readonly #chunks: ChunkIntake;
   #cancel: Cancel = () => undefined;
 
   constructor(deps: ResumableDeps) {
     this.#deps = deps;
-    this.#book = new ResumableBook(deps);
-    this.#chunks = new ChunkIntake(deps, (upload) => this.#book.drop(upload));
+    this.unfinished = this.#unfinished = new UnfinishedUploads(deps);
+    this.#chunks = new ChunkIntake(deps, (upload) => this.#unfinished.drop(upload));
   }
 
   /** @returns how many uploads had lost their file since the last run */
@@ -96,7 +98,7 @@ export class ResumableUploads {
     if ('code' in aimed) return aimed;
     if (input.totalBytes > maxFileBytes) return tooLarge(maxFileBytes);
     return this.#onDisk(async () => {
-      if (!(await this.#book.hasPlace(caller.user.id))) {
+      if (!(await this.#unfinished.hasPlace(caller.user.id))) {
         const detail = 'Complete or delete one of your unfinished uploads first.';
         return refused('too_many_tries', detail);
       }
@@ -110,14 +112,9 @@ export class ResumableUploads {
       const owner = { userId, ownerCreatedAt: bornAt(userId) };
       const what = { id, ...owner, folder, filename, totalBytes: input.totalBytes };
       await spool.open({ ...what, username });
-      await this.#book.add({ ...what, receivedBytes: 0, nextIndex: 0, touchedAtMs: nowMs });
+      await this.#unfinished.add({ ...what, receivedBytes: 0, nextIndex: 0, touchedAtMs: nowMs });
       return { kind: 'begun', id, chunkBytes: CHUNK_BYTES };
     });
-  }
-
-  /** What a caller started and did not complete, most recently active first. */
-  unfinished(caller: Caller): readonly ResumableUpload[] {
-    return this.#book.unfinished(caller);
   }
 
   /** Says, from the headers alone, whether a chunk's body should be read at all. */
@@ -127,7 +124,7 @@ export class ResumableUploads {
     id: string,
     index: number,
   ): Promise<Refused | null> {
-    const upload = this.#book.own(caller, id);
+    const upload = this.#unfinished.own(caller, id);
     const refusal = this.#chunks.admit(request, upload, index);
     if (upload === null || refusal !== 'too much') return refusal === 'too much' ? null : refusal;
     return this.#onDisk(() => this.#chunks.alone(id, () => this.#chunks.spoilt(upload)));
@@ -141,7 +138,7 @@ export class ResumableUploads {
     index: number,
   ): Promise<ChunkReceived> {
     return this.#onDisk(() =>
-      this.#chunks.receive(request, () => this.#book.own(caller, id), index),
+      this.#chunks.receive(request, () => this.#unfinished.own(caller, id), index),
     );
   }
 
@@ -155,7 +152,7 @@ export class ResumableUploads {
     if ('code' in content) return content;
     return this.#chunks.alone(id, () =>
       this.#onDisk(async () => {
-        const upload = this.#book.own(caller, id);
+        const upload = this.#unfinished.own(caller, id);
         if (upload === null) return noSuchUpload();
         const { receivedBytes, totalBytes } = upload;
         if (receivedBytes < totalBytes) {
@@ -171,17 +168,12 @@ export class ResumableUploads {
   async abort(caller: Caller, id: string): Promise<{ readonly kind: 'done' } | Refused> {
     return this.#chunks.alone(id, () =>
       this.#onDisk(async () => {
-        const upload = this.#book.own(caller, id);
+        const upload = this.#unfinished.own(caller, id);
         if (upload === null) return noSuchUpload();
-        await this.#book.drop(upload);
+        await this.#unfinished.drop(upload);
         return { kind: 'done' };
       }),
     );
-  }
-
-  /** Whether one of that user started or moved recently, so that more of it can be expected. */
-  isMoving(userId: number): boolean {
-    return this.#book.isMoving(userId);
   }
 
   /** Bytes on the disk. */
@@ -199,7 +191,7 @@ export class ResumableUploads {
     if ('code' in aimed) return aimed;
     const sha256 = await spool.hashOf(upload);
     if (content.contentSha256 !== null && content.contentSha256 !== sha256) {
-      await this.#book.drop(upload);
+      await this.#unfinished.drop(upload);
       return refusedAt(WRONG_HASH.loc, WRONG_HASH.detail);
     }
     const { id, totalBytes } = upload;
@@ -238,8 +230,8 @@ export class ResumableUploads {
 
   async #expire(): Promise<void> {
     const { clock, log } = this.#deps;
-    for (const upload of this.#book.overdue()) {
-      await this.#chunks.alone(upload.id, () => this.#book.drop(upload));
+    for (const upload of this.#unfinished.overdue()) {
+      await this.#chunks.alone(upload.id, () => this.#unfinished.drop(upload));
     }
     this.#cancel = clock.after(EXPIRY_EVERY_MS, () => {
       this.#expire().catch((error: unknown) => {
@@ -268,7 +260,7 @@ const MOVING_MS = 600_000;
 /** Without progress for this long it is abandoned, as on the NAS. */
 const KEPT_MS = 86_400_000;
 
-interface BookDeps {
+interface UnfinishedDeps {
   readonly rows: ResumableRows;
   readonly spool: ResumableSpool;
   readonly clock: Clock;
@@ -277,10 +269,10 @@ interface BookDeps {
 }
 
 /** Which unfinished uploads there are, whose, and how many and how old they may be. */
-class ResumableBook {
-  readonly #deps: BookDeps;
+class UnfinishedUploads {
+  readonly #deps: UnfinishedDeps;
 
-  constructor(deps: BookDeps) {
+  constructor(deps: UnfinishedDeps) {
     this.#deps = deps;
   }
 
@@ -291,7 +283,7 @@ class ResumableBook {
   }
 
   /** Most recently active first. */
-  unfinished(caller: Caller): readonly ResumableUpload[] {
+  of(caller: Caller): readonly ResumableUpload[] {
     const uploads = this.#deps.rows.ofUser(caller.user.id);
     return uploads.filter((upload) => !this.#isOver(upload)).reverse();
   }
