@@ -20,7 +20,7 @@ import { DashboardSockets, type SocketAccounts } from './dashboard-sockets.ts';
 import { Docs } from './docs.ts';
 import { editorApp, EditorAuth, type EditorSignIn } from './editor.ts';
 import { FilesPage, type ThumbnailHook } from './files-page.ts';
-import { FrontPage, type WebHooks } from './front-page.ts';
+import { FrontPage, type FrontPageDeps, type WebHooks } from './front-page.ts';
 import { Listeners } from './listeners.ts';
 import { LiveAuth, type LiveHooks } from './live-auth.ts';
 import { NodeRedHost } from './node-red-host.ts';
@@ -32,7 +32,7 @@ import { SetupAuth } from './setup/setup-auth.ts';
 import type { Sections } from './setup/setup-sections.ts';
 import type { UpdateTrial } from './update-trial.ts';
 
-interface HostOptions {
+interface HostSettings {
   readonly host: string;
   readonly ports: readonly number[];
   readonly corsOrigins: readonly string[];
@@ -47,7 +47,7 @@ interface HostOptions {
   readonly packageFolder: string;
   readonly dataFolder: string;
   /** For a browser that opens the bare address. */
-  readonly front: ConstructorParameters<typeof FrontPage>[0];
+  readonly front: Omit<FrontPageDeps, 'hooks' | 'ownerOf' | 'watch'>;
   readonly palette: boolean;
   /** Null keeps the editor shut. */
   readonly editor: { readonly host: string; readonly port: number } | null;
@@ -91,7 +91,7 @@ const STOP_GRACE_MS = 5_000;
 
 /** Listeners and Node-RED: everything of a running BaluPi but its services. */
 export class BaluPiHost {
-  readonly #options: HostOptions;
+  readonly #settings: HostSettings;
   readonly #clock: Clock;
   readonly #connections: ConnectionLimit;
   readonly #watch: RequestWatch;
@@ -107,49 +107,49 @@ export class BaluPiHost {
   readonly #trial: HostDeps['trial'];
   #missing: ReadonlySet<string> = new Set();
 
-  constructor(options: HostOptions, parts: HostDeps) {
-    this.#options = options;
-    [this.#clock, this.#trial] = [parts.clock, parts.trial];
-    this.#remotes = new RemoteAddresses(options.trustedProxies, (peer) => {
-      parts.log.warn(
+  constructor(settings: HostSettings, deps: HostDeps) {
+    this.#settings = settings;
+    [this.#clock, this.#trial] = [deps.clock, deps.trial];
+    this.#remotes = new RemoteAddresses(settings.trustedProxies, (peer) => {
+      deps.log.warn(
         `Requests from ${peer} come with X-Forwarded-For, and it is not in BALUPI_TRUSTED_PROXIES: ` +
           'whoever is behind it counts as one address.',
       );
     });
-    const { editor } = options;
-    const auth = editor === null ? null : new EditorAuth(parts.signIn);
-    const userFolder = nodeRedFolder(options.dataFolder);
+    const { editor } = settings;
+    const auth = editor === null ? null : new EditorAuth(deps.signIn);
+    const userFolder = nodeRedFolder(settings.dataFolder);
     makeNodeRedFolder(userFolder);
-    this.#connections = connectionLimit(parts, MOST_CONNECTIONS);
+    this.#connections = connectionLimit(deps, MOST_CONNECTIONS);
     this.#watch = this.#requestWatch();
-    [this.#guard, this.#files] = [this.#apiGuard(parts), this.#dashboardFiles()];
-    this.#passing = new Passing(parts.log);
-    this.#sockets = new DashboardSockets(parts.pages, parts.viewers, parts.clock, this.#files.told);
-    this.#dashboard = this.#dashboardAuth(parts);
+    [this.#guard, this.#files] = [this.#apiGuard(deps), this.#dashboardFiles()];
+    this.#passing = new Passing(deps.log);
+    this.#sockets = new DashboardSockets(deps.pages, deps.viewers, deps.clock, this.#files.told);
+    this.#dashboard = this.#dashboardAuth(deps);
     this.#nodeRed = new NodeRedHost(
       nodeRedSettings({
-        ...{ packageFolder: options.packageFolder, palette: options.palette },
+        ...{ packageFolder: settings.packageFolder, palette: settings.palette },
         userFolder,
-        storage: parts.storage,
-        logLevel: options.logLevel,
-        log: parts.log,
+        storage: deps.storage,
+        logLevel: settings.logLevel,
+        log: deps.log,
         editor: auth,
-        services: parts.services,
+        services: deps.services,
         inRoute: this.#passing.inRoute,
-        ownersFlows: parts.ownersFlows,
+        ownersFlows: deps.ownersFlows,
         dashboard: this.#dashboard.settings,
       }),
     );
     this.#nodeRed.onFlowsStarted((nodes) => {
-      this.#flowsStarted(nodes, parts.onMissing);
+      this.#flowsStarted(nodes, deps.onMissing);
     });
-    this.#api = this.#apiListeners(parts);
+    this.#api = this.#apiListeners(deps);
     this.#editor =
-      editor === null || auth === null ? null : this.#editorListeners(editor, auth, parts);
+      editor === null || auth === null ? null : this.#editorListeners(editor, auth, deps);
   }
 
   #requestWatch(): RequestWatch {
-    const { answerWithinMs } = this.#options;
+    const { answerWithinMs } = this.#settings;
     const [clock, connections] = [this.#clock, this.#connections];
     return new RequestWatch({ clock, answerWithinMs, connections });
   }
@@ -216,7 +216,7 @@ export class BaluPiHost {
       hooks,
       watch: this.#watch,
       remotes: this.#remotes,
-      accel: new Accel(this.#options.accel, this.#remotes),
+      accel: new Accel(this.#settings.accel, this.#remotes),
       log,
       flowsRun: () => this.#nodeRed.flowsRun,
       takesChanges: () => !trial.isOn,
@@ -224,8 +224,8 @@ export class BaluPiHost {
     });
   }
 
-  #dashboardAuth(parts: HostDeps): DashboardAuth {
-    const { pages, clock, log, trial, setup, hooks, thumbnail } = parts;
+  #dashboardAuth(deps: HostDeps): DashboardAuth {
+    const { pages, clock, log, trial, setup, hooks, thumbnail } = deps;
     return new DashboardAuth({
       signIn: new DashboardSignIn(pages, clock, {
         addressOf: this.#ownerOf,
@@ -254,7 +254,7 @@ export class BaluPiHost {
   }
 
   #dashboardFiles(): DashboardFiles {
-    const { packageFolder, timeZone } = this.#options;
+    const { packageFolder, timeZone } = this.#settings;
     const packed = join(packageFolder, 'dist', 'dashboard');
     return new DashboardFiles(
       { packed, icons: join(packageFolder, 'resources', 'house') },
@@ -264,7 +264,7 @@ export class BaluPiHost {
   }
 
   #filesPage(): FilesPage {
-    const { packageFolder, timeZone } = this.#options;
+    const { packageFolder, timeZone } = this.#settings;
     const built = join(packageFolder, 'dist', 'files');
     return new FilesPage({ built, packed: built }, timeZone);
   }
@@ -275,19 +275,20 @@ export class BaluPiHost {
   #apiListeners({ log, live: hooks, web }: HostDeps): Listeners {
     const [guard, dashboard, passing] = [this.#guard, this.#dashboard, this.#passing];
     const docs = new Docs({
-      builtFolder: join(this.#options.packageFolder, 'dist', 'docs'),
+      builtFolder: join(this.#settings.packageFolder, 'dist', 'docs'),
       ...{ watch: this.#watch, clock: this.#clock, shareOf: this.#ownerOf },
     });
     const live = new LiveAuth({ hooks, log, ownerOf: this.#ownerOf });
-    const cors = new Cors(this.#options.corsOrigins);
+    const cors = new Cors(this.#settings.corsOrigins);
     const flows = this.#nodeRed.api;
-    const front = new FrontPage(this.#options.front, {
+    const front = new FrontPage({
+      ...this.#settings.front,
       ...{ hooks: web, watch: this.#watch, ownerOf: this.#ownerOf },
     });
     const app = apiApp({ cors, docs, front, dashboard, guard, passing, flows, log });
     return new Listeners({
-      host: this.#options.host,
-      ports: this.#options.ports,
+      host: this.#settings.host,
+      ports: this.#settings.ports,
       onRequest: app,
       // Only the Dashboard's and the NAS's; the editor's would answer here otherwise.
       onUpgrade: (request, socket: Socket, head) => {
@@ -302,7 +303,7 @@ export class BaluPiHost {
   #editorListeners(
     editor: { readonly host: string; readonly port: number },
     auth: EditorAuth,
-    parts: HostDeps,
+    deps: HostDeps,
   ): Listeners {
     const check = new HostCheck([editor.host]);
     return new Listeners({
@@ -310,9 +311,9 @@ export class BaluPiHost {
       ports: [editor.port],
       onRequest: editorApp({
         ...{ editor: this.#nodeRed.editor, auth, check, addressOf: this.#ownerOf },
-        ...{ watch: this.#watch, log: parts.log },
+        ...{ watch: this.#watch, log: deps.log },
       }),
-      connections: connectionLimit(parts, MOST_EDITOR_CONNECTIONS),
+      connections: connectionLimit(deps, MOST_EDITOR_CONNECTIONS),
       ownerOf: this.#ownerOf,
       onUpgrade: (request, socket: Socket, head) => {
         const ours = check.allows(request) && /^\/comms(?:[/?]|$)/.test(request.url ?? '');
@@ -340,7 +341,7 @@ function connectionLimit({ clock, log }: HostDeps, most: number): ConnectionLimi
  * The app of the API listeners: docs, the Dashboard's auth, the guard around Passport, Node-RED's
  * `http in` routes, the same once more for the NAS's, and the 404 for what nobody answered.
  */
-function apiApp(parts: {
+function apiApp(deps: {
   readonly cors: Cors;
   readonly docs: Docs;
   readonly front: FrontPage;
@@ -355,17 +356,17 @@ function apiApp(parts: {
   app.set('etag', false);
   app.use((request, response, next) => {
     setCommonHeaders(response);
-    parts.cors.apply(request, response);
+    deps.cors.apply(request, response);
     next();
   });
-  app.use(parts.front.handle);
-  app.use(parts.docs.handle);
-  app.use(parts.dashboard.handle);
-  app.use(parts.guard.receive, parts.guard.authenticate, parts.guard.admit);
-  app.use(parts.flows);
-  app.use(parts.passing.again);
-  app.use(parts.flows);
+  app.use(deps.front.handle);
+  app.use(deps.docs.handle);
+  app.use(deps.dashboard.handle);
+  app.use(deps.guard.receive, deps.guard.authenticate, deps.guard.admit);
+  app.use(deps.flows);
+  app.use(deps.passing.again);
+  app.use(deps.flows);
   app.use(nobodyAnswered);
-  app.use(lastResort(parts.log));
+  app.use(lastResort(deps.log));
   return app;
 }

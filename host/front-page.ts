@@ -12,16 +12,13 @@ export interface WebHooks {
   page(asked: WebPageAsked): Promise<WebPage | Answer>;
 }
 
-interface Deps {
+export interface FrontPageDeps {
   /** The name that a name server points here, on whatever port; null if there is none. */
   readonly dnsName: string | null;
   /** The NAS's own, with its port if not the scheme's default. */
   readonly nasHost: string;
   readonly nas: () => { readonly awake: boolean; readonly sinceMs: number };
   readonly timeZone: string;
-}
-
-interface Parts {
   readonly hooks: WebHooks;
   readonly watch: RequestWatch;
   readonly ownerOf: (request: IncomingMessage) => string;
@@ -34,12 +31,10 @@ type Next = () => void;
  * or while it sleeps a page that says so and goes on by itself. Programs ask for JSON, and get it.
  */
 export class FrontPage {
-  readonly #deps: Deps;
-  readonly #parts: Parts;
+  readonly #deps: FrontPageDeps;
 
-  constructor(deps: Deps, parts: Parts) {
+  constructor(deps: FrontPageDeps) {
     this.#deps = deps;
-    this.#parts = parts;
   }
 
   readonly handle = (request: IncomingMessage, response: ServerResponse, next: Next): void => {
@@ -92,7 +87,7 @@ export class FrontPage {
     response: ServerResponse,
     { path, wantsPage }: { path: string; wantsPage: boolean },
   ): Promise<void> {
-    const { hooks, watch, ownerOf } = this.#parts;
+    const { hooks, watch, ownerOf } = this.#deps;
     const life = watch.watch(request, response);
     life.belongsTo(null);
     const { headers } = request;

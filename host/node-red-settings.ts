@@ -18,7 +18,7 @@ export const NOT_FOR_BALUPI = [
   'node-red-contrib-balupi-tapo',
 ] as const;
 
-interface Parts {
+interface NodeRedDeps {
   /** The folder of package.json, where nodes, locales and examples are found. */
   readonly packageFolder: string;
   /** Node-RED's own small files: sessions, encrypted credentials of a tinkerer's own nodes. */
@@ -43,23 +43,23 @@ interface Parts {
  * Node-RED's settings. It installs, fetches and reports nothing: no palette unless the owner set that,
  * no modules of function nodes, no telemetry, no update check (contract 7).
  */
-export function nodeRedSettings(parts: Parts): NodeRedSettings {
+export function nodeRedSettings(deps: NodeRedDeps): NodeRedSettings {
   return {
-    userDir: parts.userFolder,
+    userDir: deps.userFolder,
     // Not the build folder: Node-RED loads locales and help for a package only (measured on 5.0.7).
-    nodesDir: [parts.packageFolder],
+    nodesDir: [deps.packageFolder],
     nodesExcludes: NOT_FOR_BALUPI,
-    storageModule: parts.storage,
+    storageModule: deps.storage,
     // Also decides the name of the credentials file, which would otherwise contain the host name.
     flowFile: 'flows.json',
-    credentialSecret: credentialKey(parts.userFolder),
+    credentialSecret: credentialKey(deps.userFolder),
     httpNodeRoot: '/',
-    httpNodeMiddleware: parts.inRoute,
-    httpAdminRoot: parts.editor === null ? false : '/',
-    ...(parts.editor === null ? { disableEditor: true } : { adminAuth: parts.editor.auth }),
+    httpNodeMiddleware: deps.inRoute,
+    httpAdminRoot: deps.editor === null ? false : '/',
+    ...(deps.editor === null ? { disableEditor: true } : { adminAuth: deps.editor.auth }),
     externalModules: {
       autoInstall: false,
-      palette: installing(parts),
+      palette: installing(deps),
       modules: { allowInstall: false },
     },
     functionExternalModules: false,
@@ -67,7 +67,7 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
     exportGlobalContextKeys: false,
     // Seconds after which a function node is stopped: while it blocks the loop, everybody waits.
     globalFunctionTimeout: FUNCTION_TIMEOUT_SECONDS,
-    contextStorage: contextStores(parts.userFolder),
+    contextStorage: contextStores(deps.userFolder),
     telemetry: { enabled: false, updateNotification: false },
     diagnostics: { enabled: false, ui: false },
     runtimeState: { enabled: false, ui: false },
@@ -76,18 +76,18 @@ export function nodeRedSettings(parts: Parts): NodeRedSettings {
       header: { title: 'BaluPi' },
       tours: false,
       projects: { enabled: false },
-      ...(parts.palette ? {} : { palette: { catalogues: [] } }),
+      ...(deps.palette ? {} : { palette: { catalogues: [] } }),
       codeEditor: { lib: 'monaco' },
     },
-    logging: { balupi: logging(parts) },
-    dashboard: parts.dashboard,
+    logging: { balupi: logging(deps) },
+    dashboard: deps.dashboard,
     // The config nodes `balupi-store` and `balupi-nas` hand these to the nodes.
-    balupi: parts.services,
-    balupiFlows: parts.ownersFlows,
+    balupi: deps.services,
+    balupiFlows: deps.ownersFlows,
   };
 }
 
-function installing({ palette }: Parts): NodeRedSettings {
+function installing({ palette }: NodeRedDeps): NodeRedSettings {
   return { allowInstall: palette, allowUpdate: palette, allowUpload: false };
 }
 
@@ -100,7 +100,7 @@ function contextStores(dir: string): NodeRedSettings {
 }
 
 /** Replaces Node-RED's console log, which prints callers' text unescaped. */
-function logging({ log, logLevel }: Parts): NodeRedSettings {
+function logging({ log, logLevel }: NodeRedDeps): NodeRedSettings {
   return { level: logLevel, metrics: false, audit: false, handler: nodeRedLogHandler(log) };
 }
 

@@ -16,6 +16,13 @@ interface NewCredential {
   readonly expiresAtMs: number | null;
 }
 
+interface CredentialVaultDeps {
+  readonly rows: CredentialRows;
+  readonly cipher: CredentialCipher;
+  readonly time: TrustedClock;
+  readonly newId: () => string;
+}
+
 /** Keeps secrets sealed and opens them for use; nothing else sees them in the clear. */
 export class CredentialVault {
   readonly rows: CredentialRows;
@@ -24,16 +31,11 @@ export class CredentialVault {
   readonly #newId: () => string;
   readonly #usedAtMs = new Map<string, number>();
 
-  constructor(parts: {
-    readonly rows: CredentialRows;
-    readonly cipher: CredentialCipher;
-    readonly time: TrustedClock;
-    readonly newId: () => string;
-  }) {
-    this.rows = parts.rows;
-    this.#cipher = parts.cipher;
-    this.#time = parts.time;
-    this.#newId = parts.newId;
+  constructor(deps: CredentialVaultDeps) {
+    this.rows = deps.rows;
+    this.#cipher = deps.cipher;
+    this.#time = deps.time;
+    this.#newId = deps.newId;
   }
 
   /**

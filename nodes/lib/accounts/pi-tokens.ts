@@ -26,6 +26,12 @@ const KEY_LABEL = 'balupi/pi-token/hs256/1';
 const HEADER_KEYS = ['alg', 'typ'];
 const CLAIM_KEYS = ['exp', 'iat', 'iss', 'jti', 'role', 'sub', 'type'];
 
+interface PiTokensDeps {
+  readonly secretKey: string;
+  readonly book: UserBook;
+  readonly time: TrustedClock;
+}
+
 /**
  * The Pi's own tokens: issued only while the NAS sleeps, valid on this Pi only. A token is accepted
  * when its signature, each claim and its row agree; no claim may be missing or added, because
@@ -41,15 +47,11 @@ export class PiTokens {
   readonly #book: UserBook;
   readonly #time: TrustedClock;
 
-  constructor(parts: {
-    readonly secretKey: string;
-    readonly book: UserBook;
-    readonly time: TrustedClock;
-  }) {
-    const bytes = hkdfSync('sha256', parts.secretKey, '', KEY_LABEL, 32);
+  constructor(deps: PiTokensDeps) {
+    const bytes = hkdfSync('sha256', deps.secretKey, '', KEY_LABEL, 32);
     this.key = createSecretKey(Buffer.from(bytes));
-    this.#book = parts.book;
-    this.#time = parts.time;
+    this.#book = deps.book;
+    this.#time = deps.time;
   }
 
   /** @param refreshHash SHA-256 of the refresh token it is given for; null for a password */

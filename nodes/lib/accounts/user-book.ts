@@ -56,6 +56,14 @@ const TOKEN_LIVES_S = 900;
 const REFUSED_KEPT = 10_000;
 const TOLD_KEPT = 1_000;
 
+interface UserBookDeps {
+  readonly store: Store;
+  readonly time: TrustedClock;
+  readonly graceMs: number;
+  /** That id is somebody else's from now on; heard once it is written down. */
+  readonly onReplaced: (userId: number) => void;
+}
+
 /**
  * What the NAS said of users and their tokens, each answer stored in one transaction, so that a
  * power cut leaves no token without its user. Everything that ends a session is here too.
@@ -80,26 +88,20 @@ export class UserBook {
   readonly #onReplaced: (userId: number) => void;
   #prunedAtMs = 0;
 
-  constructor(parts: {
-    readonly store: Store;
-    readonly time: TrustedClock;
-    readonly graceMs: number;
-    /** Called once it is stored that the id belongs to somebody else from now on. */
-    readonly onReplaced: (userId: number) => void;
-  }) {
-    this.#store = parts.store;
-    this.#time = parts.time;
-    this.#graceMs = parts.graceMs;
-    this.#onReplaced = parts.onReplaced;
-    this.users = new UserRows(parts.store);
-    this.introspections = new IntrospectionRows(parts.store);
-    this.refreshTokens = new RefreshRows(parts.store);
-    this.verifiers = new VerifierRows(parts.store);
-    this.places = new PlaceRows(parts.store);
-    this.sessions = new PiSessionRows(parts.store);
-    this.live = new LiveTokens(parts.time);
-    this.devices = new DeviceRows(parts.store);
-    this.desktops = new DesktopRows(parts.store);
+  constructor(deps: UserBookDeps) {
+    this.#store = deps.store;
+    this.#time = deps.time;
+    this.#graceMs = deps.graceMs;
+    this.#onReplaced = deps.onReplaced;
+    this.users = new UserRows(deps.store);
+    this.introspections = new IntrospectionRows(deps.store);
+    this.refreshTokens = new RefreshRows(deps.store);
+    this.verifiers = new VerifierRows(deps.store);
+    this.places = new PlaceRows(deps.store);
+    this.sessions = new PiSessionRows(deps.store);
+    this.live = new LiveTokens(deps.time);
+    this.devices = new DeviceRows(deps.store);
+    this.desktops = new DesktopRows(deps.store);
   }
 
   /** Whether the NAS confirmed this user recently enough to let them in without asking. */

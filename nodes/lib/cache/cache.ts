@@ -63,19 +63,19 @@ export class Cache {
 
   constructor(deps: CacheDeps) {
     this.#deps = deps;
-    const parts = assemble(deps);
-    this.#entryRows = parts.entryRows;
-    this.#blobs = parts.blobs;
-    this.#entries = parts.entries;
-    this.kept = parts.kept;
-    this.#counters = parts.counters;
-    this.space = this.#space = parts.space;
-    this.#downloads = parts.downloads;
-    this.#fetcher = parts.fetcher;
-    this.#pool = parts.pool;
-    this.#scrub = parts.scrub;
-    this.#flushUses = parts.flushUses;
-    this.background = new Background({ cache: deps, ...parts });
+    const own = assemble(deps);
+    this.#entryRows = own.entryRows;
+    this.#blobs = own.blobs;
+    this.#entries = own.entries;
+    this.kept = own.kept;
+    this.#counters = own.counters;
+    this.space = this.#space = own.space;
+    this.#downloads = own.downloads;
+    this.#fetcher = own.fetcher;
+    this.#pool = own.pool;
+    this.#scrub = own.scrub;
+    this.#flushUses = own.flushUses;
+    this.background = new Background({ cache: deps, ...own });
   }
 
   /** Removes what was being downloaded when the process ended. Costs no more with more entries. */
@@ -258,7 +258,7 @@ interface Assembled {
   readonly flushUses: () => void;
 }
 
-/** Builds the parts of a cache from what it is given. */
+/** Builds what a cache consists of. */
 function assemble(deps: CacheDeps): Assembled {
   const { store, clock, files } = deps;
   const entryRows = new EntryRows(store);

@@ -33,7 +33,7 @@ import {
   SWEEP_SOON,
 } from './databases.ts';
 import { salvage, type Salvaged, takeUpSalvage } from './salvage.ts';
-import { Store, type StoreOptions } from './store.ts';
+import { Store, type StoreDeps } from './store.ts';
 
 const QUEUE: Omit<SoundOptions, 'file'> = {
   name: 'queue',
@@ -326,9 +326,9 @@ function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
-/** What is done about a damaged database. */
-interface SoundOptions extends StoreOptions {
-  /** SQL that is run in the empty one that replaces it. */
+/** What becomes of a database that is damaged. */
+interface SoundOptions extends StoreDeps {
+  /** SQL that is run in the empty one that takes its place. */
   readonly afterLoss?: string;
   /** Its rows are collected page by page; these statements run afterwards. */
   readonly afterSalvage?: readonly string[];

@@ -10,7 +10,7 @@ export interface Migration {
   readonly sql: string;
 }
 
-export interface StoreOptions {
+export interface StoreDeps {
   /** Where the file lies; `:memory:` for a test that needs no durability. */
   readonly file: string;
   /** Short name for messages, such as `queue`. */
@@ -93,7 +93,7 @@ interface Write {
  * promise depends on that.
  */
 export class DatabaseFile {
-  readonly #options: StoreOptions;
+  readonly #deps: StoreDeps;
   #handle: DatabaseSync;
   /** Identifies the file of the handle, whatever is at that path later. */
   #identity: string | null;
@@ -115,22 +115,22 @@ export class DatabaseFile {
   /** Broken handles must not be closed: that writes to the mapped index of the WAL. */
   readonly #abandoned: DatabaseSync[] = [];
 
-  private constructor(options: StoreOptions, handle: DatabaseSync) {
-    this.#options = options;
+  private constructor(deps: StoreDeps, handle: DatabaseSync) {
+    this.#deps = deps;
     this.#handle = handle;
-    this.#identity = identityOf(options.file);
+    this.#identity = identityOf(deps.file);
   }
 
   /**
    * @throws SchemaVersionError when another BaluPi wrote the file, which this one cannot go on from
    * @throws Error when the file cannot be opened or the wanted durability is not in force
    */
-  static open(options: StoreOptions): DatabaseFile {
-    return new DatabaseFile(options, openHandle(options, options.file));
+  static open(deps: StoreDeps): DatabaseFile {
+    return new DatabaseFile(deps, openHandle(deps, deps.file));
   }
 
   get name(): string {
-    return this.#options.name;
+    return this.#deps.name;
   }
 
   /** Lets statements call these from now on. */
@@ -236,7 +236,7 @@ export class DatabaseFile {
     if (this.#standIn !== null) return;
     this.#fault = fault;
     this.#owed = [];
-    this.#standIn = copyOf(this.#handle, this.#options);
+    this.#standIn = copyOf(this.#handle, this.#deps);
     equip(this.#standIn.database, this.#functions);
     this.#exchanged();
   }
@@ -296,9 +296,9 @@ export class DatabaseFile {
     if (!foldsBack(handle)) return { kind: 'not_now' };
     handle.exec('PRAGMA wal_autocheckpoint = 0');
     try {
-      const before = stateOf(this.#options.file);
-      const found = await check(this.#options.file);
-      if (before === null || before !== stateOf(this.#options.file)) return { kind: 'not_now' };
+      const before = stateOf(this.#deps.file);
+      const found = await check(this.#deps.file);
+      if (before === null || before !== stateOf(this.#deps.file)) return { kind: 'not_now' };
       return found === null ? { kind: 'sound' } : { kind: 'damaged', found };
     } finally {
       // Another handle has SQLite's own number.
@@ -309,7 +309,7 @@ export class DatabaseFile {
   /** Folds the WAL back and closes. Statements prepared here are dead afterwards. */
   close(): void {
     this.#standIn?.database.close();
-    if (this.#standIn === null || this.#options.isAlone === true) this.#handle.close();
+    if (this.#standIn === null || this.#deps.isAlone === true) this.#handle.close();
     else this.#abandoned.push(this.#handle);
   }
 
@@ -334,13 +334,13 @@ export class DatabaseFile {
 
   #proves(): boolean {
     if (isWritable(this.#handle)) return true;
-    const { file } = this.#options;
+    const { file } = this.#deps;
     const identity = identityOf(file);
     // An open handle of exactly that file is as good as a new one.
     if (identity === null || identity === this.#identity) return false;
     try {
       // Never created: below the mount point of a missing disk is a different folder.
-      const handle = openHandle(this.#options, `${pathToFileURL(resolve(file)).href}?mode=rw`);
+      const handle = openHandle(this.#deps, `${pathToFileURL(resolve(file)).href}?mode=rw`);
       equip(handle, this.#functions);
       this.#letGoOf(this.#handle);
       this.#handle = handle;
@@ -354,7 +354,7 @@ export class DatabaseFile {
   }
 
   #letGoOf(handle: DatabaseSync): void {
-    if (this.#options.isAlone !== true) this.#abandoned.push(handle);
+    if (this.#deps.isAlone !== true) this.#abandoned.push(handle);
     else closeBroken(handle);
   }
 
@@ -363,7 +363,7 @@ export class DatabaseFile {
     const isKnown = isWhole && this.#owed.length <= MOST_OWED;
     if (isKnown && this.#owed.length === 0) return true;
     const distrust = (): void => {
-      this.#handle.exec(this.#options.distrust ?? '');
+      this.#handle.exec(this.#deps.distrust ?? '');
     };
     const replayed = isKnown ? this.#inOneCommit(() => this.#replay()) : 'other_file';
     return (replayed === 'other_file' ? this.#inOneCommit(distrust) : replayed) === 'done';
@@ -391,26 +391,26 @@ export class DatabaseFile {
   }
 }
 
-function openHandle(options: StoreOptions, file: string): DatabaseSync {
+function openHandle(deps: StoreDeps, file: string): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 5_000 });
   try {
     // Defaults differ between builds, so each is set and the vital one is read back.
     database.exec(`
-      PRAGMA locking_mode = ${options.isAlone === true ? 'EXCLUSIVE' : 'NORMAL'};
+      PRAGMA locking_mode = ${deps.isAlone === true ? 'EXCLUSIVE' : 'NORMAL'};
       PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = ${options.synchronous};
+      PRAGMA synchronous = ${deps.synchronous};
       PRAGMA foreign_keys = ON;
       PRAGMA cache_size = -8000;
       PRAGMA mmap_size = 0;
       PRAGMA journal_size_limit = 4194304;
     `);
     const level = database.prepare('PRAGMA synchronous').get()?.['synchronous'];
-    if (level !== SYNCHRONOUS_LEVEL[options.synchronous]) {
+    if (level !== SYNCHRONOUS_LEVEL[deps.synchronous]) {
       throw new Error(
-        `The ${options.name} database runs with synchronous=${String(level)}, wanted ${options.synchronous}.`,
+        `The ${deps.name} database runs with synchronous=${String(level)}, wanted ${deps.synchronous}.`,
       );
     }
-    migrate(database, options);
+    migrate(database, deps);
   } catch (error) {
     closeBroken(database);
     throw error;
@@ -425,11 +425,11 @@ function equip(database: DatabaseSync, functions: SqlFunctions): void {
   }
 }
 
-function migrate(database: DatabaseSync, options: StoreOptions): void {
+function migrate(database: DatabaseSync, deps: StoreDeps): void {
   const found = versionIn(database);
-  const unknown = SchemaVersionError.of(options.name, found, options.migrations);
+  const unknown = SchemaVersionError.of(deps.name, found, deps.migrations);
   if (unknown !== null) throw unknown;
-  for (const step of options.migrations) {
+  for (const step of deps.migrations) {
     if (step.version <= found) continue;
     database.exec(`BEGIN IMMEDIATE; ${step.sql}; PRAGMA user_version = ${step.version}; COMMIT`);
   }
@@ -494,12 +494,12 @@ function closeBroken(handle: DatabaseSync): void {
   }
 }
 
-function copyOf(handle: DatabaseSync, options: StoreOptions): StandIn {
+function copyOf(handle: DatabaseSync, deps: StoreDeps): StandIn {
   const copied = wholeCopy(handle);
   if (copied !== null) return { database: copied, isWhole: true };
   const database = new DatabaseSync(':memory:');
-  migrate(database, options);
-  database.exec(options.whenEmpty ?? '');
+  migrate(database, deps);
+  database.exec(deps.whenEmpty ?? '');
   return { database, isWhole: false };
 }
 

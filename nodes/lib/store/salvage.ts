@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
-import { Store, type StoreOptions } from './store.ts';
+import { Store, type StoreDeps } from './store.ts';
 
 /** Suffix of the database file while its remains are collected. */
 const GATHERING = '.salvaging';
@@ -38,12 +38,12 @@ export interface Salvaged {
  * @param after statements run at the end, for what must hold whatever was lost
  * @throws Error what the disk throws
  */
-export function salvage(options: StoreOptions, after: readonly string[]): Salvaged {
-  const { file } = options;
+export function salvage(deps: StoreDeps, after: readonly string[]): Salvaged {
+  const { file } = deps;
   const gathering = file + GATHERING;
   for (const beside of BESIDE) rmSync(gathering + beside, { force: true });
-  const migrations = asOfThen(options);
-  const store = Store.open({ ...options, migrations, file: gathering, isAlone: false });
+  const migrations = asOfThen(deps);
+  const store = Store.open({ ...deps, migrations, file: gathering, isAlone: false });
   let rows: number;
   try {
     rows = gather(file, store);
@@ -68,10 +68,8 @@ export function takeUpSalvage(file: string): void {
   for (const beside of BESIDE) rmSync(gathering + beside, { force: true });
 }
 
-/**
- * The rows have the shapes of their time; opened in its place, the new file is migrated from there.
- */
-function asOfThen({ file, migrations }: StoreOptions): StoreOptions['migrations'] {
+/** The rows have the shapes of their time; opened in its place, the new file goes on from there. */
+function asOfThen({ file, migrations }: StoreDeps): StoreDeps['migrations'] {
   const pages = new SqlitePages(file);
   try {
     const version = pages.userVersion ?? 0;

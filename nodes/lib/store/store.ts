@@ -7,7 +7,7 @@ import {
   faultOf,
   type Looked,
   type Method,
-  type StoreOptions,
+  type StoreDeps,
   type Values,
 } from './database-file.ts';
 import { faultInUse } from './integrity.ts';
@@ -19,7 +19,7 @@ export {
   isDamage,
   type Migration,
   setAside,
-  type StoreOptions,
+  type StoreDeps,
 } from './database-file.ts';
 export { faultOfCopy } from './integrity.ts';
 
@@ -56,8 +56,8 @@ export class Store {
    * @throws SchemaVersionError when another BaluPi wrote the file, which this one cannot go on from
    * @throws Error when the file cannot be opened or the wanted durability is not in force
    */
-  static open(options: StoreOptions): Store {
-    return new Store(DatabaseFile.open(options), false);
+  static open(deps: StoreDeps): Store {
+    return new Store(DatabaseFile.open(deps), false);
   }
 
   /** The same file, for tables that may live in memory while the disk refuses. */

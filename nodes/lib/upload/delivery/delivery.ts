@@ -261,7 +261,7 @@ export class Delivery {
 }
 
 /** What the delivery shares with receiving uploads. */
-interface SharedParts {
+interface SharedDeps {
   readonly rows: UploadRows;
   readonly recovery: RecoveryRows;
   readonly intents: Intents;
@@ -283,7 +283,7 @@ interface AssembledDelivery {
 }
 
 /** Assembles everything on the way from the queue to the NAS. */
-export function assembleDelivery(deps: UploadDeps, shared: SharedParts): AssembledDelivery {
+export function assembleDelivery(deps: UploadDeps, shared: SharedDeps): AssembledDelivery {
   const { store, nas, api, disk, clock, randomBytes } = deps;
   const { rows: uploads, quota } = shared;
   const locks = new PathLocks(clock);

@@ -61,6 +61,15 @@ export type Enqueued =
   /** The key was used before, with another body. */
   | { readonly kind: 'key_reused' };
 
+interface EnqueueDeps {
+  readonly rows: UploadRows;
+  readonly branches: Branches;
+  readonly bornAt: BornAt;
+  /** What is old may be deleted for its age. */
+  readonly isClockProved: () => boolean;
+  readonly changeRows: Pick<ChangeRows, 'openOf'>;
+}
+
 /**
  * Puts staged files into the queue. Runs inside the caller's transaction, so that its lookups still
  * hold at the commit.
@@ -72,19 +81,12 @@ export class Enqueue {
   readonly #isClockProved: () => boolean;
   readonly #changes: Pick<ChangeRows, 'openOf'>;
 
-  constructor(parts: {
-    readonly rows: UploadRows;
-    readonly branches: Branches;
-    readonly bornAt: BornAt;
-    /** Whether old data may be deleted for its age. */
-    readonly isClockProved: () => boolean;
-    readonly changeRows: Pick<ChangeRows, 'openOf'>;
-  }) {
-    this.#rows = parts.rows;
-    this.#branches = parts.branches;
-    this.#bornAt = parts.bornAt;
-    this.#isClockProved = parts.isClockProved;
-    this.#changes = parts.changeRows;
+  constructor(deps: EnqueueDeps) {
+    this.#rows = deps.rows;
+    this.#branches = deps.branches;
+    this.#bornAt = deps.bornAt;
+    this.#isClockProved = deps.isClockProved;
+    this.#changes = deps.changeRows;
   }
 
   /** @param intentFile where its intents are; null in a rehearsal */

@@ -13,6 +13,16 @@ const MOST_TRIES = 5;
 
 type Published = Enqueued | { readonly kind: 'fault'; readonly error: unknown };
 
+interface PublisherDeps {
+  readonly disk: Disk;
+  readonly rows: UploadRows;
+  readonly enqueue: Enqueue;
+  readonly intents: Intents;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly news: Listeners<UploadNews>;
+}
+
 /**
  * The last steps to an acknowledged upload: write the intents, rename the bodies into the queue
  * folder, sync that folder, commit the rows with synchronous=FULL. Requests that end together share
@@ -30,25 +40,14 @@ export class Publisher {
   readonly #news: Listeners<UploadNews>;
   readonly #group: GroupCommit<EnqueueRequest, Published>;
 
-  constructor(
-    parts: {
-      readonly disk: Disk;
-      readonly rows: UploadRows;
-      readonly enqueue: Enqueue;
-      readonly intents: Intents;
-      readonly clock: Clock;
-      readonly log: Log;
-      readonly news: Listeners<UploadNews>;
-    },
-    folder: string,
-  ) {
-    this.#disk = parts.disk;
-    this.#rows = parts.rows;
-    this.#enqueue = parts.enqueue;
-    this.#intents = parts.intents;
-    this.#clock = parts.clock;
-    this.#log = parts.log;
-    this.#news = parts.news;
+  constructor(deps: PublisherDeps, folder: string) {
+    this.#disk = deps.disk;
+    this.#rows = deps.rows;
+    this.#enqueue = deps.enqueue;
+    this.#intents = deps.intents;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+    this.#news = deps.news;
     this.#folder = folder;
     this.#group = new GroupCommit((requests) => this.#publish(requests));
   }

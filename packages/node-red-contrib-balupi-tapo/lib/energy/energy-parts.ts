@@ -125,7 +125,7 @@ function retentionOf(settings: EnergyDeps['settings']): {
   return { rawDays: settings.rawRetentionDays, hourlyDays: settings.hourlyRetentionDays };
 }
 
-interface PastParts {
+interface PastDeps {
   readonly buckets: BucketRows;
   readonly samples: SampleRows;
   readonly time: LocalTime;
@@ -133,12 +133,12 @@ interface PastParts {
 }
 
 /** What writes the past, and what changes it afterwards. */
-function assemblePast(store: Store, parts: PastParts, tariffs: () => Tariffs) {
+function assemblePast(store: Store, deps: PastDeps, tariffs: () => Tariffs) {
   const rows = new CorrectionRows(store);
-  const overlay = new Overlay(rows, parts.time, tariffs);
-  const rollUp = new RollUp(parts.buckets, parts.time, overlay);
-  const corrections = new Corrections({ ...parts, store, rows, rollUp, overlay });
+  const overlay = new Overlay(rows, deps.time, tariffs);
+  const rollUp = new RollUp(deps.buckets, deps.time, overlay);
+  const corrections = new Corrections({ ...deps, store, rows, rollUp, overlay });
   const successors = { rows: new SuccessorRows(store), corrections: rows };
-  const succession = new Succession({ ...parts, ...successors, rollUp });
+  const succession = new Succession({ ...deps, ...successors, rollUp });
   return { overlay, rollUp, corrections, succession };
 }

@@ -467,31 +467,31 @@ export class Tapo {
   readonly #running = new Set<Promise<unknown>>();
   readonly #stopping = new AbortController();
 
-  constructor(options: TapoDeps) {
-    const { clock, log, driver } = options;
-    const openUdp = options.openUdp ?? openNodeUdp;
-    const discovery = new Discovery({ clock, log, openUdp, addresses: options.discoveryAddresses });
+  constructor(deps: TapoDeps) {
+    const { clock, log, driver } = deps;
+    const openUdp = deps.openUdp ?? openNodeUdp;
+    const discovery = new Discovery({ clock, log, openUdp, addresses: deps.discoveryAddresses });
     const driving = {
       clock,
       choice: driver,
-      http: options.http ?? nodePlugHttp,
-      ...(options.otherLogins && { otherLogins: options.otherLogins }),
+      http: deps.http ?? nodePlugHttp,
+      ...(deps.otherLogins && { otherLogins: deps.otherLogins }),
       identify: (ip: string, port: number, signal: AbortSignal) =>
         discovery.identify(ip, port, signal),
     };
-    this.#account = options.credentials;
+    this.#account = deps.credentials;
     const openChosen = plugDriver({ ...driving, credentials: () => this.#account });
     this.#openWith = (credentials) =>
-      options.openPlug ?? plugDriver({ ...driving, credentials: () => credentials });
+      deps.openPlug ?? plugDriver({ ...driving, credentials: () => credentials });
     this.#log = log;
-    this.#timeZone = options.timeZone;
-    this.#hints = options.hints ?? (() => '');
-    this.#isNas = options.isNas ?? (() => false);
+    this.#timeZone = deps.timeZone;
+    this.#hints = deps.hints ?? (() => '');
+    this.#isNas = deps.isNas ?? (() => false);
     this.#discovery = discovery;
-    const rows = new TapoRows(options.store);
-    const devices = new Devices(rows, options.openPlug ?? openChosen, () => clock.nowMs());
+    const rows = new TapoRows(deps.store);
+    const devices = new Devices(rows, deps.openPlug ?? openChosen, () => clock.nowMs());
     [this.#devices, this.devices] = [devices, devices];
-    this.#poller = new Poller(clock, log, this.#devices, options.judgeClock);
+    this.#poller = new Poller(clock, log, this.#devices, deps.judgeClock);
     this.#finder = new Finder(clock, log, this.#devices, discovery);
     this.#watch = new PlugWatch(clock, log, (id) => this.#devices.get(id)?.row.name ?? '');
     this.#poller.listen((sample) => {
@@ -499,7 +499,7 @@ export class Tapo {
     });
     this.#switchboard = new Switchboard({
       ...{ devices: this.#devices, poller: this.#poller, watch: this.#watch },
-      ...{ isNasOff: options.isNasOff, hints: this.#hints },
+      ...{ isNasOff: deps.isNasOff, hints: this.#hints },
     });
   }
 
