@@ -11,7 +11,7 @@ import { EntryStore } from './entries/entry-store.ts';
 import { isSegmented, SegmentRows } from './entries/segment-rows.ts';
 import { type CacheDeps, type DownloadTarget, CacheSpace } from './entries/space.ts';
 import { CachePolicy } from './policy/policy.ts';
-import { Background } from './prefetch/background.ts';
+import { Background } from './background/background.ts';
 import { ScrubRows } from './scrub/scrub-rows.ts';
 import { Scrub, type ScrubReport } from './scrub/scrub.ts';
 import { type BufferPool, servingPool } from './serve/byte-source.ts';
@@ -33,9 +33,9 @@ import {
 } from './verify/freshness.ts';
 
 export type { KeptEntry } from './entries/entry-rows.ts';
-export type { FirstUse, Occasion } from './prefetch/prefetch-rows.ts';
-export type { Background } from './prefetch/background.ts';
-export * from './prefetch/neighbours.ts';
+export type { FirstUse, Occasion } from './background/prefetch-rows.ts';
+export type { Background } from './background/background.ts';
+export * from './background/neighbours.ts';
 export type { PinRow } from './pins/pin-rows.ts';
 export type { Pin, Pins } from './pins/pins.ts';
 export { wireDays, wireStats } from './stats/stats.ts';

@@ -16,9 +16,9 @@ import type { Store } from '../store/store.ts';
 import type { Clock } from '../time/clock.ts';
 import { DepthRows } from './depth-rows.ts';
 import { BackgroundScheduler, FetchFor } from './background-scheduler.ts';
-import { PinScheduler, PinKeeper, type PinOutcome } from './pins.ts';
+import { PinScheduler, PinKeeper, type PinOutcome } from './pin-scheduler.ts';
 
-export type { PinOutcome } from './pins.ts';
+export type { PinOutcome } from './pin-scheduler.ts';
 
 interface PrefetchDeps {
   /** The cache database. */

@@ -31,7 +31,7 @@ import {
 import { Branches, Enqueue } from './receive/enqueue.ts';
 import { type AcceptOutcome, Intake } from './receive/intake.ts';
 import { Publisher } from './receive/publisher.ts';
-import { ResumableRows } from './resumable/resumable-rows.ts';
+import { ResumableRows } from './rows/resumable-rows.ts';
 import { ResumableSpool } from './resumable/resumable-spool.ts';
 import { ResumableUploads } from './resumable/resumable-uploads.ts';
 import { ChangeDeliveryRows, ChangeRows } from './rows/change-rows.ts';

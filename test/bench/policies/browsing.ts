@@ -7,7 +7,7 @@ import {
   type FolderFile,
   neighboursToFetch,
   STARTING_DEPTH,
-} from '../../../nodes/lib/cache/prefetch/neighbours.ts';
+} from '../../../nodes/lib/cache/background/neighbours.ts';
 import { BaluPiPolicy } from './balupi.ts';
 import type { Policy } from './policy.ts';
 

@@ -6,7 +6,7 @@ import {
   type Depth,
   neighboursToFetch,
   STARTING_DEPTH,
-} from '../../../nodes/lib/cache/prefetch/neighbours.ts';
+} from '../../../nodes/lib/cache/background/neighbours.ts';
 
 const MB = 1_000_000;
 const album = Array.from({ length: 30 }, (_, index) => ({ key: index, sizeBytes: 3 * MB }));

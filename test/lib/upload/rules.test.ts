@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { QUEUE_SCHEMA } from '../../../nodes/lib/store/schema/queue-schema.ts';
 import { conflictName } from '../../../nodes/lib/upload/delivery/attempt.ts';
 import { backoffMs } from '../../../nodes/lib/upload/delivery/backoff.ts';
-import { Pacer } from '../../../nodes/lib/upload/delivery/nas-calls.ts';
+import { Pacer } from '../../../nodes/lib/upload/delivery/delivery-calls.ts';
 import { readTarget } from '../../../nodes/lib/upload/receive/target.ts';
 import {
   CLAIMABLE,

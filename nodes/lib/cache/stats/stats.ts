@@ -2,7 +2,7 @@ import type { Store } from '../../store/store.ts';
 import type { Cancel, Clock } from '../../time/clock.ts';
 import { type DayOf, daysBefore } from '../../time/zoned-time.ts';
 import type { EntryRows } from '../entries/entry-rows.ts';
-import { PrefetchRows, type FirstUse } from '../prefetch/prefetch-rows.ts';
+import { PrefetchRows, type FirstUse } from '../background/prefetch-rows.ts';
 import {
   addCounts,
   type CountedDay,

@@ -10,7 +10,7 @@ import {
   type NasMoves,
   Pacer,
   readBack,
-} from '../delivery/nas-calls.ts';
+} from '../delivery/delivery-calls.ts';
 import type { Next } from '../delivery/outcome.ts';
 import type { PathLocks } from '../delivery/path-locks.ts';
 import { type Reason, reason, reasonAt } from '../reasons.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { NasClient, NasFileItem } from '../../nas/nas-client.ts';
 import type { Clock } from '../../time/clock.ts';
-import { type Interruption, interruptionOf } from '../delivery/nas-calls.ts';
+import { type Interruption, interruptionOf } from '../delivery/delivery-calls.ts';
 import type { UploadQuota } from '../receive/admission.ts';
 import { type Conflict, KEPT_MS, type ConflictBackupRows } from '../rows/conflict-rows.ts';
 import { type Disk, writeAll } from '../spool/disk.ts';

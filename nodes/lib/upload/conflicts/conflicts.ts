@@ -9,7 +9,7 @@ import {
   type NasFolder,
   type NasMoves,
   readBack,
-} from '../delivery/nas-calls.ts';
+} from '../delivery/delivery-calls.ts';
 import type { PathLocks } from '../delivery/path-locks.ts';
 import { type Reason, reason } from '../reasons.ts';
 import { refused, type Refused } from '../receive/admission.ts';

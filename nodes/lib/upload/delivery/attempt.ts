@@ -15,7 +15,7 @@ import {
   type UploadRows,
 } from '../rows/upload-rows.ts';
 import type { PlainUpload, ShownListings } from '../upload-deps.ts';
-import { type Interruption, interruptionOf, type NasFolder, readBack } from './nas-calls.ts';
+import { type Interruption, interruptionOf, type NasFolder, readBack } from './delivery-calls.ts';
 import type { ChunkedSend, Sent } from './send.ts';
 
 /** A target that changes during this many sends in a row is left for later. */

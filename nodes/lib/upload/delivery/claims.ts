@@ -5,7 +5,7 @@ import type { DeliveryRows } from '../rows/delivery-rows.ts';
 import { branchBaseOf, type UploadRow, type UploadRows } from '../rows/upload-rows.ts';
 import type { UploadCredentials, UploadDeps } from '../upload-deps.ts';
 import type { DeliveryAttempt, StepOutcome, TargetCheck, Wanted } from './attempt.ts';
-import type { Interruption, NamesSeen, NasFolder } from './nas-calls.ts';
+import type { Interruption, NamesSeen, NasFolder } from './delivery-calls.ts';
 import type { PendingCleanup, Next, Settle } from './outcome.ts';
 import type { PathLocks } from './path-locks.ts';
 import type { ChunkedSend, Sending } from './send.ts';

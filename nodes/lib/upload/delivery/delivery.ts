@@ -23,7 +23,7 @@ import { DeliveryAttempt, TargetCheck } from './attempt.ts';
 import { Hold, type Random } from './backoff.ts';
 import { DeliveryBatch, DeliveryClaims } from './claims.ts';
 import { FlushWake } from './flush-wake.ts';
-import { NasFolder, NasMoves } from './nas-calls.ts';
+import { NasFolder, NasMoves } from './delivery-calls.ts';
 import { PendingCleanup, type Next, Settle } from './outcome.ts';
 import { PathLocks } from './path-locks.ts';
 import { ChunkedSend } from './send.ts';

@@ -6,7 +6,7 @@ import { reason } from '../reasons.ts';
 import { folderOf } from '../receive/target.ts';
 import type { Disk } from '../spool/disk.ts';
 import type { PlainUpload } from '../upload-deps.ts';
-import { fieldOf, type Interruption, interruptionOf } from './nas-calls.ts';
+import { fieldOf, type Interruption, interruptionOf } from './delivery-calls.ts';
 
 /** The NAS gathers a whole chunk in memory before it writes it, so smaller than its own 32 MB. */
 const CHUNK_BYTES = 8 * 1024 * 1024;

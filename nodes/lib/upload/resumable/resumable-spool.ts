@@ -5,7 +5,7 @@ import { type Disk, type SpoolHandle, writeAll } from '../spool/disk.ts';
 import type { FileHashing, FollowedHash } from '../spool/hashing.ts';
 import { sealedLine, sealedValue } from '../spool/intents.ts';
 import { type BornAt, isUploadId } from '../upload-deps.ts';
-import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
+import type { ResumableRows, ResumableUpload } from '../rows/resumable-rows.ts';
 
 /** Longer than any that is written here by far: a name has 255 bytes, a path 4,096. */
 const MOST_BYTES = 1024 * 1024;

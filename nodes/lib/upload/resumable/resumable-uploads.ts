@@ -25,7 +25,7 @@ import { readFilename, readTarget } from '../receive/target.ts';
 import { type Disk, diskFaultOf, GatheredWrites, type SpoolHandle } from '../spool/disk.ts';
 import { type BornAt, type RandomBytes, uploadId } from '../upload-deps.ts';
 import { refusedAnswer } from '../view/answers.ts';
-import type { ResumableRows, ResumableUpload } from './resumable-rows.ts';
+import type { ResumableRows, ResumableUpload } from '../rows/resumable-rows.ts';
 import { CHUNK_BYTES, type ResumableSpool } from './resumable-spool.ts';
 
 const EXPIRY_EVERY_MS = 3_600_000;
