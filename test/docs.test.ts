@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 import { GENERATED } from '../deploy/generated.ts';
 import { ENDPOINTS } from '../nodes/lib/api/api.ts';
 import {
@@ -34,6 +35,45 @@ function rows(text: string): string[][] {
 function tablesOf(migrations: typeof QUEUE_MIGRATIONS): string[] {
   const sql = migrations.map((step) => step.sql).join('\n');
   return [...sql.matchAll(/CREATE TABLE (\w+)/g)].map(([, name = '']) => name);
+}
+
+interface ImportRule {
+  readonly name: string;
+  readonly comment?: string;
+}
+
+function importRules(): readonly ImportRule[] {
+  const load = createRequire(import.meta.url);
+  const rules = load(resolve('.dependency-cruiser.cjs')) as { forbidden: readonly ImportRule[] };
+  return rules.forbidden;
+}
+
+function commentOf(rule: string): string | undefined {
+  return importRules().find(({ name }) => name === rule)?.comment;
+}
+
+const FOLDERS = ['nodes', 'packages', 'host', 'flows', 'pages', 'compose', 'deploy', 'test'];
+/** Every file of the code, and of the root. */
+const FILES = [
+  ...readdirSync('.'),
+  ...FOLDERS.flatMap((place) =>
+    readdirSync(place, { recursive: true, encoding: 'utf8' }).map((name) => join(place, name)),
+  ),
+].map((name) => `/${name.replaceAll('\\', '/')}`);
+/** What a page tells to make, as an example. */
+const TO_BE_WRITTEN = [
+  ['PLUGS.md', 'packages/node-red-contrib-balupi-tapo/lib/tapo/shelly/shelly-plug.ts'],
+];
+
+/** `listings.ts`, `accounts/user-book.ts`, `deploy/turn.sh`, `host/setup/`. */
+function isPathOfCode(path: string): boolean {
+  const isFile = /[\w-]\.(?:ts|mjs|cjs|sh|bash|pl|vue)$/.test(path);
+  return isFile || FOLDERS.some((place) => path.startsWith(`${place}/`));
+}
+
+/** A page that speaks of a module names its files without the folders before. */
+function isThere(path: string): boolean {
+  return existsSync(path) || FILES.some((file) => file.endsWith(`/${path}`));
 }
 
 describe('The pages', () => {
@@ -77,13 +117,50 @@ describe('The pages', () => {
     }
   });
 
-  it('name every module with its entry', () => {
-    const told = rows(read('docs/ARCHITECTURE.md'));
-    for (const room of readdirSync(join('nodes', 'lib'))) {
-      const row = told.find(([name]) => name === `\`${room}\``);
-      assert.ok(row !== undefined, room);
-      for (const [, door = ''] of (row[1] ?? '').matchAll(/`([^`]+)`/g)) {
-        assert.ok(existsSync(join('nodes', 'lib', room, door)), `${room}/${door}`);
+  it('name every module with its entries and what it may use, as the import rules have it', () => {
+    const told = rows(read('docs/ARCHITECTURE.md')).filter((cells) => cells.length === 5);
+    const modules = readdirSync(join('nodes', 'lib')).sort();
+    const ruled = importRules().filter(({ name }) => name.startsWith('module-'));
+    assert.deepEqual(ruled.map(({ name }) => name.slice('module-'.length)).sort(), modules);
+    for (const module of modules) {
+      const [, entries = '', , uses = ''] = told.find(([name]) => name === `\`${module}\``) ?? [];
+      const plain = (cell: string): string => cell.replaceAll('`', '').replace(/^–$/, '');
+      assert.equal(plain(entries), commentOf(`entry-of-${module}`), `entries of ${module}`);
+      assert.equal(plain(uses), commentOf(`module-${module}`), `what ${module} may use`);
+      for (const entry of plain(entries).split(', ')) {
+        assert.ok(existsSync(join('nodes', 'lib', module, entry)), `${module}/${entry}`);
+      }
+    }
+  });
+
+  it('name no file of the code that is not there', () => {
+    const named = readdirSync('docs')
+      .filter((name) => name.endsWith('.md'))
+      .flatMap((name) =>
+        [...read(join('docs', name)).matchAll(/`([\w.@/-]+)`/g)].map(([, path = '']) => [
+          name,
+          path,
+        ]),
+      );
+    const gone = named.filter(([, path = '']) => isPathOfCode(path) && !isThere(path));
+    assert.deepEqual(gone, TO_BE_WRITTEN);
+  });
+
+  it('tell what changed in the form of Keep a Changelog, up to the version in package.json', () => {
+    const text = read('CHANGELOG.md');
+    const { version } = JSON.parse(read('package.json')) as { readonly version: string };
+    const [head = '', ...sections] = text.split(/^## /m);
+    assert.match(sections[0] ?? '', /^\[Unreleased\]\n/);
+    const dated = sections
+      .slice(1)
+      .map((section) => /^\[(.+)\] - \d{4}-\d\d-\d\d\n/.exec(section)?.[1]);
+    assert.ok(!dated.includes(undefined), 'a version has its day');
+    assert.ok(dated[0] === version || head.includes(version), `${version} is told of`);
+    for (const section of sections) {
+      const kinds = [...section.matchAll(/^### (.+)$/gm)].map(([, kind = '']) => kind);
+      assert.equal(new Set(kinds).size, kinds.length);
+      for (const kind of kinds) {
+        assert.match(kind, /^(?:Added|Changed|Deprecated|Removed|Fixed|Security)$/);
       }
     }
   });
