@@ -6,7 +6,7 @@ export interface OwnProgram {
   readonly files: readonly ts.SourceFile[];
   readonly checker: ts.TypeChecker;
   /** @returns a file's name relative to the tree, `host/bad.ts` */
-  nameOf(file: ts.SourceFile): string;
+  readonly nameOf: (file: ts.SourceFile) => string;
 }
 
 /**
