@@ -70,7 +70,7 @@ export {
   completedAnswer,
   unfinishedAnswer,
 } from './resumable/resumable-uploads.ts';
-export { interruptionOf, NasMoves, readBack } from './delivery/nas-calls.ts';
+export { interruptionOf, NasMoves, readBack } from './delivery/delivery-calls.ts';
 export { ChunkedSend, type MultipartSender, PlainSend, type Sent } from './delivery/send.ts';
 export { parsePath as parseNewPath } from './receive/target.ts';
 export { RecoveryRows } from './rows/delivery-rows.ts';

@@ -14,7 +14,7 @@ import {
 } from '../upload-deps.ts';
 import type { StepOutcome } from './attempt.ts';
 import { backoffMs, type Random } from './backoff.ts';
-import { busyReason } from './nas-calls.ts';
+import { busyReason } from './delivery-calls.ts';
 
 /** Contract 4: sent again at most three times. */
 const MOST_RESENDS = 3;
