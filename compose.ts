@@ -74,7 +74,7 @@ export class App {
     const { time, clockEvidence } = this.#clocks(deps);
     [this.#time, this.#trial] = [time, trial];
     const { data } = this;
-    this.#disk = new DiskWatch({ clock, log, data, prove: () => time.keep() });
+    this.#disk = new DiskWatch({ clock, log, data, verify: () => time.keep() });
     this.#integrity = new IntegrityWatch({ clock, log, data });
     const ground = { settings, clock, log, data, disk: this.#disk, time, clockEvidence };
     const context = { ...ground, trial, services: (): Services => this.services };

@@ -122,7 +122,7 @@ export function upload(context: BuildContext, nas: NasService): Upload {
     userNamed: (username) => services().accounts.users.userNamed(username),
     ...whatIsShown(context),
     mayWrite: (caller, path) => services().files.grants.mayWrite(caller.user, path),
-    ...roomOfCopies(context),
+    ...spaceOfEntries(context),
     signedInSince: (sinceMs) => services().accounts.known.answeredSince(sinceMs),
     keep: (delivered) => keepDelivered(services(), delivered),
     pendingDownloads: (userId) => services().cache.background.pins.files.pendingCount(userId),
@@ -143,10 +143,12 @@ export function upload(context: BuildContext, nas: NasService): Upload {
   });
 }
 
-function roomOfCopies({ services }: BuildContext): Pick<UploadDeps, 'makeRoom' | 'evictableBytes'> {
+function spaceOfEntries({
+  services,
+}: BuildContext): Pick<UploadDeps, 'evictFor' | 'evictableBytes'> {
   return {
-    makeRoom: async (bytes) => {
-      await services().cache.space.makeRoom(bytes);
+    evictFor: async (bytes) => {
+      await services().cache.space.evictFor(bytes);
     },
     evictableBytes: () => services().cache.keptBytes(),
   };

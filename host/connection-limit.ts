@@ -17,7 +17,7 @@ interface Place {
   /** Whose share it counts in: an address, or the user of its last request. */
   owner: string;
   /** Requests without an answer yet; a client may pipeline. */
-  owed: number;
+  pending: number;
   exchange: { readonly request: IncomingMessage; readonly response: ServerResponse } | null;
   /** No longer HTTP. */
   isUpgraded: boolean;
@@ -31,7 +31,7 @@ const FEW = 1 / 50;
 /** Part of all places that sockets may take: they stay for hours, requests for moments. */
 const SOCKETS = 1 / 4;
 /** No browser or app pipelines more; Node would begin all of them at once. */
-const MOST_OWED = 8;
+const MOST_PENDING = 8;
 /** So that a connection that just began does not count as slow. */
 const HEAD_START_BYTES = 1_024;
 const TELL_EVERY_MS = 60_000;
@@ -67,7 +67,7 @@ export class ConnectionLimit {
     const place: Place = {
       socket,
       owner: '',
-      owed: 0,
+      pending: 0,
       exchange: null,
       isUpgraded: false,
       sinceMs: this.#deps.clock.monotonicMs(),
@@ -78,7 +78,7 @@ export class ConnectionLimit {
     socket.once('close', () => {
       this.#forget(place);
     });
-    if (this.isCrowded) this.#makeRoom(place);
+    if (this.isCrowded) this.#closeIdlest(place);
   }
 
   /**
@@ -88,24 +88,24 @@ export class ConnectionLimit {
   serve(request: IncomingMessage, response: ServerResponse, owner: string): boolean {
     const place = this.#places.get(request.socket);
     if (place === undefined) return false;
-    if (place.owed >= MOST_OWED) {
+    if (place.pending >= MOST_PENDING) {
       this.#forget(place);
       place.socket.destroy();
       return false;
     }
     this.#count(place, owner);
-    place.owed += 1;
+    place.pending += 1;
     place.exchange = { request, response };
-    if (place.owed === 1) this.#begin(place);
+    if (place.pending === 1) this.#begin(place);
     return true;
   }
 
   /** An answer on it ended. */
   rest(socket: Socket): void {
     const place = this.#places.get(socket);
-    if (place === undefined || place.owed === 0) return;
-    place.owed -= 1;
-    if (place.owed > 0) return;
+    if (place === undefined || place.pending === 0) return;
+    place.pending -= 1;
+    if (place.pending > 0) return;
     place.exchange = null;
     this.#begin(place);
     if (this.#closing && !place.isUpgraded) socket.destroySoon();
@@ -139,14 +139,15 @@ export class ConnectionLimit {
   /** Closes idle connections now, and the others as soon as they are answered. */
   close(): void {
     this.#closing = true;
-    for (const { socket, owed } of [...this.#places.values()]) if (owed === 0) socket.destroy();
+    for (const { socket, pending } of [...this.#places.values()])
+      if (pending === 0) socket.destroy();
   }
 
   cut(): void {
-    for (const { socket, owed } of [...this.#places.values()]) if (owed > 0) socket.destroy();
+    for (const { socket, pending } of [...this.#places.values()]) if (pending > 0) socket.destroy();
   }
 
-  #makeRoom(newcomer: Place): void {
+  #closeIdlest(newcomer: Place): void {
     const isFull = this.size > this.#deps.most;
     const { places } = this.#fullest();
     if (!isFull && places.length <= Math.max(1, this.#deps.most * FEW)) return;
@@ -219,9 +220,9 @@ export class ConnectionLimit {
 }
 
 /** The whole request is here and nothing was answered yet: the delay is ours. */
-function waitsForUs({ owed, exchange }: Place): boolean {
+function waitsForUs({ pending, exchange }: Place): boolean {
   return (
-    owed > 0 && exchange !== null && exchange.request.complete && !exchange.response.headersSent
+    pending > 0 && exchange !== null && exchange.request.complete && !exchange.response.headersSent
   );
 }
 

@@ -53,7 +53,7 @@ import {
   SignIn,
 } from './sign-in.ts';
 import { EditorSessions, PageSessions, RoleRecheck, SignIns } from './sessions.ts';
-import { type LiveTokens, UserBook } from './user-book.ts';
+import { type LiveTokens, UserRegistry } from './user-registry.ts';
 
 export type { KnownRequest, Middleware } from './authenticator.ts';
 export type { AccountNews } from './caller.ts';
@@ -65,7 +65,7 @@ export { NewestTimeRows } from './page-session-rows.ts';
 
 /** The part of the user registry that others may read. */
 type UserReader = Pick<
-  UserBook,
+  UserRegistry,
   | 'userOf'
   | 'userNamed'
   | 'everybody'
@@ -123,13 +123,13 @@ export class Accounts {
   /** How phones and desktops get their tokens. */
   readonly pairing: Pairing;
   /** The users the NAS told of. */
-  readonly known: Pick<UserBook['users'], 'answeredSince' | 'knowsAdmin'>;
+  readonly known: Pick<UserRegistry['users'], 'answeredSince' | 'knowsAdmin'>;
   /** Whose device is which, as far as the NAS said so. */
-  readonly devices: Pick<UserBook['devices'], 'ownerOf'>;
+  readonly devices: Pick<UserRegistry['devices'], 'ownerOf'>;
   /** Desktops that were paired through the Pi. */
   readonly desktops: Pick<PairedDesktops, 'credentialEnded'>;
   readonly #deps: AccountsDeps;
-  readonly #book: UserBook;
+  readonly #registry: UserRegistry;
   readonly #signIn: SignIn;
   readonly #piSignIn: PiSignIn;
   readonly #refresh: Refresh;
@@ -150,26 +150,26 @@ export class Accounts {
     const onReplaced: ReplacedListener = (userId) => {
       this.#replaced(userId);
     };
-    const book = new UserBook({ store, time, graceMs, onReplaced });
-    const tokens = new PiTokens({ secretKey, book, time });
+    const registry = new UserRegistry({ store, time, graceMs, onReplaced });
+    const tokens = new PiTokens({ secretKey, registry, time });
     const onConfirmed: ConfirmedListener = (user, token) => {
       this.#confirmed(user, token);
     };
-    const own = { nas, presence, book, time, clock, graceMs, onConfirmed };
+    const own = { nas, presence, registry, time, clock, graceMs, onConfirmed };
     const common = { ...own, shares, log, budget, onNews: events.news.bind(events) };
     const introspection = (this.introspection = new TokenIntrospection(common));
-    [this.#book, this.users, this.liveTokens] = [book, book, book.live];
+    [this.#registry, this.users, this.liveTokens] = [registry, registry, registry.live];
     const unknown = (): CannotAsk | null => unknownNow(store, presence);
     this.authenticator = new Authenticator(tokens, (token) => introspection.judge(token), unknown);
-    const piSignIn = (this.#piSignIn = new PiSignIn(tokens, book));
+    const piSignIn = (this.#piSignIn = new PiSignIn(tokens, registry));
     this.#signIn = new SignIn({
       ...common,
-      verifiers: new PasswordVerifiers(book.verifiers, deps.scryptCost ?? SCRYPT_COST),
+      verifiers: new PasswordVerifiers(registry.verifiers, deps.scryptCost ?? SCRYPT_COST),
       limits: new LoginLimits(clock),
     });
     const { api, stored, desktopRefresh: mode, storedTokenOf } = deps;
     const desktops = (this.#desktops = new PairedDesktops({ ...common, api, stored, mode }));
-    [this.desktops, this.known, this.devices] = [desktops, book.users, book.devices];
+    [this.desktops, this.known, this.devices] = [desktops, registry.users, registry.devices];
     this.#refresh = new Refresh({ ...common, desktops, piSignIn });
     this.pairing = new Pairing({ ...common, api, desktops });
     this.profile = new Profile({ ...common, piSignIn, storedTokenOf, events });
@@ -222,13 +222,13 @@ export class Accounts {
    */
   mayWake(caller: Caller): boolean {
     if (caller.user.role === 'admin') return true;
-    const permissions = this.#book.users.find(caller.user.id)?.permissions;
+    const permissions = this.#registry.users.find(caller.user.id)?.permissions;
     return permissions?.['can_wol'] === true || permissions?.['can_wake'] === true;
   }
 
   /** The NAS told what a user may do with its sleep (`my-permissions`). */
   permissionsTold(userId: number, told: Readonly<Record<string, unknown>>): void {
-    this.#book.users.keepPermissions(userId, told, this.#deps.time.nowMs());
+    this.#registry.users.keepPermissions(userId, told, this.#deps.time.nowMs());
   }
 
   /** Paired desktops still in use: the caller's own, or for an admin everybody's. */
@@ -242,18 +242,18 @@ export class Accounts {
    */
   endPairedDesktop(caller: Caller, deviceId: string): boolean {
     const rows = this.pairedDesktops(caller).filter((row) => row.deviceId === deviceId);
-    for (const row of rows) this.#book.endDesktop(row, 'taken_away');
+    for (const row of rows) this.#registry.endDesktop(row, 'taken_away');
     return rows.length > 0;
   }
 
   /** That user's password was changed, which ends earlier pairings. */
   passwordChanged(userId: number): void {
-    this.#book.endDesktopsOf(userId, 'password_changed');
+    this.#registry.endDesktopsOf(userId, 'password_changed');
   }
 
   /** The NAS told that this user has that device; an owner already known stays. */
   learnDevice(deviceId: string, userId: number): void {
-    this.#book.devices.learn(deviceId, userId, this.#deps.time.nowMs());
+    this.#registry.devices.learn(deviceId, userId, this.#deps.time.nowMs());
   }
 
   /** @returns how to unsubscribe */
@@ -285,7 +285,7 @@ export class Accounts {
 
   /** Ends what the last run left open, and tells the NAS of logouts once it is up. */
   start(): void {
-    for (const userId of this.#book.users.replacedOpen()) this.#replaced(userId);
+    for (const userId of this.#registry.users.replacedOpen()) this.#replaced(userId);
     this.#unlisten = this.#deps.presence.onChange((state) => {
       if (state.awake) this.#tellLogouts();
     });
@@ -307,7 +307,7 @@ export class Accounts {
 
   #replaced(userId: number): void {
     this.#deps.log.warn(`The NAS gave the id ${userId} to another person. Nothing is theirs yet.`);
-    if (this.#events.replaced(userId)) this.#book.users.closeReplacement(userId);
+    if (this.#events.replaced(userId)) this.#registry.users.closeReplacement(userId);
   }
 
   async #passed(checked: Extract<Checked, { kind: 'by_nas' }>): Promise<SignInOutcome> {
@@ -335,8 +335,8 @@ export class Accounts {
 
   #allSignIns(): SignIns {
     const { pages } = this;
-    const [book, desktops, editor] = [this.#book, this.#desktops, this.editor];
-    return new SignIns({ time: this.#deps.time, pages, book, desktops, editor });
+    const [registry, desktops, editor] = [this.#registry, this.#desktops, this.editor];
+    return new SignIns({ time: this.#deps.time, pages, registry, desktops, editor });
   }
 
   #confirmed(user: User, token: string): void {
@@ -356,7 +356,7 @@ function unknownNow(store: Store, { state }: NasPresence): CannotAsk | null {
 interface ProfileDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly piSignIn: PiSignIn;
   /** A stored NAS token of that user; null where there is none right now. */
   readonly storedTokenOf: (userId: number) => Promise<string | null>;
@@ -389,9 +389,9 @@ class Profile {
   }
 
   async logout(caller: Caller): Promise<SignInOutcome> {
-    const { presence, book, events, storedTokenOf } = this.#deps;
+    const { presence, registry, events, storedTokenOf } = this.#deps;
     const { user } = caller;
-    book.logOut(caller);
+    registry.logOut(caller);
     events.loggedOut(user.id);
     if (mayAsk(presence.state)) {
       const token = caller.nasToken ?? (await storedTokenOf(user.id));
@@ -406,17 +406,17 @@ class Profile {
 
   /** Tells the NAS, now that it is up, who signed out here while it was not. */
   async tellLogouts(): Promise<void> {
-    const { book, storedTokenOf } = this.#deps;
-    for (const userId of book.users.owingLogout()) {
+    const { registry, storedTokenOf } = this.#deps;
+    for (const userId of registry.users.owingLogout()) {
       const token = await storedTokenOf(userId);
       if (token !== null) await this.#tell(userId, token);
     }
   }
 
   async #tell(userId: number, token: string): Promise<NasJson> {
-    const { nas, book } = this.#deps;
+    const { nas, registry } = this.#deps;
     const answer = await nas.logout(token);
-    if (isGood(answer)) book.users.settleLogout(userId);
+    if (isGood(answer)) registry.users.settleLogout(userId);
     return answer;
   }
 
@@ -425,16 +425,16 @@ class Profile {
    * credentials on any error but 401 and 429 (read in BaluDesk).
    */
   #read(answer: NasJson, caller: Caller, token: string): SignInOutcome {
-    const { book } = this.#deps;
+    const { registry } = this.#deps;
     if (answer.kind === 'unreachable') return this.#kept(caller);
     const failure = failureOf(answer);
     if (answer.kind === 'bad_answer' || isCannotAsk(failure)) return this.#unable(failure, caller);
     if (failure?.kind === 'token_refused') {
-      book.refuse(token);
-      if (saysInactive(failure)) book.deactivate(caller.user.id);
+      registry.refuse(token);
+      if (saysInactive(failure)) registry.deactivate(caller.user.id);
     }
     const told = readNasUser(goodBodyOf(answer));
-    if (told?.id === caller.user.id && book.learnMe(told, token) === null) {
+    if (told?.id === caller.user.id && registry.learnMe(told, token) === null) {
       return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
     }
     return { kind: 'passed', status: answer.status, body: answer.body, user: caller.user };
@@ -460,7 +460,7 @@ const PERMISSIONS_FRESH_MS = 6 * 3_600_000;
 interface BackgroundLearningDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly time: TrustedClock;
   readonly budget: CallBudget;
   readonly log: Log;
@@ -514,23 +514,23 @@ class BackgroundLearning {
   }
 
   async #learn(user: User, token: string, mayAsk: CallBudget['take']): Promise<void> {
-    const { nas, book, time } = this.#deps;
-    const row = book.users.find(user.id);
+    const { nas, registry, time } = this.#deps;
+    const row = registry.users.find(user.id);
     if (row === null) return;
     if (row.me === null && mayAsk('other')) {
       const told = readNasUser(this.#bodyOf(await nas.me(token, { auto: true }), token));
-      if (told?.id === user.id) book.learnMe(told, token);
+      if (told?.id === user.id) registry.learnMe(told, token);
     }
     if (row.role === 'admin') return;
     const nowMs = time.nowMs();
     if (row.permissionsAtMs !== null && nowMs - row.permissionsAtMs < PERMISSIONS_FRESH_MS) return;
     if (!mayAsk('other')) return;
     const told = this.#bodyOf(await nas.myPermissions(token, { auto: true }), token);
-    if (isRecord(told)) book.users.keepPermissions(user.id, told, time.nowMs());
+    if (isRecord(told)) registry.users.keepPermissions(user.id, told, time.nowMs());
   }
 
   #bodyOf(answer: NasJson, token: string): unknown {
-    if (failureOf(answer)?.kind === 'token_refused') this.#deps.book.refuse(token);
+    if (failureOf(answer)?.kind === 'token_refused') this.#deps.registry.refuse(token);
     return goodBodyOf(answer);
   }
 }

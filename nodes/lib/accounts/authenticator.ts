@@ -31,7 +31,7 @@ import {
   type TokenForm,
 } from './nas-answers.ts';
 import type { PiTokens } from './pi-tokens.ts';
-import type { UserBook } from './user-book.ts';
+import type { UserRegistry } from './user-registry.ts';
 import type { IntrospectionRow } from './user-rows.ts';
 
 /** A request with its caller attached by {@link Authenticator.before}. */
@@ -225,7 +225,7 @@ const REFUSED: AuthResult = { kind: 'refused', code: 'bad_token' };
 interface TokenIntrospectionDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly clock: Clock;
   readonly time: TrustedClock;
   readonly graceMs: number;
@@ -254,7 +254,7 @@ export class TokenIntrospection {
     const read = this.#formOf(token);
     if (read === null) return REFUSED;
     const { form, hash } = read;
-    const kept = this.#deps.book.introspections.find(hash);
+    const kept = this.#deps.registry.introspections.find(hash);
     if (this.#isOver(hash, kept)) return REFUSED;
     if (kept !== null && this.#isFresh(kept)) return this.#letIn(kept, token);
     if (!this.#mayAsk(kept)) return this.#withoutNas(kept, form, token);
@@ -263,7 +263,7 @@ export class TokenIntrospection {
     );
     if (asked.kind !== 'silent') return asked;
     // Read again: the token may have been refused while the ask was under way.
-    const now = this.#deps.book.introspections.find(hash);
+    const now = this.#deps.registry.introspections.find(hash);
     return this.#isOver(hash, now) ? REFUSED : this.#withoutNas(now, form, token);
   }
 
@@ -273,8 +273,8 @@ export class TokenIntrospection {
    */
   refused(token: string): void {
     const read = this.#formOf(token);
-    const kept = read === null ? null : this.#deps.book.introspections.find(read.hash);
-    this.#deps.book.refuse(token);
+    const kept = read === null ? null : this.#deps.registry.introspections.find(read.hash);
+    this.#deps.registry.refuse(token);
     if (read === null || kept === null || kept.endedAtMs !== null) return;
     const asking = this.#whyRefused(token, read.form).finally(() => {
       this.#whys.delete(asking);
@@ -306,7 +306,7 @@ export class TokenIntrospection {
   }
 
   #isOver(hash: Buffer, kept: IntrospectionRow | null): boolean {
-    return (kept !== null && kept.endedAtMs !== null) || this.#deps.book.isRefused(hash);
+    return (kept !== null && kept.endedAtMs !== null) || this.#deps.registry.isRefused(hash);
   }
 
   #isFresh(kept: IntrospectionRow): boolean {
@@ -320,8 +320,8 @@ export class TokenIntrospection {
    * one, and what waits for that user goes on at once.
    */
   #isHeld({ userId }: IntrospectionRow): boolean {
-    const { book, presence } = this.#deps;
-    return !mayAsk(presence.state) || book.live.ofUser(userId) !== null;
+    const { registry, presence } = this.#deps;
+    return !mayAsk(presence.state) || registry.live.ofUser(userId) !== null;
   }
 
   #mayAsk(kept: IntrospectionRow | null): boolean {
@@ -331,7 +331,7 @@ export class TokenIntrospection {
   }
 
   #letIn(kept: IntrospectionRow, token: string): AuthResult {
-    const user = this.#deps.book.userOf(kept.userId);
+    const user = this.#deps.registry.userOf(kept.userId);
     if (user === null) return REFUSED;
     const caller = { user, kind: 'nas', nasToken: token, scope: 'all' } as const;
     const device = kept.kind === 'api_key' ? keyDevice(token) : kept.device;
@@ -357,7 +357,7 @@ export class TokenIntrospection {
     const user = await this.#whose(token, hash, form);
     if (user === null) return REFUSED;
     if (user === 'silent') return { kind: 'silent' };
-    const kept = this.#deps.book.introspections.find(hash);
+    const kept = this.#deps.registry.introspections.find(hash);
     // Another call may have refused it meanwhile, or its user was just switched off.
     if (kept === null || this.#isOver(hash, kept)) return REFUSED;
     this.#deps.onConfirmed(user, token);
@@ -388,13 +388,13 @@ export class TokenIntrospection {
   }
 
   #end(token: string, form: Form, failure: NasRefusal): void {
-    const { book } = this.#deps;
-    const kept = book.introspections.find(hashToken(token));
-    book.refuse(token);
+    const { registry } = this.#deps;
+    const kept = registry.introspections.find(hashToken(token));
+    registry.refuse(token);
     if (!saysInactive(failure)) return;
     // The NAS says so only after it verified the signature, so the claim can be trusted.
     const userId = kept?.userId ?? (form.kind === 'jwt' ? form.claims.userId : null);
-    if (userId !== null && book.users.find(userId) !== null) book.deactivate(userId);
+    if (userId !== null && registry.users.find(userId) !== null) registry.deactivate(userId);
   }
 
   /**
@@ -402,7 +402,7 @@ export class TokenIntrospection {
    * determined
    */
   async #whose(token: string, hash: Buffer, form: Form): Promise<User | null | 'silent'> {
-    const { book } = this.#deps;
+    const { registry } = this.#deps;
     const need = form.kind === 'jwt' ? this.#needOfMe(hash, form.claims) : 'must';
     if (need !== 'no') {
       const told = await this.#me(token, form);
@@ -411,12 +411,18 @@ export class TokenIntrospection {
     if (form.kind === 'jwt') {
       if (need === 'must') return 'silent';
       const { userId, username, role, issuedAtS } = form.claims;
-      return book.confirm(token, { id: userId, username, role, iatS: issuedAtS, profile: null });
+      return registry.confirm(token, {
+        id: userId,
+        username,
+        role,
+        iatS: issuedAtS,
+        profile: null,
+      });
     }
-    const kept = book.introspections.find(hash);
-    const user = kept === null ? null : book.userOf(kept.userId);
+    const kept = registry.introspections.find(hash);
+    const user = kept === null ? null : registry.userOf(kept.userId);
     if (user === null) return 'silent';
-    return book.confirm(token, { ...user, iatS: 0, profile: null });
+    return registry.confirm(token, { ...user, iatS: 0, profile: null });
   }
 
   /**
@@ -424,22 +430,22 @@ export class TokenIntrospection {
    * identifies a person: either may have belonged to a deleted user.
    */
   #needOfMe(hash: Buffer, { userId, username }: NasClaims): 'no' | 'should' | 'must' {
-    const { book } = this.#deps;
-    const { users, introspections } = book;
+    const { registry } = this.#deps;
+    const { users, introspections } = registry;
     if (introspections.find(hash) !== null) return 'no';
     if (users.namesakes(username, userId).length > 0) return 'must';
     const known = users.find(userId);
     if (typeof known?.createdAtS === 'number' && known.username !== username) return 'must';
     // Ids are reused, and only `created_at`, which `me` tells, distinguishes two people.
-    return book.wasToldLately(userId, TOLD_FRESH_MS) ? 'no' : 'should';
+    return registry.wasToldRecently(userId, TOLD_FRESH_MS) ? 'no' : 'should';
   }
 
   async #me(token: string, form: Form): Promise<User | null | 'silent'> {
-    const { book, nas, budget } = this.#deps;
+    const { registry, nas, budget } = this.#deps;
     budget.made();
     const answer = await nas.me(token, { auto: true });
     const told = readNasUser(goodBodyOf(answer));
-    if (told !== null) return book.learnMe(told, token);
+    if (told !== null) return registry.learnMe(told, token);
     const failure = failureOf(answer);
     if (failure?.kind !== 'token_refused') return 'silent';
     this.#end(token, form, failure);

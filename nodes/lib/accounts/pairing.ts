@@ -28,7 +28,7 @@ import {
   silentCode,
   userStateIn,
 } from './nas-answers.ts';
-import type { UserBook } from './user-book.ts';
+import type { UserRegistry } from './user-registry.ts';
 
 /** Stored credentials, as far as paired desktops depend on them. */
 export interface StoredCredentials {
@@ -44,7 +44,7 @@ export interface PairedDesktopsDeps {
   readonly nas: Pick<NasClient, 'me'>;
   readonly api: Pick<NasApi, 'call'>;
   readonly stored: StoredCredentials;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly clock: Clock;
   readonly time: TrustedClock;
   /** DESKTOP_REFRESH. */
@@ -94,52 +94,52 @@ export class PairedDesktops {
     readonly userId: number;
     readonly raw: Readonly<Record<string, unknown>>;
   }): void {
-    const { book, time, mode } = this.#deps;
+    const { registry, time, mode } = this.#deps;
     const userState = userStateIn(given.raw);
     if (mode === 'off' || userState === null) return;
     const { refreshHash, deviceId, deviceName, userId } = given;
     const nowMs = time.nowMs();
     const endsAtMs = Math.min(nowMs + MOST_MS, given.refreshEndsAtMs ?? Infinity);
     const times = { pairedAtMs: nowMs, endsAtMs, listedAtMs: nowMs };
-    for (const before of book.desktops.active(userId)) {
-      if (before.deviceId === deviceId) book.endDesktop(before, 'paired_anew');
+    for (const before of registry.desktops.active(userId)) {
+      if (before.deviceId === deviceId) registry.endDesktop(before, 'paired_anew');
     }
-    book.desktops.keep({ refreshHash, deviceId, deviceName, userId, ...times }, userState);
+    registry.desktops.keep({ refreshHash, deviceId, deviceName, userId, ...times }, userState);
   }
 
   /** Whether it has run out, which needs no NAS to tell. */
   isOver(refreshHash: Buffer): boolean {
-    const row = this.#deps.book.desktops.find(refreshHash);
+    const row = this.#deps.registry.desktops.find(refreshHash);
     return row !== null && row.endsAtMs <= this.#deps.time.nowMs();
   }
 
   /** Whether it may continue, as far as is known without the NAS. */
   goesOn(refreshHash: Buffer): boolean {
-    const isKnown = this.#deps.book.desktops.find(refreshHash) !== null;
+    const isKnown = this.#deps.registry.desktops.find(refreshHash) !== null;
     return this.#deps.mode === 'auto' && isKnown && !this.isOver(refreshHash);
   }
 
   /** The NAS, awake, has just refused that refresh token as revoked. */
   async state(refreshHash: Buffer): Promise<DesktopState> {
-    const { book } = this.#deps;
-    const row = this.goesOn(refreshHash) ? book.desktops.find(refreshHash) : null;
+    const { registry } = this.#deps;
+    const row = this.goesOn(refreshHash) ? registry.desktops.find(refreshHash) : null;
     if (row === null) return OVER;
     const confirmed = await this.#confirm(row);
     if (confirmed !== 'confirmed') return confirmed === 'unsure' ? UNSURE : OVER;
     // Read again: any of these answers may have ended it.
-    const user = book.desktops.find(refreshHash) === null ? null : book.userOf(row.userId);
+    const user = registry.desktops.find(refreshHash) === null ? null : registry.userOf(row.userId);
     return user === null ? OVER : { kind: 'stands', user };
   }
 
   list(userId: number | null): readonly DesktopRow[] {
     const nowMs = this.#deps.time.nowMs();
-    return this.#deps.book.desktops.active(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
+    return this.#deps.registry.desktops.active(userId).filter(({ endsAtMs }) => endsAtMs > nowMs);
   }
 
   /** That user's stored credential has ended, and with it every pairing that depended on it. */
   credentialEnded(userId: number): void {
     this.#confirmedAtMs.delete(userId);
-    this.#deps.book.endDesktopsOf(userId, 'credential_refused');
+    this.#deps.registry.endDesktopsOf(userId, 'credential_refused');
   }
 
   async #confirm(row: DesktopRow): Promise<'confirmed' | 'unsure' | 'over'> {
@@ -160,7 +160,7 @@ export class PairedDesktops {
 
   /** The NAS's word on the credential, and on its user, whose change ends what was paired before. */
   async #askWhose(userId: number, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
-    const { nas, book, stored, clock } = this.#deps;
+    const { nas, registry, stored, clock } = this.#deps;
     const answer = await nas.me(token, { auto: true });
     if (failureOf(answer)?.kind === 'token_refused') {
       await stored.refused(token);
@@ -170,7 +170,7 @@ export class PairedDesktops {
     const told = readNasUser(goodBodyOf(answer));
     if (told?.id !== userId) return 'unsure';
     if (!told.isActive) return 'over';
-    book.lookAtDesktops(told);
+    registry.lookAtDesktops(told);
     this.#confirmedAtMs.set(userId, clock.monotonicMs());
     return 'confirmed';
   }
@@ -179,16 +179,16 @@ export class PairedDesktops {
    * An approved pairing makes the desktop a syncing one, and its user may remove it from that list.
    */
   async #askListed(row: DesktopRow, token: string): Promise<'confirmed' | 'unsure' | 'over'> {
-    const { api, book, stored, time } = this.#deps;
+    const { api, registry, stored, time } = this.#deps;
     const path = `/api/sync/status/${encodeURIComponent(row.deviceId)}`;
     const answer = await api.call({ method: 'GET', path, token, auto: true });
     if (isGood(answer)) {
-      book.desktops.listed(row.refreshHash, time.nowMs());
+      registry.desktops.listed(row.refreshHash, time.nowMs());
       return 'confirmed';
     }
     const failure = failureOf(answer)?.kind;
     if (failure === 'not_found') {
-      book.endDesktop(row, 'not_listed');
+      registry.endDesktop(row, 'not_listed');
       return 'over';
     }
     if (failure !== 'token_refused') return 'unsure';
@@ -202,7 +202,7 @@ interface PairingDeps {
   readonly nas: Pick<NasClient, 'me'>;
   readonly api: Pick<NasApi, 'call'>;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly desktops: PairedDesktops;
   readonly clock: Clock;
   readonly time: TrustedClock;
@@ -260,15 +260,15 @@ export class Pairing {
     const said = await this.#ask('/api/mobile/register', body, this.#registrations, address);
     if (said.kind === 'no') return said.refusal;
     const { status, told } = said;
-    const learnt = this.#deps.book.learnSignIn(told);
+    const learnt = this.#deps.registry.learnSignIn(told);
     if (learnt.kind === 'inactive') {
       return refused('bad_credentials', { detail: 'This account is switched off on the NAS.' });
     }
     if (learnt.kind !== 'user') return { kind: 'passed', status, body: said.body, user: null };
     const device = isRecord(told) && isRecord(told['device']) ? told['device'] : {};
-    const { book, time, onConfirmed, onNews } = this.#deps;
+    const { registry, time, onConfirmed, onNews } = this.#deps;
     if (typeof device['id'] === 'string') {
-      book.devices.take(device['id'], learnt.user.id, time.nowMs());
+      registry.devices.take(device['id'], learnt.user.id, time.nowMs());
     }
     onConfirmed(learnt.user, learnt.token);
     const deviceName = nameIn(device);
@@ -297,7 +297,7 @@ export class Pairing {
     const { status, told } = said;
     const passed = { kind: 'passed', status, body: said.body, user: null } as const;
     const isApproved = isRecord(told) && told['status'] === 'approved';
-    const learnt = isApproved ? this.#deps.book.learnSignIn(told) : null;
+    const learnt = isApproved ? this.#deps.registry.learnSignIn(told) : null;
     if (learnt?.kind !== 'user') return passed;
     const code = isRecord(body) ? body['device_code'] : undefined;
     const asking = typeof code === 'string' ? this.#asking.get(keyOf(code)) : undefined;
@@ -318,10 +318,10 @@ export class Pairing {
     refreshToken: string,
     { deviceId, deviceName }: Asking,
   ): Promise<void> {
-    const { nas, book, time, desktops } = this.#deps;
+    const { nas, registry, time, desktops } = this.#deps;
     const told = readNasUser(goodBodyOf(await nas.me(token, { auto: true })));
-    book.devices.learn(deviceId, user.id, time.nowMs());
-    if (told?.id !== user.id || book.learnMe(told, token) === null) return;
+    registry.devices.learn(deviceId, user.id, time.nowMs());
+    if (told?.id !== user.id || registry.learnMe(told, token) === null) return;
     desktops.paired({
       ...{ deviceId, deviceName, userId: user.id, raw: told.raw },
       refreshHash: hashToken(refreshToken),

@@ -10,7 +10,7 @@ import {
 import type { TrustedClock } from '../time/trusted-time.ts';
 import type { Caller, User } from './caller.ts';
 import { decodeJwt, hashToken } from './nas-answers.ts';
-import type { UserBook } from './user-book.ts';
+import type { UserRegistry } from './user-registry.ts';
 
 /** 15 minutes, as the NAS's own (BaluHost 1.38). */
 const LIFETIME_S = 900;
@@ -28,7 +28,7 @@ const CLAIM_KEYS = ['exp', 'iat', 'iss', 'jti', 'role', 'sub', 'type'];
 
 interface PiTokensDeps {
   readonly secretKey: string;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly time: TrustedClock;
 }
 
@@ -44,13 +44,13 @@ export class PiTokens {
    * (measured: a quarter of the time of a 1 KB download).
    */
   readonly key: KeyObject;
-  readonly #book: UserBook;
+  readonly #registry: UserRegistry;
   readonly #time: TrustedClock;
 
   constructor(deps: PiTokensDeps) {
     const bytes = hkdfSync('sha256', deps.secretKey, '', KEY_LABEL, 32);
     this.key = createSecretKey(Buffer.from(bytes));
-    this.#book = deps.book;
+    this.#registry = deps.registry;
     this.#time = deps.time;
   }
 
@@ -72,7 +72,7 @@ export class PiTokens {
       issuedAtMs: nowMs,
       expiresAtMs: exp * 1_000,
     };
-    this.#book.sessions.add(row, this.#time.isProved ? nowMs : 0);
+    this.#registry.sessions.add(row, this.#time.isProved ? nowMs : 0);
     return token;
   }
 
@@ -108,16 +108,17 @@ export class PiTokens {
   }
 
   #callerOf(token: string, jti: string, claims: Readonly<Record<string, unknown>>): Caller | null {
-    const row = this.#book.sessions.find(jti);
+    const row = this.#registry.sessions.find(jti);
     if (row === null || !hashToken(token).equals(row.tokenHash)) return null;
     if (claims['sub'] !== String(row.userId) || row.expiresAtMs <= this.#time.nowMs()) return null;
-    const user = this.#book.userOf(row.userId);
+    const user = this.#registry.userOf(row.userId);
     if (user === null) return null;
     const device =
       row.refreshHash === null
         ? `session:${jti}`
-        : this.#book.refreshTokens.deviceOf(row.refreshHash);
-    const isPaired = row.refreshHash !== null && this.#book.desktops.find(row.refreshHash) !== null;
+        : this.#registry.refreshTokens.deviceOf(row.refreshHash);
+    const isPaired =
+      row.refreshHash !== null && this.#registry.desktops.find(row.refreshHash) !== null;
     const caller = { user, kind: 'pi', nasToken: null, scope: row.scope, device } as const;
     return isPaired ? { ...caller, isPaired } : caller;
   }

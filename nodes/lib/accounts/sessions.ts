@@ -9,7 +9,7 @@ import { mayAsk, readNasUser, saysInactive, SingleFlight } from './nas-answers.t
 import type { PageSessionRow, PageSessionRows } from './page-session-rows.ts';
 import type { PairedDesktops } from './pairing.ts';
 import type { PersonSignIn, PersonTry } from './sign-in.ts';
-import type { UserBook } from './user-book.ts';
+import type { UserRegistry } from './user-registry.ts';
 
 /** Contract 7: 30 days at most. */
 const SESSION_MS = 30 * 86_400_000;
@@ -136,7 +136,7 @@ interface EditorSignIn {
 }
 
 interface EditorSessionsDeps {
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly clock: Clock;
   readonly log: Log;
   readonly personSignIn: PersonSignIn;
@@ -169,7 +169,7 @@ export class EditorSessions {
     this.#sessions.set(user.username, {
       userId: user.id,
       signedInAtMs: nowMs,
-      endedAtMs: this.#deps.book.users.find(user.id)?.endedAtMs ?? null,
+      endedAtMs: this.#deps.registry.users.find(user.id)?.endedAtMs ?? null,
     });
     this.#deps.recheck.note(user.id);
     return outcome;
@@ -202,9 +202,9 @@ export class EditorSessions {
   }
 
   #userIfActive(session: Session): User | null {
-    const { clock, book } = this.#deps;
+    const { clock, registry } = this.#deps;
     if (clock.monotonicMs() - session.signedInAtMs >= EDITOR_SESSION_MS) return null;
-    const row = book.users.find(session.userId);
+    const row = registry.users.find(session.userId);
     if (row === null || !row.isActive || row.role !== 'admin') return null;
     if (row.endedAtMs !== session.endedAtMs) return null;
     return { id: row.id, username: row.username, role: row.role };
@@ -218,7 +218,7 @@ const REMEMBERED_USERS = 1_000;
 interface RoleRecheckDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly clock: Clock;
 }
 
@@ -243,10 +243,10 @@ export class RoleRecheck {
 
   /** Asks if the last answer is five minutes old. The user book learns from it. */
   async run(userId: number): Promise<void> {
-    const { clock, presence, book } = this.#deps;
+    const { clock, presence, registry } = this.#deps;
     const checkedAtMs = this.#checkedAtMs.get(userId) ?? -Infinity;
     if (clock.monotonicMs() - checkedAtMs < RECHECK_MS || !mayAsk(presence.state)) return;
-    const live = book.live.ofUser(userId);
+    const live = registry.live.ofUser(userId);
     if (live === null) return;
     await this.#flight.run(String(userId), async () => {
       await this.#ask(userId, live.token);
@@ -255,16 +255,16 @@ export class RoleRecheck {
   }
 
   async #ask(userId: number, token: string): Promise<void> {
-    const { nas, book } = this.#deps;
+    const { nas, registry } = this.#deps;
     const answer = await nas.me(token, { auto: true });
     const failure = failureOf(answer);
     if (failure?.kind === 'token_refused') {
-      book.refuse(token);
-      if (saysInactive(failure)) book.deactivate(userId);
+      registry.refuse(token);
+      if (saysInactive(failure)) registry.deactivate(userId);
     }
     const told = readNasUser(goodBodyOf(answer));
     if (told?.id !== userId) return;
-    book.learnMe(told, token);
+    registry.learnMe(told, token);
     this.note(userId);
   }
 }
@@ -288,7 +288,7 @@ interface SignedIn {
 }
 
 interface SignInsDeps {
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly time: TrustedClock;
   readonly pages: PageSessions;
   readonly desktops: PairedDesktops;
@@ -347,14 +347,14 @@ export class SignIns {
   }
 
   #apps(userId: number | null): [SignedIn, End][] {
-    const { book, time } = this.#deps;
+    const { registry, time } = this.#deps;
     const nowMs = time.nowMs();
-    return book.refreshTokens.devices(userId).flatMap((device): [SignedIn, End][] => {
+    return registry.refreshTokens.devices(userId).flatMap((device): [SignedIn, End][] => {
       const { userId: id, device: lineage, acceptedAtMs: sinceMs, expiresAtMs: endsAtMs } = device;
       const isOver = endsAtMs !== null && endsAtMs <= nowMs;
-      if (isOver || book.userOf(id) === null) return [];
+      if (isOver || registry.userOf(id) === null) return [];
       const end = (): void => {
-        book.endDevice(id, lineage);
+        registry.endDevice(id, lineage);
       };
       const app = { id: idOf('app', `${id} ${lineage}`), kind: 'app', name: null } as const;
       return [[{ ...app, userId: id, sinceMs, endsAtMs }, end]];
@@ -362,11 +362,11 @@ export class SignIns {
   }
 
   #desktops(userId: number | null): [SignedIn, End][] {
-    const { book, desktops } = this.#deps;
+    const { registry, desktops } = this.#deps;
     return desktops.list(userId).map((row) => {
       const { deviceName: name, pairedAtMs: sinceMs, endsAtMs, userId: id } = row;
       const end = (): void => {
-        book.endDesktop(row, 'taken_away');
+        registry.endDesktop(row, 'taken_away');
       };
       const key = idOf('desktop', row.refreshHash.toString('hex'));
       return [{ id: key, kind: 'desktop', userId: id, name, sinceMs, endsAtMs }, end];

@@ -39,7 +39,7 @@ import {
 } from './nas-answers.ts';
 import { type PairedDesktops, saysRevoked } from './pairing.ts';
 import type { PiTokens } from './pi-tokens.ts';
-import type { UserBook } from './user-book.ts';
+import type { UserRegistry } from './user-registry.ts';
 import type { UserRow, VerifierRow, VerifierRows } from './user-rows.ts';
 
 export interface LoginTry {
@@ -74,7 +74,7 @@ export type Checked =
 interface SignInDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly verifiers: PasswordVerifiers;
   readonly limits: LoginLimits;
   readonly shares: NasShares;
@@ -114,7 +114,7 @@ export class SignIn {
   }
 
   async password(given: LoginTry): Promise<Checked> {
-    const row = this.#deps.book.users.findByName(given.username);
+    const row = this.#deps.registry.users.findByName(given.username);
     const checked = await this.#password(given, row);
     this.#refused.note(checked, row?.username ?? null, given.address);
     return checked;
@@ -125,16 +125,16 @@ export class SignIn {
     const subject = readUserId(decodeJwt(given.pendingToken)?.claims['sub']);
     const isOurs = this.#pending.get(keyOfPending(given.pendingToken)) === true;
     const checked = await this.#secondFactor(given, subject, isOurs);
-    const row = subject !== null && isOurs ? this.#deps.book.users.find(subject) : null;
+    const row = subject !== null && isOurs ? this.#deps.registry.users.find(subject) : null;
     this.#refused.note(checked, row?.username ?? null, given.address);
     return checked;
   }
 
   async #password(given: LoginTry, row: UserRow | null): Promise<Checked> {
-    const { limits, book, time } = this.#deps;
+    const { limits, registry, time } = this.#deps;
     const leave = limits.tryAt(given.address, given.username);
     if (leave.kind === 'wait') return tooMany(leave);
-    const isKnown = row !== null && book.places.isKnown(row.id, given.address, time.nowMs());
+    const isKnown = row !== null && registry.places.isKnown(row.id, given.address, time.nowMs());
     // Two equal tries at once cost the NAS only one of its five logins a minute.
     const checked = await this.#flight.run(keyOf(given, isKnown), () =>
       this.#check(given, row, isKnown),
@@ -149,7 +149,7 @@ export class SignIn {
     subject: number | null,
     isOurs: boolean,
   ): Promise<CheckedByNas> {
-    const { limits, presence, nas, book, shares } = this.#deps;
+    const { limits, presence, nas, registry, shares } = this.#deps;
     const leave = limits.tryAt(given.address, `second factor of ${subject ?? 'nobody'}`);
     if (leave.kind === 'wait') return tooMany(leave);
     if (!mayAsk(presence.state)) return refused(silentCode(presence.state));
@@ -158,7 +158,8 @@ export class SignIn {
     const answer = await nas.verifyTwoFactor(given.pendingToken, given.code);
     if (answer.kind === 'unreachable') return refused(silentCode(presence.state));
     const checked = this.#read(answer);
-    if (checked.kind === 'by_nas' && checked.user !== null) book.verifiers.drop(checked.user.id);
+    if (checked.kind === 'by_nas' && checked.user !== null)
+      registry.verifiers.drop(checked.user.id);
     this.#noteIn(checked, given.address);
     return checked;
   }
@@ -182,7 +183,7 @@ export class SignIn {
   }
 
   async #learn(given: Weighed, answer: NasJson): Promise<Checked> {
-    const { book } = this.#deps;
+    const { registry } = this.#deps;
     if (answer.kind === 'unreachable') return this.#byVerifier(given);
     const failure = failureOf(answer);
     if (failure?.kind === 'throttled') return this.#known(given) ?? this.#read(answer);
@@ -193,9 +194,9 @@ export class SignIn {
       await this.#keep(given, checked.user.id);
     } else if (pendingToken !== null) {
       this.#pending.set(keyOfPending(pendingToken), true);
-      book.dropVerifierOf(given.username);
+      registry.dropVerifierOf(given.username);
     } else if (isSignInRefused(failure) && (await this.#matches(given))) {
-      book.dropVerifierOf(given.username);
+      registry.dropVerifierOf(given.username);
     }
     return checked;
   }
@@ -216,7 +217,7 @@ export class SignIn {
     if (answer.kind === 'bad_answer' || isCannotAsk(failure)) return refused('nas_bad_answer');
     const { status, body } = answer;
     if (failure !== null) return { kind: 'by_nas', status, body, user: null };
-    const learnt = this.#deps.book.learnSignIn(body);
+    const learnt = this.#deps.registry.learnSignIn(body);
     if (learnt.kind === 'inactive') return INACTIVE;
     if (learnt.kind !== 'user') return { kind: 'by_nas', status, body, user: null };
     this.#deps.onConfirmed(learnt.user, learnt.token);
@@ -241,13 +242,13 @@ export class SignIn {
 
   /** By the kept verifier; null where it does not match. */
   #known({ row: kept, match }: Weighed): Checked | null {
-    const { book } = this.#deps;
+    const { registry } = this.#deps;
     // Read again: an answer of the NAS during the password check counts.
-    const row = kept === null || match !== 'match' ? null : book.users.find(kept.id);
+    const row = kept === null || match !== 'match' ? null : registry.users.find(kept.id);
     if (row === null) return null;
     if (!row.isActive) return INACTIVE;
     const user = { id: row.id, username: row.username, role: row.role };
-    if (book.withinGrace(row)) return { kind: 'by_verifier', user, scope: 'all' };
+    if (registry.withinGrace(row)) return { kind: 'by_verifier', user, scope: 'all' };
     if (row.role === 'admin') return { kind: 'by_verifier', user, scope: 'wake' };
     return refused('nas_asleep', {
       detail: 'The NAS has not answered for this account for too long. Wake it and sign in again.',
@@ -256,10 +257,10 @@ export class SignIn {
 
   #noteIn(checked: Checked, address: string): void {
     if (checked.kind === 'refused' || checked.user === null) return;
-    const { book, time, onNews } = this.#deps;
+    const { registry, time, onNews } = this.#deps;
     const { user } = checked;
-    const isNew = !book.places.isKnown(user.id, address, time.nowMs());
-    book.places.note(user.id, address, time.nowMs());
+    const isNew = !registry.places.isKnown(user.id, address, time.nowMs());
+    registry.places.note(user.id, address, time.nowMs());
     if (isNew) onNews({ kind: 'sign_in', user, address });
   }
 }
@@ -550,7 +551,7 @@ function deriveHash(password: string, salt: Uint8Array, cost: number): Promise<B
 interface RefreshDeps {
   readonly nas: NasClient;
   readonly presence: NasPresence;
-  readonly book: UserBook;
+  readonly registry: UserRegistry;
   readonly piSignIn: PiSignIn;
   readonly desktops: PairedDesktops;
   readonly time: TrustedClock;
@@ -581,12 +582,12 @@ export class Refresh {
   }
 
   async #refresh(refreshToken: string, hash: Buffer, address: string): Promise<SignInOutcome> {
-    const { nas, presence, shares, book } = this.#deps;
+    const { nas, presence, shares, registry } = this.#deps;
     if (!mayAsk(presence.state)) return this.#asleep(hash);
     // Signed out here; the NAS, asleep at that moment, would still accept it.
-    if (book.refreshTokens.isEnded(hash)) return SIGNED_OUT;
+    if (registry.refreshTokens.isEnded(hash)) return SIGNED_OUT;
     // A token never seen here to be good may be made up, and the NAS counts it against everybody.
-    const claimant = book.refreshTokens.find(hash) === null ? 'stranger' : 'known';
+    const claimant = registry.refreshTokens.find(hash) === null ? 'stranger' : 'known';
     if (shares.refreshes.take(address, claimant).kind === 'wait') return KEEP_TOKENS;
     const answer = await nas.refresh(refreshToken);
     const failure = failureOf(answer);
@@ -615,17 +616,17 @@ export class Refresh {
 
   /** @returns new tokens for a desktop that may continue; null to pass on the refusal */
   async #refused(failure: NasFailure, hash: Buffer): Promise<SignInOutcome | null> {
-    const { book } = this.#deps;
+    const { registry } = this.#deps;
     const forDesktop = saysRevoked(failure) ? await this.#forDesktop(hash) : null;
     if (forDesktop !== null || !isSignInRefused(failure)) return forDesktop;
-    const row = book.refreshTokens.find(hash);
-    book.refuseRefresh(hash);
-    if (row !== null && saysInactive(failure)) book.deactivate(row.userId);
+    const row = registry.refreshTokens.find(hash);
+    registry.refuseRefresh(hash);
+    if (row !== null && saysInactive(failure)) registry.deactivate(row.userId);
     return null;
   }
 
   #passGood(status: number, body: unknown, refreshToken: string): SignInOutcome {
-    const learnt = this.#deps.book.learnSignIn(body, refreshToken);
+    const learnt = this.#deps.registry.learnSignIn(body, refreshToken);
     if (learnt.kind === 'ended') return SIGNED_OUT;
     if (learnt.kind === 'inactive') {
       return refused('bad_token', { detail: 'This account is switched off on the NAS.' });
@@ -636,13 +637,13 @@ export class Refresh {
   }
 
   #asleep(hash: Buffer): SignInOutcome {
-    const { book, time, piSignIn, desktops } = this.#deps;
+    const { registry, time, piSignIn, desktops } = this.#deps;
     if (desktops.isOver(hash)) return KEEP_TOKENS;
-    const kept = book.refreshTokens.find(hash);
-    const row = kept === null ? null : book.users.find(kept.userId);
+    const kept = registry.refreshTokens.find(hash);
+    const row = kept === null ? null : registry.users.find(kept.userId);
     if (kept === null || row?.isActive !== true) return KEEP_TOKENS;
     if (kept.expiresAtMs !== null && kept.expiresAtMs <= time.nowMs()) return KEEP_TOKENS;
-    if (book.withinGrace(row)) return piSignIn.issue(row, 'all', hash);
+    if (registry.withinGrace(row)) return piSignIn.issue(row, 'all', hash);
     return row.role === 'admin' ? piSignIn.issue(row, 'wake', hash) : KEEP_TOKENS;
   }
 }
@@ -656,11 +657,11 @@ function isGone(failure: NasFailure | null): boolean {
 /** The Pi's own answers in the NAS's shapes, for while it sleeps. */
 export class PiSignIn {
   readonly #tokens: PiTokens;
-  readonly #book: UserBook;
+  readonly #registry: UserRegistry;
 
-  constructor(tokens: PiTokens, book: UserBook) {
+  constructor(tokens: PiTokens, registry: UserRegistry) {
     this.#tokens = tokens;
-    this.#book = book;
+    this.#registry = registry;
   }
 
   /** A Pi token in the shape of the NAS's login answer. */
@@ -676,7 +677,7 @@ export class PiSignIn {
 
   /** The last `me` of that user, its times with a zone; null when none was kept. */
   me(userId: number): Record<string, unknown> | null {
-    const row = this.#book.users.find(userId);
+    const row = this.#registry.users.find(userId);
     return row?.me == null ? null : withZones(row.me);
   }
 }

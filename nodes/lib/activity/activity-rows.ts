@@ -100,7 +100,7 @@ export class ActivityRows {
   readonly #list: StatementSync;
   readonly #old: StatementSync;
   readonly #capUser: StatementSync;
-  readonly #capHouse: StatementSync;
+  readonly #capTotal: StatementSync;
   readonly #users: StatementSync;
   readonly #dropOfUser: StatementSync;
   readonly #forgetUser: StatementSync;
@@ -129,7 +129,7 @@ export class ActivityRows {
       DELETE FROM activity WHERE user_id = ?1 AND kind NOT IN (${SHARED}) AND id <= (
         SELECT id FROM activity WHERE user_id = ?1 AND kind NOT IN (${SHARED})
         ORDER BY id DESC LIMIT 1 OFFSET ${MOST_OF_A_USER})`);
-    this.#capHouse = store.prepare(`
+    this.#capTotal = store.prepare(`
       DELETE FROM activity WHERE (user_id IS NULL OR kind IN (${SHARED})) AND id <= (
         SELECT id FROM activity WHERE user_id IS NULL OR kind IN (${SHARED})
         ORDER BY id DESC LIMIT 1 OFFSET ${MOST_OF_BALUPI})`);
@@ -170,7 +170,7 @@ export class ActivityRows {
   prune(beforeMs: number | null): void {
     if (beforeMs !== null) this.#old.run(beforeMs);
     for (const { id } of this.#users.all()) this.#capUser.run(Number(id));
-    this.#capHouse.run();
+    this.#capTotal.run();
   }
 
   /** That user's own entries go; in those everybody saw, the name is removed. */

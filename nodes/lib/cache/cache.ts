@@ -48,7 +48,7 @@ export class Cache {
   /** Kept files, once the files module has decided that the caller may read them. */
   readonly kept: Pick<KeptEntries, 'lookup' | 'entryOf' | 'serve' | 'empty'>;
   /** The disk space the entries take, which uploads need too. */
-  readonly space: Pick<CacheSpace, 'makeRoom' | 'settle'>;
+  readonly space: Pick<CacheSpace, 'evictFor' | 'settle'>;
   readonly #deps: CacheDeps;
   readonly #entryRows: EntryRows;
   readonly #blobs: BlobStore;

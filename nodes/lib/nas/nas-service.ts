@@ -376,7 +376,7 @@ export class DirectAddress {
 
   async #find(): Promise<URL> {
     const candidate = this.#candidate;
-    if (candidate === null || this.#askedLately()) return this.#nasUrl;
+    if (candidate === null || this.#askedRecently()) return this.#nasUrl;
     const result = await this.#ask(candidate);
     if (isNas(result)) {
       this.#known = candidate;
@@ -386,7 +386,7 @@ export class DirectAddress {
     return this.#nasUrl;
   }
 
-  #askedLately(): boolean {
+  #askedRecently(): boolean {
     if (this.#askedAtMs === null) return false;
     return this.#clock.monotonicMs() - this.#askedAtMs < RECHECK_MS;
   }

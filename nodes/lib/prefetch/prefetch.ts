@@ -59,7 +59,7 @@ export class Prefetch {
   readonly pins: Omit<PinScheduler, 'pin'>;
   readonly #deps: PrefetchDeps;
   readonly #scheduler: BackgroundScheduler;
-  readonly #desk: NeighbourScheduler;
+  readonly #neighbours: NeighbourScheduler;
   readonly #pins: PinScheduler;
   readonly #hooks: PinKeeper;
   readonly #running = new Set<'neighbours' | 'pins'>();
@@ -74,7 +74,7 @@ export class Prefetch {
     const scheduler = this.#scheduler;
     const fetchFor = new FetchFor({ clock, scheduler, background, files, userOf, tokenOf });
     const depths = new DepthRows(deps.store);
-    this.#desk = new NeighbourScheduler({ fetchFor, depths, background, files, userOf });
+    this.#neighbours = new NeighbourScheduler({ fetchFor, depths, background, files, userOf });
     const { pins } = background;
     this.#hooks = new PinKeeper({ pins, fetchFor, files, clock, userOf });
     this.pins = this.#pins = new PinScheduler({ pins, files, presence });
@@ -88,7 +88,7 @@ export class Prefetch {
         if (awake) this.#hooks.renew();
       }),
       background.counters.onFirstUse((use) => {
-        this.#desk.used(use);
+        this.#neighbours.used(use);
       }),
     );
   }
@@ -107,7 +107,7 @@ export class Prefetch {
   /** A caller was given a file. */
   read({ caller, path, auto, fromHere }: Doing): void {
     if (auto) return;
-    if (this.#needed(fromHere)) this.#desk.read(caller.user.id, path);
+    if (this.#needed(fromHere)) this.#neighbours.read(caller.user.id, path);
   }
 
   /** A caller was shown a folder. */
@@ -115,12 +115,12 @@ export class Prefetch {
     const { awake } = this.#deps.presence.state;
     if (awake) this.#hooks.shown(caller.user.id, path);
     if (auto) return;
-    if (this.#needed(fromHere)) this.#desk.listed(caller.user.id, path);
+    if (this.#needed(fromHere)) this.#neighbours.listed(caller.user.id, path);
   }
 
   /** Prefetches neighbours of files being read until none are left. */
   fetchNeighbours(): Promise<void> {
-    return this.#run('neighbours', () => this.#desk.step());
+    return this.#run('neighbours', () => this.#neighbours.step());
   }
 
   /** Walks the pinned folders, and fetches what is missing of them. */
@@ -133,7 +133,7 @@ export class Prefetch {
   /** Files still to fetch: neighbours of files being read (users), and of pins. */
   get waiting(): { readonly users: number; readonly pinnedFiles: number } {
     const pinnedFiles = this.#deps.background.pins.files.pendingCount(null);
-    return { users: this.#desk.count, pinnedFiles };
+    return { users: this.#neighbours.count, pinnedFiles };
   }
 
   pin(caller: Caller, path: string, auto: boolean): Promise<PinOutcome> {

@@ -42,9 +42,9 @@ export type Values = readonly SQLInputValue[];
 const SYNCHRONOUS_LEVEL = { NORMAL: 1, FULL: 2 } as const;
 /** A stand-in may take this share of the free memory. */
 const STAND_IN_SHARE = 0.25;
-/** More statements than this are not carried over to the file when the disk is back. */
-const MOST_OWED = 50_000;
-/** Touches the schema, so that it really reads the file; a constant alone does not. */
+/** More statements than these are not carried over to the file when the disk is back. */
+const MOST_PENDING = 50_000;
+/** Touches the schema, so that it begins to read the file; a constant alone does not. */
 const CHANGES = 'SELECT total_changes() AS changes FROM sqlite_schema LIMIT 1';
 /** Offsets of the two format versions in a database's header: 1 is a rollback journal, 2 WAL. */
 const FORMAT_VERSIONS = [18, 19] as const;
@@ -105,10 +105,10 @@ export class DatabaseFile {
   #commits = 0;
   #epoch = 0;
   #version = 0;
-  /** Written to the stand-in, and to be written to the file once that takes it. */
-  #owed: Write[] = [];
   /** Written in the running transaction. */
   #pending: Write[] = [];
+  /** Written in the transaction that runs. */
+  #uncommitted: Write[] = [];
   #changes = 0;
   /** What statements call besides SQLite's own, on whatever {@link database} is. */
   #functions: SqlFunctions = {};
@@ -191,11 +191,11 @@ export class DatabaseFile {
 
   begin(): void {
     this.database.exec('BEGIN IMMEDIATE');
-    this.#pending = [];
+    this.#uncommitted = [];
   }
 
   wrote(write: Write): void {
-    this.#pending.push(write);
+    this.#uncommitted.push(write);
     if (!this.database.isTransaction) this.#committed();
   }
 
@@ -207,7 +207,7 @@ export class DatabaseFile {
   rollBack(): void {
     // Reads since then were of a rolled-back state and must not be trusted either.
     this.#version += 1;
-    this.#pending = [];
+    this.#uncommitted = [];
     rollBack(this.database);
   }
 
@@ -219,7 +219,7 @@ export class DatabaseFile {
   failed(error: unknown): boolean {
     const fault = faultOf(error);
     if (this.#standIn !== null || (fault === null && !isDamage(error))) return false;
-    const isWell = this.#proves();
+    const isWell = this.#takesWrites();
     // Damage on a disk that takes writes is not a disk fault.
     if (fault === null && isWell) {
       if (isDamagedContent(error)) this.#isDamaged = true;
@@ -235,7 +235,7 @@ export class DatabaseFile {
   standIn(fault: DiskFault): void {
     if (this.#standIn !== null) return;
     this.#fault = fault;
-    this.#owed = [];
+    this.#pending = [];
     this.#standIn = copyOf(this.#handle, this.#deps);
     equip(this.#standIn.database, this.#functions);
     this.#exchanged();
@@ -247,11 +247,11 @@ export class DatabaseFile {
    */
   heal(): boolean {
     if (this.#standIn === null) return true;
-    if (!this.#proves() || !this.#paysBack(this.#standIn)) return false;
+    if (!this.#takesWrites() || !this.#paysBack(this.#standIn)) return false;
     this.#standIn.database.close();
     this.#standIn = null;
     this.#fault = null;
-    this.#owed = [];
+    this.#pending = [];
     this.#exchanged();
     return true;
   }
@@ -314,10 +314,10 @@ export class DatabaseFile {
   }
 
   #committed(): void {
-    const written = this.#pending;
-    this.#pending = [];
+    const written = this.#uncommitted;
+    this.#uncommitted = [];
     if (this.#standIn !== null) {
-      if (this.#owed.length <= MOST_OWED) this.#owed.push(...written);
+      if (this.#pending.length <= MOST_PENDING) this.#pending.push(...written);
       return;
     }
     if (written.length === 0) return;
@@ -332,7 +332,7 @@ export class DatabaseFile {
     this.#version += 1;
   }
 
-  #proves(): boolean {
+  #takesWrites(): boolean {
     if (isWritable(this.#handle)) return true;
     const { file } = this.#deps;
     const identity = identityOf(file);
@@ -360,8 +360,8 @@ export class DatabaseFile {
 
   /** @returns false when the disk refuses that */
   #paysBack({ isWhole }: StandIn): boolean {
-    const isKnown = isWhole && this.#owed.length <= MOST_OWED;
-    if (isKnown && this.#owed.length === 0) return true;
+    const isKnown = isWhole && this.#pending.length <= MOST_PENDING;
+    if (isKnown && this.#pending.length === 0) return true;
     const distrust = (): void => {
       this.#handle.exec(this.#deps.distrust ?? '');
     };
@@ -370,7 +370,7 @@ export class DatabaseFile {
   }
 
   #replay(): void {
-    for (const { sql, method, values } of this.#owed) {
+    for (const { sql, method, values } of this.#pending) {
       const statement = this.#handle.prepare(sql);
       const done = statement[method](...values);
       if (method === 'iterate') Array.from(done as Iterable<unknown>);

@@ -37,17 +37,15 @@ interface Deps {
   readonly log: Log;
   readonly data: DataFolder;
   /** Writes one synced row. */
-  readonly prove: () => void;
+  readonly verify: () => void;
 }
 
 const LOOK_EVERY_MS = 5_000;
 /** While it refuses: recovery should be noticed soon. */
 const LOOK_AGAIN_MS = 2_000;
-/**
- * After this long without a commit, a row is written to see whether that is possible (contract 7).
- */
-const PROVE_EVERY_MS = 60_000;
-/** How long a refused write is reported, even if the next one succeeded. */
+/** Without a commit for so long, a row is written to see whether one is possible (contract 7). */
+const VERIFY_EVERY_MS = 60_000;
+/** A refused write is reported for this long, even if the next one succeeded. */
 const TOLD_FOR_MS = 60_000;
 
 /** Whether the disk of the data folder takes writes, and what is done when it does not. */
@@ -60,13 +58,13 @@ export class DiskWatch {
   #failedAtMs = -Infinity;
   readonly #failures = new Map<Store, number>();
   #commits = 0;
-  #provedAtMs = 0;
+  #verifiedAtMs = 0;
   #isTold = false;
   #isLookDue = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#provedAtMs = deps.clock.monotonicMs();
+    this.#verifiedAtMs = deps.clock.monotonicMs();
   }
 
   start(): void {
@@ -136,8 +134,8 @@ export class DiskWatch {
     this.#looked = this.#seen();
     if (this.#looked !== 'failing' && !data.isWell && data.heal()) this.#healed();
     const commits = data.queue.file.commits + data.energy.file.commits;
-    if (commits !== this.#commits) this.#proved(commits);
-    if (clock.monotonicMs() - this.#provedAtMs >= PROVE_EVERY_MS) this.#prove();
+    if (commits !== this.#commits) this.#verified(commits);
+    if (clock.monotonicMs() - this.#verifiedAtMs >= VERIFY_EVERY_MS) this.#verify();
     this.#tell();
   }
 
@@ -151,14 +149,14 @@ export class DiskWatch {
     });
   }
 
-  #prove(): void {
-    const { data, prove } = this.#deps;
+  #verify(): void {
+    const { data, verify } = this.#deps;
     try {
-      prove();
+      verify();
     } catch (error) {
       if (!this.failed(error)) throw error;
     }
-    this.#proved(data.queue.file.commits + data.energy.file.commits);
+    this.#verified(data.queue.file.commits + data.energy.file.commits);
   }
 
   /** It proved itself by more than one good write, so earlier refusals no longer count. */
@@ -167,9 +165,9 @@ export class DiskWatch {
     this.#failedAtMs = -Infinity;
   }
 
-  #proved(commits: number): void {
+  #verified(commits: number): void {
     this.#commits = commits;
-    this.#provedAtMs = this.#deps.clock.monotonicMs();
+    this.#verifiedAtMs = this.#deps.clock.monotonicMs();
   }
 
   #seen(): DiskFault | null {

@@ -113,7 +113,7 @@ export interface ShownPlaces {
 export type KeepDelivered = (delivered: DeliveredFile) => void | Promise<void>;
 
 /** Evicts entries so that about `bytes` more fit on the disk. Never touches queued bytes. */
-export type MakeRoom = (bytes: number) => void | Promise<void>;
+export type EvictFor = (bytes: number) => void | Promise<void>;
 
 /**
  * Sends a whole file by multipart to its full path: the way left where neither address of the NAS
@@ -144,8 +144,8 @@ export interface UploadDeps {
   readonly bornAt: BornAt;
   readonly userNamed: UserNamed;
   readonly mayWrite: MayWrite;
-  readonly makeRoom: MakeRoom;
-  /** Kept copies that {@link makeRoom} may evict. */
+  readonly evictFor: EvictFor;
+  /** Kept copies that {@link evictFor} may evict. */
   readonly evictableBytes: () => number;
   /** Ids of the users whom the NAS has confirmed since then. */
   readonly signedInSince: (sinceMs: number) => readonly number[];

@@ -124,14 +124,14 @@ export class Upload {
   readonly #places: PlaceRows;
   readonly #listings: ShownListings;
   readonly #recoveryRows: RecoveryRows;
-  readonly #overviewRows: QueueViewRows;
+  readonly #viewRows: QueueViewRows;
   readonly #intake: Intake;
   readonly #delivery: Delivery;
   readonly #conflicts: Conflicts;
   readonly #kept: ConflictBackups;
   readonly #flushWake: FlushWake;
   readonly #mayDeliver: () => boolean;
-  readonly #overview: QueueView;
+  readonly #queueView: QueueView;
   readonly #held: HeldUploads;
   readonly #recovery: Recovery;
   #recovered: Recovered = { orphans: 0, lost: 0, found: 0, strangers: 0 };
@@ -143,9 +143,9 @@ export class Upload {
     [this.#disk, this.#hashing, this.#listings] = [disk, deps.hashing, deps.listings];
     [this.#log, this.#mayDeliver] = [log, deps.mayDeliver ?? (() => true)];
     const news = (this.#news = new Listeners(log));
-    const { rows, places, recovery, overviewRows, drops, ...changes } = tablesIn(store);
-    [this.#recoveryRows, this.#overviewRows] = [recovery, overviewRows];
-    [this.#places, this.lost, this.totals] = [places, recovery, overviewRows];
+    const { rows, places, recovery, viewRows, drops, ...changes } = tablesIn(store);
+    [this.#recoveryRows, this.#viewRows] = [recovery, viewRows];
+    [this.#places, this.lost, this.totals] = [places, recovery, viewRows];
     const shares = (this.shares = new ShareRows(store));
     const quota = new UploadQuota({ ...deps, rows: shares });
     this.admission = admissionOf(deps, { places, quota, slots: this.#slots });
@@ -165,10 +165,10 @@ export class Upload {
     this.#flushWake = assembled.flushWake;
     [this.changedPaths, this.locks] = [assembled.changed, assembled.locks];
     const queue = { ...deps, ...changes, drops, intents, uploads: rows };
-    this.view = this.#overview = new QueueView({ ...queue, rows: overviewRows, fileOf });
+    this.view = this.#queueView = new QueueView({ ...queue, rows: viewRows, fileOf });
     this.held = this.#held = new HeldUploads({ ...queue, rows: new HeldRows(store) });
     const { changes: delivery } = assembled;
-    this.changes = new ChangeQueue({ ...queue, ...receiving, overviewRows, delivery });
+    this.changes = new ChangeQueue({ ...queue, ...receiving, viewRows, delivery });
     const recovering = { rows: recovery, changes: this.changes.recovery };
     this.#recovery = new Recovery({ ...queue, ...recovering, incomingFolder });
     this.resumable = buildResumable(deps, receiving, () => {
@@ -318,7 +318,7 @@ export class Upload {
     const { actions } = this.changes;
     const done = actions.knows(caller, id)
       ? asUpload(actions.retry(caller, id))
-      : this.#overview.retry(caller, id);
+      : this.#queueView.retry(caller, id);
     if (done.kind === 'done') this.#delivery.tryNow();
     return done;
   }
@@ -326,7 +326,7 @@ export class Upload {
   /** Takes an upload, with its bytes, or a change out of the queue. */
   async drop(caller: Caller, id: string): Promise<Done> {
     const { actions } = this.changes;
-    if (!actions.knows(caller, id)) return await this.#overview.drop(caller, id);
+    if (!actions.knows(caller, id)) return await this.#queueView.drop(caller, id);
     const dropped = asUpload(await actions.drop(caller, id));
     // Items that waited for it can go now.
     if (dropped.kind === 'done') this.#delivery.kick();
@@ -335,17 +335,17 @@ export class Upload {
 
   /** Bytes on the disk that no cache may count as free. */
   queuedBytes(): number {
-    return this.#overviewRows.queuedBytes() + this.resumable.storedBytes();
+    return this.#viewRows.queuedBytes() + this.resumable.storedBytes();
   }
 
   /** How many uploads of anybody's the NAS does not have yet. */
   queuedCount(): number {
-    return this.#overviewRows.counts(null).pending;
+    return this.#viewRows.counts(null).pending;
   }
 
   /** How many uploads of anybody's the NAS refused or that did not arrive whole. */
   failedCount(): number {
-    return this.#overviewRows.counts(null).failed;
+    return this.#viewRows.counts(null).failed;
   }
 
   /**
@@ -363,7 +363,7 @@ export class Upload {
    * resumable upload that moved recently. What never arrives by itself does not count.
    */
   hasUnfinished(userId: number): boolean {
-    const { pending, waitingForOwner } = this.#overviewRows.counts(userId);
+    const { pending, waitingForOwner } = this.#viewRows.counts(userId);
     if (pending > waitingForOwner || this.#slots.running(userId) > 0) return true;
     if (this.changes.hasUnfinished(userId)) return true;
     return this.resumable.unfinished.isMoving(userId);
@@ -389,7 +389,7 @@ function tablesIn(store: Store) {
     rows: new UploadRows(store),
     places: new PlaceRows(store),
     recovery: new RecoveryRows(store),
-    overviewRows: new QueueViewRows(store),
+    viewRows: new QueueViewRows(store),
     drops: new DropRows(store),
     changeRows: new ChangeRows(store),
     changeDeliveryRows: new ChangeDeliveryRows(store),

@@ -44,7 +44,7 @@ export async function openUploadRoom(
       uploadShown: () => null,
     },
     mayWrite: () => true,
-    makeRoom: quiet,
+    evictFor: quiet,
     evictableBytes: () => 0,
     signedInSince: () => [],
     keep: quiet,

@@ -92,7 +92,11 @@ describe('Pi tokens', () => {
   });
 
   it('are verified with a secret key, which nothing ever tries to read as a public one', () => {
-    const tokens = new PiTokens({ secretKey: SECRET_KEY, book: {} as never, time: {} as never });
+    const tokens = new PiTokens({
+      secretKey: SECRET_KEY,
+      registry: {} as never,
+      time: {} as never,
+    });
     assert.ok(tokens.key instanceof KeyObject);
     assert.equal(tokens.key.type, 'secret');
   });

@@ -646,9 +646,9 @@ describe('Cache', function () {
     it('makes room for an upload out of copies, or evicts nothing in vain', async () => {
       for (const name of ['a', 'b', 'c']) await fetchOf(name, MB);
       bench.otherBytes = bench.diskBytes - 3 * MB;
-      assert.equal(await bench.cache.space.makeRoom(5 * MB), false);
+      assert.equal(await bench.cache.space.evictFor(5 * MB), false);
       assert.equal(bench.cache.keptBytes(), 3 * MB);
-      assert.equal(await bench.cache.space.makeRoom(2 * MB), true);
+      assert.equal(await bench.cache.space.evictFor(2 * MB), true);
       assert.equal(bench.cache.keptBytes(), MB);
     });
 

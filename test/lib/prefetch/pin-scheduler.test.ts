@@ -301,11 +301,11 @@ describe('Pinned folders', () => {
       await bench.get('alice/next');
       assert.deepEqual(kept('alice/used', 'alice/next', 'alice/a/1'), [false, true, true]);
       bench.diskBytes = bench.cache.keptBytes();
-      assert.equal(await bench.cache.space.makeRoom(20 * KB), true);
+      assert.equal(await bench.cache.space.evictFor(20 * KB), true);
       assert.deepEqual(kept('alice/next', 'alice/a/1'), [false, true]);
       // Only when nothing else is left.
       bench.diskBytes = bench.cache.keptBytes();
-      assert.equal(await bench.cache.space.makeRoom(10 * KB), true);
+      assert.equal(await bench.cache.space.evictFor(10 * KB), true);
       assert.equal(pinOf('alice/a').keptFiles, 3);
       assert.equal(bench.cache.background.pins.files.pendingCount(4), 1);
     });

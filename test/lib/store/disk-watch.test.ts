@@ -32,7 +32,7 @@ describe('A look at the disk of the data', () => {
     const clock = new ManualClock();
     const nothing = (): void => undefined;
     const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
-    return new DiskWatch({ clock, log, data, prove: nothing });
+    return new DiskWatch({ clock, log, data, verify: nothing });
   }
 
   it('leaves the databases locked against every other program', () => {

@@ -362,7 +362,7 @@ describe('accepting an upload', () => {
     bench = new UploadBench({
       disk,
       minFreeBytes: 500,
-      makeRoom: (bytes) => {
+      evictFor: (bytes) => {
         asked.push(bytes);
         if (bytes < 5_000) disk.freeNow += bytes;
       },

@@ -323,7 +323,7 @@ export class UploadBench {
         const first = path.split('/')[0];
         return who.user.role === 'admin' || first === 'Shared' || first === who.user.username;
       },
-      makeRoom: () => undefined,
+      evictFor: () => undefined,
       evictableBytes: () => 0,
       signedInSince: () => [...this.signedIn],
       keep: (delivered) => {

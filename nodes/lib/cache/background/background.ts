@@ -128,7 +128,7 @@ export class Background {
     const end = (): void => {
       // A caller who reads along keeps it going.
       if (!hasReaders()) download.stop();
-      else download.here.arrivals.cancel(reader);
+      else download.here.ranges.cancel(reader);
     };
     options.signal.addEventListener('abort', end, { once: true });
     try {
@@ -191,7 +191,7 @@ async function readThrough(
   while (reader.position <= reader.last) {
     const arrival = await download.whenThere(reader, reader.position);
     if (arrival !== 'there' || signal.aborted) return 'cut';
-    reader.position = download.here.arrivals.present.endFrom(reader.position);
+    reader.position = download.here.ranges.present.endFrom(reader.position);
   }
   await download.verify();
   await download.checks.settled();

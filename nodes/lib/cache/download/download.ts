@@ -68,7 +68,7 @@ export class Download implements SegmentSource {
     this.finished = this.#over.promise;
     this.here = new PresentSegments(deps, this.#state);
     this.#state.head = this.here.takeUp();
-    this.#runs = new Runs(this.#state, this.here.arrivals.present);
+    this.#runs = new Runs(this.#state, this.here.ranges.present);
     this.#checks = new VersionChecks(deps, this.#state, this.here);
     this.checks = this.#checks;
   }
@@ -108,7 +108,7 @@ export class Download implements SegmentSource {
   /** Removes a reader. After the last one, what is not worth finishing is stopped. */
   leave(reader: Reader): void {
     this.#readers.delete(reader);
-    this.here.arrivals.cancel(reader);
+    this.here.ranges.cancel(reader);
     this.#stopIfUseless();
     this.#goOn();
   }
@@ -118,16 +118,16 @@ export class Download implements SegmentSource {
     const opened = await this.#opened(reader);
     // Only after the reader's own first byte, so as not to delay that.
     if (opened.kind === 'open' && reader.isPartial) this.#areEdgesWanted = true;
-    if (this.here.arrivals.isThere(reader.position)) this.#fetchEdges();
+    if (this.here.ranges.isThere(reader.position)) this.#fetchEdges();
     return opened;
   }
 
   /** Waits for a byte and makes sure it is fetched. */
   whenThere(reader: { readonly last: number }, position: number): Arrival | Promise<Arrival> {
     if (this.#phase === 'failed' || this.#phase === 'over') return 'cut';
-    if (this.here.arrivals.isThere(position)) return 'there';
+    if (this.here.ranges.isThere(position)) return 'there';
     if (this.#phase === 'unstored') return 'unstored';
-    const arrival = this.here.arrivals.wait(reader, position, reader.last);
+    const arrival = this.here.ranges.wait(reader, position, reader.last);
     this.#demand(position, reader.last);
     return arrival;
   }
@@ -185,7 +185,7 @@ export class Download implements SegmentSource {
 
   #opened(reader: Reader): DownloadOpened | Promise<DownloadOpened> {
     const { head } = this.#state;
-    const isThere = this.here.arrivals.isThere(reader.position);
+    const isThere = this.here.ranges.isThere(reader.position);
     if (head !== null && (isThere || this.#layout.sizeBytes === 0)) return { kind: 'open', head };
     if (this.#phase !== 'running') return { kind: 'no_storage' };
     return this.#demand(reader.position, reader.last).opened;
@@ -241,17 +241,16 @@ export class Download implements SegmentSource {
     if (end === 'unstored' && this.#phase === 'running') {
       this.#phase = 'unstored';
       this.#runs.stopAll();
-      this.here.arrivals.giveUp(0, this.#layout.sizeBytes, 'unstored');
+      this.here.ranges.giveUp(0, this.#layout.sizeBytes, 'unstored');
     }
     if (end === 'cut') {
       this.#isNasSilent = true;
       if (this.#layout.isOneSegment) this.#fail();
-      else this.here.arrivals.giveUp(run.position, run.end, 'cut');
+      else this.here.ranges.giveUp(run.position, run.end, 'cut');
     }
     // Readers waiting for bytes that this run was told to skip need another run.
     if (this.#phase === 'running') {
-      for (const { position, last } of [...this.here.arrivals.waiters])
-        this.#demand(position, last);
+      for (const { position, last } of [...this.here.ranges.waiters]) this.#demand(position, last);
     }
     this.#goOn();
   }
@@ -339,7 +338,7 @@ export class Download implements SegmentSource {
     if (this.#phase === 'over') return;
     this.#phase = 'failed';
     this.#runs.stopAll();
-    this.here.arrivals.giveUp(0, this.#layout.sizeBytes, 'cut');
+    this.here.ranges.giveUp(0, this.#layout.sizeBytes, 'cut');
   }
 }
 

@@ -9,7 +9,7 @@ import { readLater } from '../entries/open-blobs.ts';
 import { Layout, type SegmentRows } from '../entries/segment-rows.ts';
 import type { DownloadTarget, Reservation } from '../entries/space.ts';
 import type { DownloadHead, Origin } from './origin.ts';
-import { Arrivals, type OpenSegment, type Span, Spans } from './ranges.ts';
+import { PresentRanges, type OpenSegment, type Span, Spans } from './ranges.ts';
 
 /** What a download and its parts know in common: what is fetched, through whom, and what for. */
 export class DownloadState {
@@ -36,7 +36,7 @@ export class DownloadState {
 
 /** The parts of one file version on disk: kept segments and partial ones. */
 export class PresentSegments {
-  readonly arrivals = new Arrivals();
+  readonly ranges = new PresentRanges();
   readonly partial: PartialSegments;
   readonly #deps: DownloadDeps;
   readonly #target: DownloadTarget;
@@ -50,7 +50,7 @@ export class PresentSegments {
   }
 
   get missingBytes(): number {
-    return this.#layout.sizeBytes - this.arrivals.present.totalBytes;
+    return this.#layout.sizeBytes - this.ranges.present.totalBytes;
   }
 
   /**
@@ -64,14 +64,14 @@ export class PresentSegments {
     const file = this.#deps.segments.find(path);
     if (file === null || !sameVersion(file.version, version)) return null;
     for (const number of this.#deps.segments.numbers(file.id)) {
-      this.arrivals.present.add(this.#layout.start(number), this.#layout.end(number));
+      this.ranges.present.add(this.#layout.start(number), this.#layout.end(number));
     }
     return { etag: file.version.etag, mimeType: file.mimeType };
   }
 
   /** Whether a stretch lies in segments that are published already. */
   isKept(first: number, last: number): boolean {
-    if (this.arrivals.present.endFrom(first) <= last) return false;
+    if (this.ranges.present.endFrom(first) <= last) return false;
     const layout = this.#layout;
     for (let number = layout.at(first); number <= layout.at(last); number += 1) {
       if (this.partial.get(number) !== undefined) return false;
@@ -81,7 +81,7 @@ export class PresentSegments {
 
   /** The first missing stretch of one segment. */
   gapIn(number: number): Span | null {
-    return this.arrivals.present.firstGap(this.#layout.start(number), this.#layout.end(number));
+    return this.ranges.present.firstGap(this.#layout.start(number), this.#layout.end(number));
   }
 
   /** The first missing stretch of a partial segment. */
@@ -95,7 +95,7 @@ export class PresentSegments {
 
   /** The first missing stretch of the file. */
   firstGap(): Span | null {
-    return this.arrivals.present.firstGap(0, this.#layout.sizeBytes);
+    return this.ranges.present.firstGap(0, this.#layout.sizeBytes);
   }
 
   /** Opens a segment; null where it was evicted or spoiled since, and so is missing again. */
@@ -109,7 +109,7 @@ export class PresentSegments {
     const { path, version } = this.#target;
     const kept = await this.#deps.entries.openSegment(path, version, number);
     if (kept === null) {
-      if (this.partial.get(number) === undefined) this.arrivals.present.remove(start, end);
+      if (this.partial.get(number) === undefined) this.ranges.present.remove(start, end);
       return null;
     }
     const { segment, blob } = kept;
@@ -128,7 +128,7 @@ export class PresentSegments {
     written: (at: number, part: Buffer, number: number) => boolean,
   ): Promise<boolean> {
     const end = position + chunk.length;
-    let at = this.arrivals.present.endFrom(position);
+    let at = this.ranges.present.endFrom(position);
     while (at < end) {
       const segment = await this.partial.make(this.#layout.at(at));
       if (segment === null) return false;
@@ -136,7 +136,7 @@ export class PresentSegments {
       const stop = Math.min(end, start + segment.sizeBytes);
       const part = chunk.subarray(at - position, stop - position);
       await segment.write(part, at - start);
-      this.arrivals.arrived(at, stop);
+      this.ranges.arrived(at, stop);
       if (!written(at, part, segment.number)) return true;
       at = stop;
     }

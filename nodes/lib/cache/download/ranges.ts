@@ -80,7 +80,7 @@ interface Waiter {
 }
 
 /** Which bytes of a file are on disk, and who waits for which. */
-export class Arrivals {
+export class PresentRanges {
   readonly present = new Spans();
   readonly #waiters = new Set<Waiter>();
 

@@ -138,7 +138,7 @@ export class CacheSpace {
    * Frees disk space for an upload. Evicts nothing when all entries together would not suffice.
    * @returns whether `bytes` now fit above CACHE_MIN_FREE_GB
    */
-  async makeRoom(bytes: number): Promise<boolean> {
+  async evictFor(bytes: number): Promise<boolean> {
     const missing = this.#missingFor(bytes);
     if (missing <= 0) return true;
     if (missing > this.#deps.entryRows.totals().totalBytes) return false;

@@ -61,7 +61,7 @@ export function partialSource(download: Download, reader: Reader, deps: FollowDe
       let outcome = await follow(writer, download, reader, { first, last: freeLast }, deps);
       if (outcome.kind === 'sent' && !isKept) {
         writer.whenClosed(() => {
-          download.here.arrivals.cancel(reader);
+          download.here.ranges.cancel(reader);
         });
         if (!writer.isOpen || !(await download.mayEnd(reader, last))) return false;
         outcome = await follow(writer, download, reader, { first: last, last }, deps);
@@ -83,7 +83,7 @@ async function follow(
   while (position <= range.last) {
     reader.position = position;
     writer.whenClosed(() => {
-      download.here.arrivals.cancel(reader);
+      download.here.ranges.cancel(reader);
     });
     if (!writer.isOpen) return { kind: 'cut' };
     const segment = await download.open(reader, position);
@@ -131,7 +131,7 @@ function wholeSegment(segment: OpenSegment): ByteSource {
 function partialSegment(download: Download, reader: Reader, segment: OpenSegment): ByteSource {
   const upto = (position: number): Availability => ({
     kind: 'upto',
-    bytes: Math.min(download.here.arrivals.present.endFrom(position), segment.end) - segment.start,
+    bytes: Math.min(download.here.ranges.present.endFrom(position), segment.end) - segment.start,
   });
   return {
     fd: segment.fd,
@@ -145,7 +145,7 @@ function partialSegment(download: Download, reader: Reader, segment: OpenSegment
       );
     },
     cancel: () => {
-      download.here.arrivals.cancel(reader);
+      download.here.ranges.cancel(reader);
     },
   };
 }

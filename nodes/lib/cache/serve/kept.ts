@@ -51,7 +51,7 @@ export class KeptEntries {
   /** By path, how many answers are reading it now. */
   readonly #answering = new Map<string, number>();
   /** Emptied while it was read: its segments go with the last reader. */
-  readonly #owed = new Set<string>();
+  readonly #pending = new Set<string>();
 
   constructor(deps: KeptDeps) {
     this.#deps = deps;
@@ -204,7 +204,7 @@ export class KeptEntries {
     for (const reading of this.#answering.keys()) {
       const file = isWithin(reading, path) ? segments.find(reading) : null;
       if (file === null) continue;
-      this.#owed.add(reading);
+      this.#pending.add(reading);
       read.add(file.id);
     }
     await entries.discardBelow(path, 'unpinned', (fileId) => read.has(fileId));
@@ -219,7 +219,7 @@ export class KeptEntries {
       const others = (this.#answering.get(path) ?? 1) - 1;
       if (others > 0) this.#answering.set(path, others);
       else this.#answering.delete(path);
-      if (others === 0 && this.#owed.delete(path)) await this.empty(path);
+      if (others === 0 && this.#pending.delete(path)) await this.empty(path);
     }
   }
 

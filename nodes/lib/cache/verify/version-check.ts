@@ -62,7 +62,7 @@ export class VersionChecks {
    */
   async catchUp(position: number, source: SegmentSource): Promise<void> {
     const missing = position - this.#hash.next;
-    const isThere = this.#here.arrivals.present.endFrom(0) >= position;
+    const isThere = this.#here.ranges.present.endFrom(0) >= position;
     if (!this.#wantsHash || !isThere) return;
     if (missing > 0 && missing <= CATCH_UP_BYTES) await this.#hashUpto(position, source);
   }

@@ -25,7 +25,7 @@ interface ChangeQueueDeps extends UploadDeps {
   readonly changeRows: ChangeRows;
   readonly changeDeliveryRows: ChangeDeliveryRows;
   readonly uploads: UploadRows;
-  readonly overviewRows: QueueViewRows;
+  readonly viewRows: QueueViewRows;
   readonly drops: DropRows;
   readonly intents: Intents;
   readonly admission: Admission;
@@ -96,7 +96,7 @@ interface ChangeIntakeDeps extends Pick<
   'shownPlaces' | 'listings' | 'bornAt' | 'randomBytes' | 'takesChanges'
 > {
   readonly changeRows: ChangeRows;
-  readonly overviewRows: QueueViewRows;
+  readonly viewRows: QueueViewRows;
   readonly withdrawals: Withdrawals;
   readonly intents: Intents;
   readonly admission: Admission;
@@ -157,7 +157,7 @@ class ChangeIntake {
    * above or below one of its paths is still pending.
    */
   isInLine(caller: Caller, input: QueuedInput): boolean {
-    const { changeRows, overviewRows, takesChanges } = this.#deps;
+    const { changeRows, viewRows, takesChanges } = this.#deps;
     if (!takesChanges) return false;
     const places = [input.path, ...('target' in input ? [input.target] : [])];
     if ('name' in input) places.push(joined(folderOf(input.path), input.name));
@@ -166,9 +166,7 @@ class ChangeIntake {
     const userId = caller.user.id;
     return (
       changeRows.openOf(userId).some(({ path, toPath }) => meets(path) || meets(toPath)) ||
-      overviewRows
-        .undelivered(userId)
-        .some(({ path, secondPath }) => meets(path) || meets(secondPath))
+      viewRows.undelivered(userId).some(({ path, secondPath }) => meets(path) || meets(secondPath))
     );
   }
 
@@ -235,11 +233,11 @@ class ChangeIntake {
    * delete. Uploads being sent, or in an unknown state, go first.
    */
   #planDelete(caller: Caller, path: string, entries: readonly ShownTreeEntry[]): Plan {
-    const { overviewRows, changeRows } = this.#deps;
+    const { viewRows, changeRows } = this.#deps;
     const userId = caller.user.id;
     const changes = changeRows.openOf(userId).map(asQueued);
     const withdrawn: UploadRow[] = [];
-    const rows = Map.groupBy(overviewRows.undelivered(userId), (row) =>
+    const rows = Map.groupBy(viewRows.undelivered(userId), (row) =>
       pathNow(changes, row.path, row.seq),
     );
     const insteadOf = new Map<string, SeenEntry | null>();

@@ -106,12 +106,12 @@ export class DeliveryAttempt {
     signal: AbortSignal,
     onProgress: () => void,
   ): Promise<StepOutcome> {
-    const standing = branchBaseOf(row, this.#deps.uploads);
-    let path = this.#placeOf(row, standing);
+    const branchBase = branchBaseOf(row, this.#deps.uploads);
+    let path = this.#placeOf(row, branchBase);
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
       const beside = path !== row.path;
       const { sizeBytes, sha256 } = row;
-      const wanted: Wanted = { path, sizeBytes, sha256, base: baseAt(path, row, standing) };
+      const wanted: Wanted = { path, sizeBytes, sha256, base: baseAt(path, row, branchBase) };
       const seen = await this.#deps.check.look(token, wanted, round === 0, signal);
       if (seen.kind === 'ours') return { kind: 'delivered', path, item: seen.item, beside };
       if (seen.kind === 'changed') {
@@ -281,11 +281,11 @@ export class DeliveryAttempt {
     folders.changed();
     const seen = await folders.look(token, folderOf(wanted.path), [name], false, signal);
     if (seen.kind !== 'seen') return seen;
-    return await this.prove(wanted, beside, seen.items.get(name) ?? null, token, signal);
+    return await this.compare(wanted, beside, seen.items.get(name) ?? null, token, signal);
   }
 
   /** Compares what the NAS shows now with what was sent. */
-  async prove(
+  async compare(
     wanted: Wanted,
     beside: boolean,
     found: NasFileItem | null,

@@ -31,7 +31,7 @@ interface DeliveryClaimsDeps {
   readonly locks: PathLocks;
   readonly credentials: UploadCredentials;
   readonly storageStands: UploadDeps['storageStands'];
-  readonly handOver: PendingCleanup;
+  readonly cleanup: PendingCleanup;
   readonly clock: Clock;
   readonly log: Log;
   /** Names this process in leases. */
@@ -240,7 +240,7 @@ export class DeliveryClaims {
   async #letGo(
     delivered: readonly { readonly row: UploadRow; readonly outcome: Delivered }[],
   ): Promise<void> {
-    await this.#deps.handOver.give(
+    await this.#deps.cleanup.give(
       delivered.map(({ row, outcome }) => ({
         id: row.id,
         userId: row.userId,
@@ -410,7 +410,7 @@ export class DeliveryBatch {
         break;
       } else run.outcomes.set(flying.row.id, finished);
     }
-    return (await this.#prove(sent, run)) ?? stop;
+    return (await this.#verify(sent, run)) ?? stop;
   }
 
   async #mayFinish(
@@ -424,7 +424,7 @@ export class DeliveryBatch {
     return verdict === 'unchanged' ? 'yes' : 'no';
   }
 
-  async #prove(sent: readonly Flying[], run: Run): Promise<Interruption | null> {
+  async #verify(sent: readonly Flying[], run: Run): Promise<Interruption | null> {
     if (sent.length === 0) return null;
     const { step } = this.#deps;
     const seen = await this.#see(
@@ -435,8 +435,8 @@ export class DeliveryBatch {
     if (seen.kind !== 'seen') return seen;
     for (const { row, wanted } of sent) {
       const item = seen.items.get(row.filename) ?? null;
-      const proved = await step.prove(wanted, false, item, run.token, run.signal);
-      run.outcomes.set(row.id, proved);
+      const verified = await step.compare(wanted, false, item, run.token, run.signal);
+      run.outcomes.set(row.id, verified);
     }
     return null;
   }

@@ -28,16 +28,16 @@ import { PendingCleanup, type Next, Settle } from './outcome.ts';
 import { PathLocks } from './path-locks.ts';
 import { ChunkedSend } from './send.ts';
 
-/** How long until a delivered file that could not be removed from the disk is tried again. */
-const OWED_AGAIN_MS = 60_000;
-/** How many slices of 1,000 lines a run deletes. */
+/** A delivered file that cannot be taken off the disk is tried again after this. */
+const PENDING_AGAIN_MS = 60_000;
+/** Of 1,000 lines each. */
 const MOST_SLICES = 10;
 
 interface DeliveryDeps {
   readonly turn: DeliveryClaims;
   readonly changes: ChangeDelivery;
   readonly changeDeliveryRows: ChangeDeliveryRows;
-  readonly handOver: PendingCleanup;
+  readonly cleanup: PendingCleanup;
   readonly waits: WaitRows;
   readonly syncLog: SyncLogRows;
   readonly kept: ConflictBackups;
@@ -107,7 +107,7 @@ export class Delivery {
     this.#deps.chunked.close();
     try {
       await this.#run;
-      await this.#deps.handOver.finish();
+      await this.#deps.cleanup.finish();
     } catch (error) {
       this.#deps.log.warn(
         `The delivery ended unfinished; the next start goes on: ${errorKind(error)}.`,
@@ -158,9 +158,9 @@ export class Delivery {
 
   async #runs(): Promise<void> {
     try {
-      this.#deps.waits.releaseStrays();
-      this.#deps.changeDeliveryRows.releaseStrays();
-      await this.#deps.handOver.finish();
+      this.#deps.waits.releaseExpired();
+      this.#deps.changeDeliveryRows.releaseExpired();
+      await this.#deps.cleanup.finish();
       do {
         this.#again = false;
         await this.#once();
@@ -237,10 +237,10 @@ export class Delivery {
 
   /** Cleanup on the Pi's own disk, which does not need the NAS. */
   #dueTickMs(): number | null {
-    const { waits, changeDeliveryRows: changes, handOver, clock, presence } = this.#deps;
-    const owed = handOver.isOwing ? clock.monotonicMs() + OWED_AGAIN_MS : null;
+    const { waits, changeDeliveryRows: changes, cleanup, clock, presence } = this.#deps;
+    const pendingTickMs = cleanup.isPending ? clock.monotonicMs() + PENDING_AGAIN_MS : null;
     const queued = presence.state.awake ? [waits.nextDueTickMs(), changes.nextDueTickMs()] : [];
-    const due = [owed, ...queued].filter((tickMs) => tickMs !== null);
+    const due = [pendingTickMs, ...queued].filter((tickMs) => tickMs !== null);
     return due.length === 0 ? null : Math.min(...due);
   }
 
@@ -295,8 +295,8 @@ export function assembleDelivery(deps: UploadDeps, shared: SharedDeps): Assemble
   const folders = new NasFolder(nas, api, clock);
   const chunked = new ChunkedSend(nas, disk);
   const check = new TargetCheck(nas, folders);
-  const handOver = new PendingCleanup({ ...deps, ...shared });
-  const queues = { uploads, rows, waits, syncLog, handOver };
+  const cleanup = new PendingCleanup({ ...deps, ...shared });
+  const queues = { uploads, rows, waits, syncLog, cleanup };
   const common = { ...deps, ...shared, ...queues, folders, chunked, check };
   const step = new DeliveryAttempt(common);
   const turn = new DeliveryClaims({

@@ -277,21 +277,21 @@ type HandedOver = Omit<DeliveredFile, 'file'> & { readonly id: string };
 export class PendingCleanup {
   readonly #deps: PendingCleanupDeps;
   /** Ids whose file or row is still to be cleaned up. */
-  readonly #owed = new Set<string>();
+  readonly #pending = new Set<string>();
 
   constructor(deps: PendingCleanupDeps) {
     this.#deps = deps;
   }
 
   /** Whether {@link finish} has anything left to do. */
-  get isOwing(): boolean {
-    return this.#owed.size > 0;
+  get isPending(): boolean {
+    return this.#pending.size > 0;
   }
 
   /** @throws the database's error; the cleanup then stays pending */
   async give(delivered: readonly HandedOver[]): Promise<void> {
     const { keep, log, fileOf } = this.#deps;
-    for (const { id } of delivered) this.#owed.add(id);
+    for (const { id } of delivered) this.#pending.add(id);
     // All are started, and so shown, before the first is stored: the disk takes its time.
     const keeping = delivered.map(async ({ id, ...file }) => {
       try {
@@ -311,7 +311,7 @@ export class PendingCleanup {
   async finish(): Promise<void> {
     const { disk, recovery, log, fileOf } = this.#deps;
     const gone: string[] = [];
-    for (const id of this.#owed) {
+    for (const id of this.#pending) {
       try {
         await disk.remove(fileOf(id));
         gone.push(id);
@@ -320,7 +320,7 @@ export class PendingCleanup {
       }
     }
     const files = recovery.bytesGone(gone);
-    for (const id of gone) this.#owed.delete(id);
+    for (const id of gone) this.#pending.delete(id);
     for (const file of files) await this.#discard(file);
   }
 

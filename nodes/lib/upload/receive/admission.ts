@@ -6,7 +6,7 @@ import type { Clock } from '../../time/clock.ts';
 import { type Reason, reason } from '../reasons.ts';
 import type { ShareRows } from '../rows/queue-view-rows.ts';
 import { type Disk, diskFaultOf } from '../spool/disk.ts';
-import type { MakeRoom, MayWrite } from '../upload-deps.ts';
+import type { EvictFor, MayWrite } from '../upload-deps.ts';
 import { parsePath } from './target.ts';
 
 /** The content is not what its sender claims. */
@@ -240,7 +240,7 @@ interface UploadQuotaDeps {
   readonly folder: string;
   /** CACHE_MIN_FREE_GB in bytes. */
   readonly minFreeBytes: number;
-  readonly makeRoom: MakeRoom;
+  readonly evictFor: EvictFor;
   /** Kept copies, all of which an upload that needs their space may evict. */
   readonly evictableBytes: () => number;
   readonly rows: ShareRows;
@@ -381,7 +381,7 @@ export class UploadQuota {
   async #fits(bytes: number): Promise<boolean> {
     const missing = await this.#missing(bytes);
     if (missing <= 0) return true;
-    await this.#deps.makeRoom(missing);
+    await this.#deps.evictFor(missing);
     return (await this.#missing(bytes)) <= 0;
   }
 

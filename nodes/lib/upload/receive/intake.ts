@@ -514,7 +514,7 @@ class BodyFiles {
     const part = new PartFile(id, join(incomingFolder, `${id}.part`), {
       disk,
       hashing,
-      takeRoom: async (bytes) => {
+      reserve: async (bytes) => {
         const refusal = await reservation.take(bytes);
         if (refusal !== null) this.refuse(refusal);
         return refusal === null;

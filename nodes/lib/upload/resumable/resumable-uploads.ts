@@ -515,7 +515,7 @@ class ChunkIntake {
       if (giveBack === 'gone') return { kind: 'gone' };
       if (giveBack === 'crowded') return refused('too_many_tries');
       try {
-        return await this.#withRoom(request, upload);
+        return await this.#withSpace(request, upload);
       } finally {
         giveBack();
       }
@@ -525,7 +525,7 @@ class ChunkIntake {
   }
 
   /** Space is reserved for this chunk only. */
-  async #withRoom(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
+  async #withSpace(request: IncomingMessage, upload: ResumableUpload): Promise<ChunkReceived> {
     const length = request.headers['content-length'];
     const bytes = length === undefined ? null : Number(length);
     const reserved = await this.#deps.quota.reserve(upload.userId, bytes);
@@ -576,9 +576,9 @@ class ChunkIntake {
     reservation: Reservation,
   ): Promise<Written> {
     const writes = new GatheredWrites();
-    const flow: Flow = { isTooMuch: false, isStopped: false, noRoom: null, wake: () => undefined };
+    const flow: Flow = { isTooMuch: false, isStopped: false, noSpace: null, wake: () => undefined };
     const writing = writes.writeTo(handle, {
-      takeRoom: (bytes) => takeRoom(reservation, flow, bytes),
+      reserve: (bytes) => reserve(reservation, flow, bytes),
       written: () => {
         flow.wake();
         return Promise.resolve();
@@ -613,7 +613,7 @@ class ChunkIntake {
 interface Flow {
   isTooMuch: boolean;
   isStopped: boolean;
-  noRoom: Refused | null;
+  noSpace: Refused | null;
   wake: () => void;
 }
 
@@ -621,12 +621,12 @@ interface Flow {
 function writtenAs(flow: Flow, isGone: boolean, bytes: number | null): Written {
   if (flow.isTooMuch) return { kind: 'too much' };
   if (isGone) return { kind: 'gone' };
-  return bytes === null ? (flow.noRoom ?? refused('no_room')) : { kind: 'whole', bytes };
+  return bytes === null ? (flow.noSpace ?? refused('no_room')) : { kind: 'whole', bytes };
 }
 
-async function takeRoom(reservation: Reservation, flow: Flow, bytes: number): Promise<boolean> {
-  flow.noRoom = await reservation.take(bytes);
-  return flow.noRoom === null;
+async function reserve(reservation: Reservation, flow: Flow, bytes: number): Promise<boolean> {
+  flow.noSpace = await reservation.take(bytes);
+  return flow.noSpace === null;
 }
 
 type Written =

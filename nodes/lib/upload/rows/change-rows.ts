@@ -502,7 +502,7 @@ const DELIVERY_SQL = {
   usersWaiting: `SELECT DISTINCT user_id FROM queued_changes WHERE state = 'waiting_for_credential'`,
   releaseWaiting: `UPDATE queued_changes SET due_tick_ms = 0, next_attempt_ms = NULL
        WHERE state = 'waiting' AND due_tick_ms > 0`,
-  releaseStrays: `UPDATE queued_changes SET state = ${IN_LINE} WHERE state = 'sending'`,
+  releaseExpired: `UPDATE queued_changes SET state = ${IN_LINE} WHERE state = 'sending'`,
   releaseLeases: `UPDATE queued_changes SET ${FREED}`,
   nextDue: `SELECT min(due_tick_ms) AS due FROM queued_changes INDEXED BY queued_changes_open
        WHERE state IN ${UNDELIVERED} AND state IN ${CLAIMABLE}`,
@@ -595,8 +595,8 @@ export class ChangeDeliveryRows {
   }
 
   /** Between two runs nothing is carried out: a claimed row was left by a broken run. */
-  releaseStrays(): void {
-    this.#sql.releaseStrays.run();
+  releaseExpired(): void {
+    this.#sql.releaseExpired.run();
   }
 
   /** A new process: rows claimed by the last one are free again. */

@@ -409,7 +409,7 @@ export class WaitRows {
   readonly #usersWaiting: StatementSync;
   readonly #releaseWaiting: StatementSync;
   readonly #nextDue: StatementSync;
-  readonly #releaseStrays: StatementSync;
+  readonly #releaseExpired: StatementSync;
 
   constructor(store: Store) {
     this.#waitForCredential = store.prepare(`
@@ -429,7 +429,7 @@ export class WaitRows {
     this.#nextDue = store.prepare(
       `SELECT min(due_tick_ms) AS due FROM upload_queue WHERE state IN ${CLAIMABLE}`,
     );
-    this.#releaseStrays = store.prepare(`
+    this.#releaseExpired = store.prepare(`
       UPDATE upload_queue SET state = ${IN_LINE}, lease_owner = NULL, lease_until_tick_ms = NULL
       WHERE state = 'sending'`);
   }
@@ -456,8 +456,8 @@ export class WaitRows {
    * Between two runs nothing is being sent: a claimed row was left by a broken run, and the NAS is
    * asked what it has before anything is sent again.
    */
-  releaseStrays(): void {
-    this.#releaseStrays.run();
+  releaseExpired(): void {
+    this.#releaseExpired.run();
   }
 
   /** Monotonic ms at which the next row is due; null when none is on its way. */

@@ -96,9 +96,9 @@ const PIECE_BYTES = 256;
 
 /** What the writer needs from others. */
 interface WriteHooks {
-  /** Called before each write. False ends the writing, as there is no space. */
-  readonly takeRoom: (bytes: number) => Promise<boolean>;
-  /** Called with the bytes written so far. The next write waits for it. */
+  /** Asked before each write. False ends the writing: there is no space. */
+  readonly reserve: (bytes: number) => Promise<boolean>;
+  /** That many bytes are written by now. The next write waits for it. */
   readonly written: (sizeBytes: number) => Promise<void>;
 }
 
@@ -149,13 +149,13 @@ export class GatheredWrites {
    * @returns whether all of it is written: false when there is no space, or it was given up
    * @throws the disk's error
    */
-  async writeTo(handle: SpoolHandle, { takeRoom, written }: WriteHooks): Promise<boolean> {
+  async writeTo(handle: SpoolHandle, { reserve, written }: WriteHooks): Promise<boolean> {
     let writtenBytes = 0;
     for (let batch = await this.#next(); batch.length > 0; batch = await this.#next()) {
       const bytes = this.#sizeBytes - writtenBytes;
       const held = this.#heldBytes;
       this.#pending = [];
-      if (!(await takeRoom(bytes))) return false;
+      if (!(await reserve(bytes))) return false;
       await writeAll(handle, batch);
       batch.forEach(giveBack);
       writtenBytes += bytes;

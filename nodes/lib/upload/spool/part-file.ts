@@ -14,9 +14,9 @@ export interface StagedFile {
 export interface PartFileDeps {
   readonly disk: Disk;
   readonly hashing: FileHashing;
-  /** Called before each write. False ends the file, as there is no space for it. */
-  readonly takeRoom: (bytes: number) => Promise<boolean>;
-  /** Called when some of what waited for the disk is written. */
+  /** Asked before each write. False ends the file: there is no space for it. */
+  readonly reserve: (bytes: number) => Promise<boolean>;
+  /** Some of what waited for the disk is written. */
   readonly onWritten: () => void;
 }
 
@@ -48,10 +48,10 @@ export class PartFile extends GatheredWrites {
    * @throws the disk's error
    */
   async store(): Promise<StagedFile | null> {
-    const { disk, takeRoom, onWritten } = this.#deps;
+    const { disk, reserve, onWritten } = this.#deps;
     this.#handle = await disk.create(this.#file);
     const whole = await this.writeTo(this.#handle, {
-      takeRoom,
+      reserve,
       written: async (sizeBytes) => {
         onWritten();
         await this.#hash.written(sizeBytes);

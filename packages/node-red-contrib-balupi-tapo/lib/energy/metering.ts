@@ -8,7 +8,7 @@ import { HOUSEHOLD } from './buckets.ts';
 import { Counters } from './counters.ts';
 import type { Overlay } from './hour-slots.ts';
 import type { Latest } from './latest.ts';
-import { MeterBook } from './meter-book.ts';
+import { MeterStates } from './meter-states.ts';
 import type { NasHour, NasHourRows } from './nas-hour-rows.ts';
 import { type NasBorders, nasHourOf } from './nas-watts.ts';
 import type { Prices } from './prices.ts';
@@ -71,7 +71,7 @@ export class Metering {
   readonly counters: Counters;
   readonly #deps: MeteringDeps;
   readonly #anchor: WallAnchor;
-  readonly #book: MeterBook;
+  readonly #states: MeterStates;
   readonly #recorder: Recorder;
   readonly #misplaced: MisplacedRows;
   #cancel: Cancel | null = null;
@@ -86,15 +86,15 @@ export class Metering {
     const [rows, live] = [new CounterRows(deps.store), () => this.#live()];
     this.counters = new Counters({ rows, buckets: deps.buckets, live });
     this.#anchor = new WallAnchor(deps.isClockTrusted);
-    this.#book = new MeterBook(deps.time, deps.longestS);
-    const [anchor, book] = [this.#anchor, this.#book];
-    this.#recorder = new Recorder({ clock, anchor, book, latest, history, time, log });
+    this.#states = new MeterStates(deps.time, deps.longestS);
+    const [anchor, states] = [this.#anchor, this.#states];
+    this.#recorder = new Recorder({ clock, anchor, states, latest, history, time, log });
   }
 
   start(): void {
     const { samples, log } = this.#deps;
     this.#settleZone();
-    if (this.#book.load(samples, this.#hasHour).length > 0) {
+    if (this.#states.load(samples, this.#hasHour).length > 0) {
       log.warn('A stored meter state could not be read; it was rebuilt from raw samples.');
     }
     this.counters.load();
@@ -157,26 +157,26 @@ export class Metering {
     const { store, succession, prices } = this.#deps;
     this.#recorder.release();
     this.#commit(false);
-    const refusal = succession.refusal(fromNumber, toNumber, this.#book);
+    const refusal = succession.refusal(fromNumber, toNumber, this.#states);
     if (refusal !== null) return refusal;
     const made = { by, atS: this.nowS() };
-    const left = this.#book
+    const left = this.#states
       .live()
       .filter(({ deviceNumber }) => deviceNumber === fromNumber)
       .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs));
     const before = [fromNumber, toNumber].map((number) => {
-      return { number, state: this.#book.stateOf(number)?.state };
+      return { number, state: this.#states.stateOf(number)?.state };
     });
     try {
       store.transaction(() => {
         this.counters.aside(() => {
-          succession.hand(fromNumber, toNumber, this.#book, left, made);
-          this.#book.drop(fromNumber);
+          succession.hand(fromNumber, toNumber, this.#states, left, made);
+          this.#states.drop(fromNumber);
         });
       });
     } catch (error) {
       for (const { number, state } of before) {
-        if (state !== undefined) this.#book.restore(number, state);
+        if (state !== undefined) this.#states.restore(number, state);
       }
       throw error;
     }
@@ -195,7 +195,7 @@ export class Metering {
 
   #live(): DeviceHour[] {
     const { prices, overlay } = this.#deps;
-    return this.#book
+    return this.#states
       .live()
       .map(({ deviceNumber, metered }) => deviceHour(deviceNumber, metered, prices.tariffs))
       .map((hour) => overlay.over(hour))
@@ -238,8 +238,8 @@ export class Metering {
     this.#commit(false);
     const keepCounters = this.counters.mark();
     const { anewS, beforeS } = this.#dropMisplaced(misplaced, nowMs, lastS);
-    if (misplaced !== null) this.#anchor.settleAnew(nowMs, tickMs);
-    this.#book.reload(samples, time.hourStart(anewS) - REPLAY_S, this.#hasHour, beforeS);
+    if (misplaced !== null) this.#anchor.settleAgain(nowMs, tickMs);
+    this.#states.reload(samples, time.hourStart(anewS) - REPLAY_S, this.#hasHour, beforeS);
     this.#recorder.waitBefore(null);
     this.#recorder.placeWaiting();
     store.transaction(keepCounters);
@@ -308,7 +308,7 @@ export class Metering {
 
   #commit(isFinal: boolean): void {
     const { store, samples, prices, rollUp, nasHours, seen } = this.#deps;
-    const draft = this.#book.draft(this.nowS(), isFinal);
+    const draft = this.#states.draft(this.nowS(), isFinal);
     const hours = draft.hours.map(({ deviceNumber, metered }) =>
       deviceHour(deviceNumber, metered, prices.tariffs),
     );

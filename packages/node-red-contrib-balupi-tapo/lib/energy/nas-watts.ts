@@ -60,7 +60,8 @@ export class NasWatts {
   note(powerMw: number, monotonicMs: number): void {
     if (powerMw >= OFF_BELOW_MW) this.#unpoweredSinceMs = null;
     else this.#unpoweredSinceMs ??= monotonicMs;
-    const seen = this.#state === null ? nasStateAt(powerMw, this.#borders) : this.#leaning(powerMw);
+    const seen =
+      this.#state === null ? nasStateAt(powerMw, this.#borders) : this.#stateNear(powerMw);
     if (this.#state === null) this.#state = seen;
     if (seen === this.#state) {
       this.#next = null;
@@ -89,10 +90,8 @@ export class NasWatts {
     return wasAsleep && powerMw >= idleMw * (1 + MARGIN);
   }
 
-  /**
-   * The state that the power indicates, where a threshold only counts once it is clearly crossed.
-   */
-  #leaning(powerMw: number): NasPowerState {
+  /** The state the power speaks for, where a border only counts once it is crossed clearly. */
+  #stateNear(powerMw: number): NasPowerState {
     const level = this.#state === null ? 0 : ORDER.indexOf(this.#state);
     const { borders } = this.#borders;
     const up = borders.filter((border) => powerMw >= border * (1 + MARGIN)).length;

@@ -2,7 +2,7 @@ import type { Log } from '../../../../nodes/lib/log/log.ts';
 import type { Clock } from '../../../../nodes/lib/time/clock.ts';
 import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { Latest } from './latest.ts';
-import type { MeterBook } from './meter-book.ts';
+import type { MeterStates } from './meter-states.ts';
 import type { SampleRows } from './sample-rows.ts';
 import {
   checkedReading,
@@ -16,7 +16,7 @@ import {
 interface RecorderDeps {
   readonly clock: Clock;
   readonly anchor: WallAnchor;
-  readonly book: MeterBook;
+  readonly states: MeterStates;
   readonly latest: Latest;
   readonly history: HourlyHistory | null;
   readonly time: LocalTime;
@@ -113,8 +113,8 @@ export class Recorder {
   }
 
   #settle(nowMs: number): void {
-    const { book, log } = this.#deps;
-    const forgotten = book.forgetFuture(Math.floor(nowMs / 1_000));
+    const { states, log } = this.#deps;
+    const forgotten = states.forgetFuture(Math.floor(nowMs / 1_000));
     if (forgotten.length > 0) {
       log.warn('Stored energy samples lie in the future; metering restarts at the present time.');
     }
@@ -161,18 +161,18 @@ export class Recorder {
   }
 
   #wantsHistory(sample: Sample): boolean {
-    const { book, history } = this.#deps;
-    return history !== null && book.wantsHistory(sample.deviceNumber, sample.atS);
+    const { states, history } = this.#deps;
+    return history !== null && states.wantsHistory(sample.deviceNumber, sample.atS);
   }
 
   #feed(sample: Sample, hours: readonly HistoryHour[]): void {
-    const { book, log } = this.#deps;
+    const { states, log } = this.#deps;
     const { deviceNumber } = sample;
-    if (!book.add(sample, hours)) return;
+    if (!states.add(sample, hours)) return;
     this.#samples.push(sample);
     if (this.#samples.length > MOST_UNWRITTEN) this.#samples.shift();
     if (hours.length > 0) this.#hours.push({ deviceNumber, hours });
-    const isFrozen = book.isCounterFrozen(deviceNumber);
+    const isFrozen = states.isCounterFrozen(deviceNumber);
     if (isFrozen && !this.#frozen.has(deviceNumber)) {
       this.#frozen.add(deviceNumber);
       log.warn(`The counter of plug ${deviceNumber} stands still under load; it is not used now.`);
@@ -180,7 +180,7 @@ export class Recorder {
   }
 
   #hold(sample: Sample): void {
-    const { clock, history, book, time } = this.#deps;
+    const { clock, history, states, time } = this.#deps;
     const { deviceNumber, atS } = sample;
     const samples = [sample];
     const ending = new AbortController();
@@ -202,7 +202,7 @@ export class Recorder {
         finish([]);
       },
     });
-    const lastS = book.lastS(deviceNumber) ?? atS;
+    const lastS = states.lastS(deviceNumber) ?? atS;
     const fromS = time.dayStart(lastS);
     const asked = history?.hours(deviceNumber, fromS * 1_000, atS * 1_000, ending.signal);
     Promise.resolve(asked).then(
@@ -305,7 +305,7 @@ export class WallAnchor {
   }
 
   /** Adopts a verified time at once. */
-  settleAnew(provedMs: number, monotonicMs: number): void {
+  settleAgain(provedMs: number, monotonicMs: number): void {
     this.#settle(provedMs, monotonicMs);
     this.#largeSinceMs = null;
   }

@@ -2,7 +2,7 @@ import type { LocalTime } from '../../../../nodes/lib/time/zoned-time.ts';
 import type { BucketRows } from './bucket-rows.ts';
 import { type Bucket, inTime, overDevices, priceOf, sharesOf } from './buckets.ts';
 import type { CorrectionRows, KnownHour, SuccessorRows } from './correction-rows.ts';
-import type { MeterBook } from './meter-book.ts';
+import type { MeterStates } from './meter-states.ts';
 import type { DeviceHour, RollUp } from './roll-up.ts';
 import type { SampleRows } from './sample-rows.ts';
 import { SLOT_S } from './slots.ts';
@@ -38,16 +38,16 @@ export class Succession {
   }
 
   /** Why it is not possible; null when it is. Complete hours must be in the database by then. */
-  refusal(fromNumber: number, toNumber: number, book: MeterBook): HandOverOutcome | null {
+  refusal(fromNumber: number, toNumber: number, states: MeterStates): HandOverOutcome | null {
     const { rows, buckets, time } = this.#deps;
-    const openS = book.openHourS(toNumber);
-    const lastS = book.lastS(toNumber);
+    const openS = states.openHourS(toNumber);
+    const lastS = states.lastS(toNumber);
     const newestS = Math.max(
       buckets.newestHourS(fromNumber) ?? Number.NEGATIVE_INFINITY,
-      book.openHourS(fromNumber) ?? Number.NEGATIVE_INFINITY,
+      states.openHourS(fromNumber) ?? Number.NEGATIVE_INFINITY,
     );
     // Later hours of the successor would overwrite what it takes over here.
-    const isBefore = lastS === null || (book.lastS(fromNumber) ?? lastS) > lastS;
+    const isBefore = lastS === null || (states.lastS(fromNumber) ?? lastS) > lastS;
     if (isBefore || newestS > (openS ?? time.hourStart(lastS) - 1)) {
       return { kind: 'successor_not_read' };
     }
@@ -66,14 +66,14 @@ export class Succession {
   hand(
     fromNumber: number,
     toNumber: number,
-    book: MeterBook,
+    states: MeterStates,
     left: readonly DeviceHour[],
     made: { readonly by: string; readonly atS: number },
   ): void {
     const { rows, buckets, samples, corrections, rollUp } = this.#deps;
     rollUp.write(left);
-    const openS = book.openHourS(toNumber);
-    if (openS !== null) this.#joinOpen(fromNumber, toNumber, openS, book);
+    const openS = states.openHourS(toNumber);
+    if (openS !== null) this.#joinOpen(fromNumber, toNumber, openS, states);
     const joined = rows.commonHours(fromNumber, toNumber).map((startS) => {
       const both = [fromNumber, toNumber].map((one) => this.#known(one, startS));
       return { startS, known: this.#join(startS, both) };
@@ -87,16 +87,16 @@ export class Succession {
       if (buckets.hours(toNumber, startS, endS).length > 0) rollUp.writeDay(toNumber, startS);
       else write();
     }
-    const state = book.stateOf(toNumber);
+    const state = states.stateOf(toNumber);
     if (state !== null) samples.saveMeter(toNumber, state.atS, state.state);
   }
 
   /** The successor's open hour is in memory, so the other plug's part of it goes there. */
-  #joinOpen(fromNumber: number, toNumber: number, openS: number, book: MeterBook): void {
+  #joinOpen(fromNumber: number, toNumber: number, openS: number, states: MeterStates): void {
     const { buckets, corrections, time } = this.#deps;
     const original = corrections.original(fromNumber, openS);
     const { fine } = original ?? this.#known(fromNumber, openS);
-    book.join(toNumber, fine);
+    states.join(toNumber, fine);
     buckets.dropHours(fromNumber, openS, time.hourEnd(openS));
     corrections.dropOriginal(fromNumber, openS);
   }

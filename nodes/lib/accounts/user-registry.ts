@@ -56,7 +56,7 @@ const TOKEN_LIVES_S = 900;
 const REFUSED_KEPT = 10_000;
 const TOLD_KEPT = 1_000;
 
-interface UserBookDeps {
+interface UserRegistryDeps {
   readonly store: Store;
   readonly time: TrustedClock;
   readonly graceMs: number;
@@ -68,7 +68,7 @@ interface UserBookDeps {
  * What the NAS said of users and their tokens, each answer stored in one transaction, so that a
  * power cut leaves no token without its user. Everything that ends a session is here too.
  */
-export class UserBook {
+export class UserRegistry {
   readonly users: UserRows;
   readonly introspections: IntrospectionRows;
   readonly refreshTokens: RefreshRows;
@@ -88,7 +88,7 @@ export class UserBook {
   readonly #onReplaced: (userId: number) => void;
   #prunedAtMs = 0;
 
-  constructor(deps: UserBookDeps) {
+  constructor(deps: UserRegistryDeps) {
     this.#store = deps.store;
     this.#time = deps.time;
     this.#graceMs = deps.graceMs;
@@ -287,7 +287,7 @@ export class UserBook {
   }
 
   /** Whether the NAS confirmed in this run who that user is, less than `withinMs` ago. */
-  wasToldLately(userId: number, withinMs: number): boolean {
+  wasToldRecently(userId: number, withinMs: number): boolean {
     const toldAtMs = this.#toldAtMs.get(userId);
     return toldAtMs !== undefined && this.#time.nowMs() - toldAtMs < withinMs;
   }

@@ -39,7 +39,7 @@ const REPLAY_PAGE = 2_000;
  * The meters of all plugs. Their state is stored once an hour, in the transaction that writes the
  * hours; after a crash the raw samples since then are replayed and produce the same rows.
  */
-export class MeterBook {
+export class MeterStates {
   readonly #time: LocalTime;
   readonly #longestS: number;
   readonly #entries = new Map<number, Entry>();
