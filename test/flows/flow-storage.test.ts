@@ -14,6 +14,7 @@ import {
 } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 import { createFlowStorage } from '../../flows/flow-storage.ts';
 import { loadedTypes } from '../../flows/node-types.ts';
+import { KeptLog } from '../fakes/kept-log.ts';
 
 const FUNC = 'const a = 1;\nmsg.payload = a;\nreturn msg;';
 
@@ -599,23 +600,21 @@ describe('the flow files', () => {
   });
 
   describe('as the storage of Node-RED', () => {
-    const quiet = { debug() {}, info() {}, error() {} };
-
     it('warn of what is left out without a path, and hand it on', async () => {
       await open().save([
         { id: 't', type: 'tab', label: 'explore' },
         { id: 'n', type: 'sqlite', z: 't' },
       ]);
-      const lines: string[] = [];
+      const log = new KeptLog();
       const told: (readonly LeftOut[])[] = [];
       const storage = createFlowStorage({
         flowsFolder: folder,
         installedTypes: () => new Set(['inject']),
-        log: { ...quiet, warn: (line) => lines.push(line) },
+        log,
         onLeftOut: (leftOut) => told.push(leftOut),
       });
       assert.deepEqual(await storage.getFlows(), []);
-      assert.deepEqual(lines, [
+      assert.deepEqual(log.problems, [
         'Left out the tab "explore" (explore.json): these node types are not installed: sqlite.',
       ]);
       assert.equal(told[0]?.[0]?.id, 't');
@@ -637,7 +636,7 @@ describe('the flow files', () => {
       const storage = createFlowStorage({
         flowsFolder: folder,
         installedTypes: () => 'unknown',
-        log: { ...quiet, warn() {} },
+        log: new KeptLog(),
         onLeftOut: () => undefined,
       });
       await assert.rejects(storage.init({ userDir: join(folder, 'user') }, {}), /api-x\.json/);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { App } from '../../compose.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { readSettings, type Settings } from '../../settings.ts';
+import { KeptLog } from '../fakes/kept-log.ts';
 import { verdictOf } from '../fakes/verdict.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
@@ -14,7 +15,7 @@ const MINUTE_MS = 60_000;
 
 describe('A BaluPi whose clock was once ahead', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-clock-'));
-  const warnings: string[] = [];
+  const log = new KeptLog();
   let nas: PracticeNas;
   let clock: ManualClock;
   let app: App;
@@ -35,11 +36,10 @@ describe('A BaluPi whose clock was once ahead', () => {
 
   const open = async (startMs: number): Promise<void> => {
     clock = new ManualClock(startMs);
-    const quiet = (): void => {};
     app = new App({
       settings: settings(),
       clock,
-      log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
+      log,
       version: '0',
       buildDateMs: 0,
       readMarks: () => ({ isSynchronized, startsFromGuess, uptimeMs: 30_000 }),
@@ -92,7 +92,7 @@ describe('A BaluPi whose clock was once ahead', () => {
 
   it('says so, and believes in no time that only one of the two tells', async () => {
     assert.equal(clockWord(), 'clock_unsynced');
-    assert.match(warnings.join('\n'), /2035-03-01/);
+    assert.match(log.problems.join('\n'), /2035-03-01/);
     assert.equal(await verdict(nas.accounts.accessToken('alice')), 'caller');
     assert.equal(clockWord(), 'clock_unsynced');
   });

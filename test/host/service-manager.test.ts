@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ServiceManager } from '../../host/service-manager.ts';
+import { KeptLog } from '../fakes/kept-log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
 /** A socket as systemd has one, where Node.js cannot open it: prints who sent each datagram. */
@@ -14,8 +15,6 @@ const LISTENER = `
   print "listening\\n";
   for (1..2) { recv($s, my $text, 4096, 0); $text =~ s/\\n/ /g; print "$text\\n"; }
 `;
-
-const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
 function managed(environment: Record<string, string>): {
   readonly manager: ServiceManager;
@@ -27,7 +26,11 @@ function managed(environment: Record<string, string>): {
   const send = (fileDescriptor: number, text: string): void => {
     said.push(`${fileDescriptor}: ${text}`);
   };
-  return { manager: new ServiceManager({ clock, log: SILENT, environment, send }), clock, said };
+  return {
+    manager: new ServiceManager({ clock, log: new KeptLog(), environment, send }),
+    clock,
+    said,
+  };
 }
 
 describe('What systemd is told', () => {

@@ -21,6 +21,7 @@ import {
   RollUp,
 } from '../../packages/node-red-contrib-balupi-tapo/lib/energy/roll-up.ts';
 import type { LoadCurve } from './plug/load-curve.ts';
+import { KeptLog } from '../fakes/kept-log.ts';
 
 /** Mean power of a plug in a stretch of time, epoch seconds, in W. */
 export type MeanWatts = (fromS: number, toS: number) => number;
@@ -94,8 +95,6 @@ export const ESTIMATED_HOURS_AGO: readonly (readonly number[])[] = [
   [27, 28, 29],
   [113, 114],
 ];
-const QUIET = { debug: () => undefined, info: () => undefined, warn: () => undefined };
-const LOG = { ...QUIET, error: () => undefined };
 
 /**
  * Gives a data folder that no BaluPi has opened yet some weeks of a plausible past, so that the
@@ -120,7 +119,7 @@ async function plugNumbers(parts: PastParts, store: Store): Promise<readonly num
   const tapo = new Tapo({
     store,
     clock: parts.clock,
-    log: LOG,
+    log: new KeptLog(),
     credentials: parts.tapo,
     driver: 'klap',
     discoveryAddresses: parseDiscoveryAddresses(parts.searchedAt),
@@ -144,7 +143,7 @@ function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
   return new Energy({
     store,
     clock,
-    log: LOG,
+    log: new KeptLog(),
     settings: {
       timeZone,
       sampleIntervalSeconds: 30,

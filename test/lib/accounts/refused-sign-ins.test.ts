@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { RefusedSignIns } from '../../../nodes/lib/accounts/sign-in.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const WRONG = { kind: 'by_nas', status: 401 } as const;
@@ -11,15 +12,9 @@ describe('refused sign-ins in the log', () => {
     readonly clock: ManualClock;
     refused: RefusedSignIns;
   } => {
-    const lines: string[] = [];
     const clock = new ManualClock();
-    const log = {
-      debug() {},
-      info: (line: string) => lines.push(`info ${line}`),
-      warn: (line: string) => lines.push(`warn ${line}`),
-      error() {},
-    };
-    return { lines, clock, refused: new RefusedSignIns(clock, log) };
+    const log = new KeptLog();
+    return { lines: log.withLevels, clock, refused: new RefusedSignIns(clock, log) };
   };
 
   it('are told with whose name, from where and why', () => {

@@ -13,13 +13,13 @@ import type { WakeCause } from '../../../nodes/lib/nas/nas.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import type { UploadNews } from '../../../nodes/lib/upload/upload.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const ALICE = { id: 4, username: 'alice' };
 const BOB = { id: 5, username: 'bob' };
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const NO_LOG = { error: () => undefined, warn: () => undefined, info: () => undefined };
 
 /** A BaluPi whose services tell what a test says. */
 class ActivityBench {
@@ -96,7 +96,7 @@ class ActivityBench {
     const activity = new Activity({
       clock,
       store: this.store,
-      log: { ...NO_LOG, debug: () => undefined },
+      log: new KeptLog(),
       time: {
         nowMs: () => clock.nowMs(),
         unsynced: false,

@@ -15,6 +15,7 @@ import { Cache, type QueuedFile } from '../../../nodes/lib/cache/cache.ts';
 import { Files, wireListing } from '../../../nodes/lib/files/files.ts';
 import type { Store } from '../../../nodes/lib/store/store.ts';
 import { FakeFileNas } from '../../fakes/file-nas.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openStore } from '../files/files-bench.ts';
 import { STEADY_DISK } from '../../fakes/steady-disk.ts';
@@ -34,7 +35,8 @@ export class CacheBench {
   readonly folder: string;
   readonly nas = new FakeFileNas();
   readonly clock = new ManualClock();
-  readonly warnings: string[] = [];
+  readonly log = new KeptLog();
+  readonly warnings = this.log.lines;
   readonly refused: string[] = [];
   readonly store: Store;
   readonly alice: Caller;
@@ -103,12 +105,11 @@ export class CacheBench {
         shown: () => undefined,
       },
     });
-    const warn = (message: string): number => this.warnings.push(message);
     this.cache = new Cache({
       ...common,
       folder: join(this.folder, 'cache'),
       files: this.files,
-      log: { debug: warn, info: warn, warn, error: warn },
+      log: this.log,
       diskHealth: this.health,
       disk: () => ({ totalBytes: this.diskBytes, freeBytes: this.#freeBytes() }),
       maxBytes: this.maxBytes,

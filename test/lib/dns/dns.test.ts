@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { DnsName, PiHole } from '../../../nodes/lib/dns/dns.ts';
 import { PracticePiHole } from '../../practice/pi-hole/practice-pi-hole.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const NAME = 'baluhost.home.arpa';
@@ -17,13 +18,8 @@ for (const version of [6, 5] as const) {
     let isAwake: boolean;
     let piAddress: string | null;
     let tell: () => void;
-    const lines: string[] = [];
-    const log = {
-      debug: () => undefined,
-      info: (line: string) => lines.push(line),
-      warn: (line: string) => lines.push(line),
-      error: (line: string) => lines.push(line),
-    };
+    const log = new KeptLog();
+    const { lines } = log;
 
     const open = (mode: 'sleep' | 'always' = 'sleep'): DnsName =>
       new DnsName({

@@ -4,6 +4,7 @@ import type { Tapo } from '../../../packages/node-red-contrib-balupi-tapo/lib/ta
 import { PatternCurve } from '../../practice/plug/load-curve.ts';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
 import { Bench } from '../tapo/setup.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 
 const HOUR_MS = 3_600_000;
 /** 14:30 UTC, where the bench's clock begins. */
@@ -32,7 +33,6 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
   });
 
   function metering(): Energy {
-    const quiet = (): void => {};
     const energy = new Energy({
       store: bench.store,
       clock: bench.clock,
@@ -51,7 +51,7 @@ describe('energy after the Pi was down, with a plug that remembers', () => {
         forgotten: () => [],
       },
       seen: { flush: () => () => undefined },
-      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      log: new KeptLog(),
       isClockTrusted: () => true,
       isClockProved: () => true,
       history: {

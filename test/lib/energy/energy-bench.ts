@@ -10,6 +10,7 @@ import type {
   EnergyDevices,
   HourlyHistory,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { devicesOf, generator, type SimulatedPlug } from './simulated-plug.ts';
 
@@ -28,7 +29,8 @@ export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-energy-'));
   time: LocalTime;
   settings: EnergySettings;
-  readonly warnings: string[] = [];
+  readonly log = new KeptLog();
+  readonly warnings: readonly string[] = this.log.problems;
   devices: EnergyDevices = devicesOf(1, 2, 3);
   history: HourlyHistory | null = null;
   isTrusted = true;
@@ -166,16 +168,13 @@ export class Bench {
   }
 
   #energy(): Energy {
-    const say = (message: string): void => {
-      this.warnings.push(message);
-    };
     return new Energy({
       store: this.store,
       clock: this.clock,
       settings: this.settings,
       devices: { list: () => this.devices.list(), forgotten: () => [] },
       seen: { flush: () => () => undefined },
-      log: { debug: () => {}, info: () => {}, warn: say, error: say },
+      log: this.log,
       isClockTrusted: () => this.isTrusted,
       isClockProved: () => this.isClockProved,
       history: this.history,

@@ -8,6 +8,7 @@ import { Kept } from '../../../nodes/lib/kept/kept.ts';
 import type { NasJson } from '../../../nodes/lib/nas/nas-client.ts';
 import { BackgroundBudget } from '../../../nodes/lib/nas/probe.ts';
 import type { PassRequest, PassResult } from '../../../nodes/lib/pass/pass-hook.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openStore } from '../files/files-bench.ts';
 
@@ -45,7 +46,7 @@ class Bench {
     this.kept = new Kept({
       store: this.store,
       clock: this.clock,
-      log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+      log: new KeptLog(),
       nas: {
         call: (wanted) => {
           this.calls.push(`${wanted.method} ${wanted.path} ${wanted.token ?? ''}`);

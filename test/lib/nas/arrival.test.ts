@@ -1,25 +1,21 @@
 import assert from 'node:assert/strict';
 import { Arrival } from '../../../nodes/lib/nas/nas-service.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 describe('A NAS that said hello', () => {
   let clock: ManualClock;
   let awakeAtMs: number;
   let probes: number[];
-  let errors: string[];
+  let log: KeptLog;
   let arrival: Arrival;
 
   beforeEach(() => {
     clock = new ManualClock();
-    [awakeAtMs, probes, errors] = [Infinity, [], []];
+    [awakeAtMs, probes, log] = [Infinity, [], new KeptLog()];
     arrival = new Arrival({
       clock,
-      log: {
-        error: (text: string) => errors.push(text),
-        warn: () => undefined,
-        info: () => undefined,
-        debug: () => undefined,
-      },
+      log,
       isAwake: () => clock.monotonicMs() >= awakeAtMs,
       probe: () => {
         probes.push(clock.monotonicMs());
@@ -31,7 +27,7 @@ describe('A NAS that said hello', () => {
 
   afterEach(async () => {
     await arrival.stop();
-    assert.deepEqual(errors, []);
+    assert.deepEqual(log.problems, []);
   });
 
   it('is asked at once and every second until it is awake', async () => {

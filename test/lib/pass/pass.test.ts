@@ -11,6 +11,7 @@ import {
 import type { PassHook, PassResult } from '../../../nodes/lib/pass/pass-hook.ts';
 import { type PassOutcome, PassThrough } from '../../../nodes/lib/pass/pass.ts';
 import { ALICE, ASLEEP, AWAKE } from '../../fakes/fake-services.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const PI_TOKEN = { ...ALICE, kind: 'pi', nasToken: null } as const;
@@ -23,7 +24,7 @@ class Rig {
   readonly sent: NasRequest[] = [];
   readonly bodies: string[] = [];
   readonly refused: string[] = [];
-  readonly logged: string[] = [];
+  readonly log = new KeptLog();
   said: Said | NasCallError['code'] = { status: 200, text: '{"a":1}' };
   then: Said | null = null;
   awake = true;
@@ -49,10 +50,7 @@ class Rig {
     const state = this.awake ? AWAKE : ASLEEP;
     return new PassThrough({
       clock: new ManualClock(),
-      log: {
-        ...{ debug: () => undefined, info: () => undefined, warn: () => undefined },
-        error: (words) => this.logged.push(words),
-      },
+      log: this.log,
       nas: { relay: (wanted) => this.#relay(wanted) },
       presence: { state } as never,
       url: new URL('http://nas.local:8000'),
@@ -445,7 +443,7 @@ describe('Passing a request on to the NAS', () => {
       const rig = new Rig(noting(told), broken);
       assert.equal(await textOf(await rig.pass('GET', '/api/system/info')), '{"a":1}');
       assert.equal(told.length, 1);
-      assert.match(rig.logged.join('\n'), /planted/);
+      assert.match(rig.log.problems.join('\n'), /planted/);
     });
 
     it('tells those that went before one that throws', async () => {

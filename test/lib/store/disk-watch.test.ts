@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
 import { DiskWatch } from '../../../nodes/lib/store/disk-watch.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 /** As another program opens a database that it may have. */
@@ -30,9 +31,7 @@ describe('A look at the disk of the data', () => {
 
   function watch(): DiskWatch {
     const clock = new ManualClock();
-    const nothing = (): void => undefined;
-    const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
-    return new DiskWatch({ clock, log, data, verify: nothing });
+    return new DiskWatch({ clock, log: new KeptLog(), data, verify: () => undefined });
   }
 
   it('leaves the databases locked against every other program', () => {

@@ -6,9 +6,8 @@ import { mock } from 'node:test';
 import { App } from '../../../compose.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { readSettings } from '../../../settings.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-
-const quiet = (): void => {};
 
 describe('The statements of BaluPi', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-statements-'));
@@ -28,7 +27,7 @@ describe('The statements of BaluPi', () => {
     const app = new App({
       settings: read.settings,
       clock: new ManualClock(Date.parse('2026-07-01T12:00:00Z')),
-      log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+      log: new KeptLog(),
       version: '0',
       buildDateMs: 0,
       trial: { isOn: false, isUndecided: false },

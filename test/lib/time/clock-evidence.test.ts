@@ -4,12 +4,13 @@ import {
   type ClockMarks,
   readClockMarks,
 } from '../../../nodes/lib/time/trusted-time.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const MINUTE_MS = 60_000;
 
 describe('Whether the clock may be believed', () => {
-  const warnings: string[] = [];
+  let log: KeptLog;
   let clock: ManualClock;
   let marks: ClockMarks;
   let isBehind: boolean;
@@ -17,14 +18,13 @@ describe('Whether the clock may be believed', () => {
   let evidence: ClockEvidence;
 
   beforeEach(() => {
-    warnings.length = 0;
+    log = new KeptLog();
     clock = new ManualClock();
     marks = { isSynchronized: false, startsFromGuess: true, uptimeMs: 30_000 };
     isBehind = false;
-    const quiet = (): void => {};
     evidence = new ClockEvidence({
       clock,
-      log: { debug: quiet, info: quiet, warn: (line) => warnings.push(line), error: quiet },
+      log,
       buildDateMs,
       isBehind: () => isBehind,
       readMarks: () => marks,
@@ -49,7 +49,7 @@ describe('Whether the clock may be believed', () => {
   it('believes it when the NAS tells the same time', () => {
     nasSays(2_000);
     assert.equal(evidence.isTrusted, true);
-    assert.deepEqual(warnings, []);
+    assert.deepEqual(log.problems, []);
   });
 
   it('doubts it when the NAS tells another, with systemd and without', () => {
@@ -70,7 +70,7 @@ describe('Whether the clock may be believed', () => {
     marks = { ...marks, uptimeMs: 20 * MINUTE_MS };
     assert.equal(evidence.isTrusted, true);
     assert.equal(evidence.isTrusted, true);
-    assert.equal(warnings.length, 1);
+    assert.equal(log.problems.length, 1);
   });
 
   it('believes a clock that is behind the newest stored time only where something confirms it', () => {

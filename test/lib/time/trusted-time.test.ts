@@ -5,16 +5,11 @@ import {
   type StoredTime,
   TrustedTime,
 } from '../../../nodes/lib/time/trusted-time.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const NOON = Date.parse('2026-02-22T12:00:00Z');
 const BUILT = Date.parse('2026-02-01T00:00:00Z');
-const NO_LOG = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 class KeptTime implements NewestTimeStore {
   newestMs: number | null;
@@ -50,7 +45,13 @@ class KeptTime implements NewestTimeStore {
 }
 
 function trusted(clock: ManualClock, store = new KeptTime()): TrustedTime {
-  return new TrustedTime({ clock, store, buildDateMs: BUILT, log: NO_LOG, proofs: () => null });
+  return new TrustedTime({
+    clock,
+    store,
+    buildDateMs: BUILT,
+    log: new KeptLog(),
+    proofs: () => null,
+  });
 }
 
 describe('TrustedTime', () => {
@@ -153,20 +154,20 @@ describe('A floor of trusted time that lies ahead', () => {
   let clock: ManualClock;
   let store: KeptTime;
   let proofs: ClockProofs | null;
-  let warnings: string[];
+  let log: KeptLog;
 
   beforeEach(() => {
     clock = new ManualClock(NOON);
     store = new KeptTime(AHEAD);
     proofs = null;
-    warnings = [];
+    log = new KeptLog();
   });
 
   const time = (buildDateMs = BUILT): TrustedTime =>
     new TrustedTime({
       ...{ clock, store, buildDateMs },
       proofs: () => proofs,
-      log: { ...NO_LOG, warn: (line) => warnings.push(line) },
+      log,
     });
   const agree = (nasAheadMs = 0): void => {
     proofs = { wallMs: clock.nowMs(), nasMs: clock.nowMs() + nasAheadMs };
@@ -238,14 +239,14 @@ describe('A floor of trusted time that lies ahead', () => {
   it('is told at the start and each hour, and no longer once it is right', async () => {
     const trusted = time();
     trusted.start();
-    assert.equal(warnings.length, 1);
+    assert.equal(log.problems.length, 1);
     await clock.advance(59 * 60_000);
-    assert.equal(warnings.length, 1);
+    assert.equal(log.problems.length, 1);
     await clock.advance(60_000);
-    assert.equal(warnings.length, 2);
+    assert.equal(log.problems.length, 2);
     clock.stepWallTo(AHEAD + 7_200_000);
     for (let minute = 0; minute < 120; minute += 1) await clock.advance(60_000);
-    assert.equal(warnings.length, 2);
+    assert.equal(log.problems.length, 2);
     trusted.stop();
   });
 });
