@@ -152,14 +152,17 @@ function listPrices({ energy }: Services, message: ApiMessage): ApiMessage {
 }
 
 function addPrice({ energy }: Services, message: ApiMessage): ApiMessage {
-  return withAnswer(message, outcomeAnswer(energy, energy.prices.create(inputOf(message)), 201));
+  const outcome = energy.prices.create(inputOf(message));
+  const added = (changed: Changed): Answer =>
+    answerTo('energy-prices-add', changedJson(energy, changed), 201);
+  return withAnswer(message, outcomeAnswer(outcome, added));
 }
 
 function updatePrice({ energy }: Services, message: ApiMessage): ApiMessage {
-  return withAnswer(
-    message,
-    outcomeAnswer(energy, energy.prices.update(idOf(message), inputOf(message)), 200),
-  );
+  const outcome = energy.prices.update(idOf(message), inputOf(message));
+  const updated = (changed: Changed): Answer =>
+    answerTo('energy-prices-change', changedJson(energy, changed));
+  return withAnswer(message, outcomeAnswer(outcome, updated));
 }
 
 function removePrice({ energy }: Services, message: ApiMessage): ApiMessage {
@@ -243,14 +246,10 @@ function inputOf(message: ApiMessage): ReturnType<typeof priceInput> {
   return priceInput(callOf(message).body as Readonly<Record<string, unknown>>);
 }
 
-function outcomeAnswer(
-  energy: Services['energy'],
-  outcome: PriceOutcome,
-  statusCode: 200 | 201,
-): Answer {
+function outcomeAnswer(outcome: PriceOutcome, done: (changed: Changed) => Answer): Answer {
   switch (outcome.kind) {
     case 'price':
-      return answerTo('energy-prices-add', changedJson(energy, outcome), statusCode);
+      return done(outcome);
     case 'invalid':
       return refuse('invalid', { errors: priceErrors(outcome.faults) });
     case 'unknown_price':

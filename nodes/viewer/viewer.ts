@@ -7,7 +7,7 @@ import {
   named,
   NodeGuard,
   type NodeStatus,
-  type Run,
+  operationsOf,
   withAnswer,
 } from '../lib/guard/guard.ts';
 import { NOTHING_GIVEN } from '../lib/operations/operations.ts';
@@ -236,10 +236,7 @@ Wörter in doppelten Klammern, etwa \`[[energy]]\`, sind Schlüssel der Kataloge
   },
 } as const satisfies Declared<Viewing>;
 
-/** Answers no endpoint, so nothing lets a request in to it. */
-const RUNS = Object.fromEntries(
-  Object.entries(DECLARATION.operations).map(([op, { run }]) => [op, run]),
-);
+const OPERATIONS = operationsOf<Viewing>(DECLARATION);
 
 /** Node `balupi-viewer`. */
 export default function register(RED: NodeAPI): void {
@@ -250,7 +247,7 @@ export default function register(RED: NodeAPI): void {
     // The socket tells whose page it is, not the request a message may carry.
     guard.onInput((message) => {
       const viewing = { services: services(), config };
-      return named<Run<Viewing>>(RUNS, config.op)(viewing, message, NOTHING_GIVEN);
+      return named(OPERATIONS, config.op).run(viewing, message, NOTHING_GIVEN);
     });
   }
   RED.nodes.registerType('balupi-viewer', ViewerNode);

@@ -46,12 +46,14 @@ export interface Declared<Context> extends NodeDeclaration {
 }
 
 /** What a node does. An operation lets in what its declaration says it serves. */
-export function operationsOf<Context>({ operations }: Declared<Context>): Operations<Context> {
+export function operationsOf<Context>({
+  operations,
+}: Declared<Context>): Readonly<Record<string, Served<Context>>> {
   const runnable = Object.entries(operations).map(([op, { serves = [], ...runs }]) => {
     const { run, forFlows, endpoints = serves.map((id) => endpointById(id)) } = runs;
-    return [op, { run, endpoints, ...(forFlows === undefined ? {} : { forFlows }) }];
+    return [op, { run, endpoints, ...(forFlows === undefined ? {} : { forFlows }) }] as const;
   });
-  return Object.fromEntries(runnable) as Operations<Context>;
+  return Object.fromEntries(runnable);
 }
 
 const NOT_ADMITTED = refuse('not_allowed', {
