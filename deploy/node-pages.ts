@@ -66,11 +66,11 @@ const NOTHING_READ: Words = {
   de: 'stößt den Vorgang an; gelesen wird nichts davon',
 };
 const HOW_SET: Words = {
-  en: 'Each value can be set in the node: as a fixed value, a property of the message, of the flow or of all flows, a variable of the environment, or a JSONata expression. What the node does not set comes from the message, by the name above. A refusal goes to a Catch node with the reason in `msg.code`.',
+  en: 'Each value can be set in the node: as a fixed value, a property of the message, the flow context or the global context, an environment variable, or a JSONata expression. What the node does not set comes from the message, by the name above. A refusal goes to a Catch node with the reason in `msg.code`.',
   de: 'Jeder Wert lässt sich im Knoten setzen: fest, als Eigenschaft der Nachricht, des Flows oder aller Flows, als Umgebungsvariable oder als JSONata-Ausdruck. Was der Knoten nicht setzt, kommt unter dem Namen von oben aus der Nachricht. Eine Ablehnung geht mit dem Grund in `msg.code` an einen Catch-Knoten.',
 };
 const LIKE_THE_API: Words = {
-  en: 'What the API does for a request, these do for any message: the outcome is in `payload`, the status of a refusal in `msg.statusCode`. Behind an `http in` node they act as its caller, and lay `statusCode`, `headers` and `payload` into the message; else as the Pi itself.',
+  en: 'What the API does for a request, these do for any message: the outcome is in `payload`, the status of a refusal in `msg.statusCode`. Behind an `http in` node they act as its caller, and put `statusCode`, `headers` and `payload` into the message; else as the Pi itself.',
   de: 'Was die API für eine Anfrage tut, tun diese Vorgänge für jede Nachricht: das Ergebnis steht in `payload`, der Status einer Ablehnung in `msg.statusCode`. Hinter einem `http in`-Knoten handeln sie als dessen Aufrufer und legen `statusCode`, `headers` und `payload` in die Nachricht, sonst als der Pi selbst.',
 };
 const AS_A_USER: Words = {

@@ -460,11 +460,11 @@ export const DECLARATION = {
 
 {{serve}} streams the copy to the caller, with ranges, and ends the request. Only a copy that turns out damaged goes on, to *nas proxy: fetch and keep*.
 
-{{fetch-ahead}} fetches, while the NAS is awake anyway, the files next to those that are being read; {{keep-pins}} keeps pinned folders fresh. Both wait behind all callers, begin no later than five minutes after the NAS was last needed, and never wake it. Under the node stands how much still waits. A tick in front turns them on; without one they are off.
+{{fetch-ahead}} fetches, while the NAS is awake anyway, the files next to those that are being read; {{keep-pins}} keeps pinned folders fresh. Both yield to all callers, start no later than five minutes after the NAS was last needed, and never wake it. The status under the node shows how much still waits. A tick in front turns them on; without one they are off.
 
-{{check}} reads a part of what is kept again, about 1 % of all bytes a day at a tick every 15 minutes, and drops what changed on the disk. After a power cut it begins with what is read most.
+{{check}} reads a part of what is kept again, about 1 % of all bytes a day at a tick every 15 minutes, and drops what changed on the disk. After a power cut it starts with what is read most.
 
-{{settle}} gives up copies once waiting uploads or other files on the disk leave the cache less room than it holds. A file that is being fetched makes room by itself; this is for the rest of the time.
+{{settle}} evicts copies once waiting uploads or other files on the disk leave the cache less space than it uses. A file that is being fetched makes space by itself; this is for the rest of the time.
 
 {{page-days}} answers nobody: it puts the last two weeks into \`payload\`, for a page of the Dashboard.
 

@@ -166,7 +166,7 @@ export const DECLARATION = {
       run: show,
     },
     choose: {
-      words: { en: 'choose of what to be told', de: 'wählen, was gemeldet wird' },
+      words: { en: 'choose what to be notified of', de: 'wählen, was gemeldet wird' },
       for: 'balupi',
       serves: ['notices-choose'],
       fieldWords: {

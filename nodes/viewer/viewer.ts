@@ -217,11 +217,11 @@ export const DECLARATION = {
   details: {
     en: `{{ask}} turns a request of the page into the call that it would be over the API, after the same check of role and form. *As endpoint* names the endpoint, such as \`tapo-devices-toggle\`. \`payload\` holds \`params\`, \`query\` and \`body\` as that endpoint takes them. The second output gets refusals.
 
-{{answer}} makes what an operation answered one for the page that asked, and for no other. \`ok\` tells whether it went well; \`text\` is what *Says then* holds, or why not. A page that asks the same again puts \`known\`, the \`action\` of the answer it has, into its \`payload\`; where that was the last one, \`changes\` (JSON Patch, RFC 6902) stand in place of the \`payload\`.
+{{answer}} sends an operation's answer to the page that asked, and to no other. \`ok\` tells whether it went well; \`text\` is the text of *Says then*, or the reason why not. A page that asks the same again puts \`known\`, the \`action\` of the answer it has, into its \`payload\`; where that was the last one, \`changes\` (JSON Patch, RFC 6902) stand in place of the \`payload\`.
 
 {{who}} puts \`username\`, \`is_admin\`, \`may_wake\` and \`language\` into \`payload\`.
 
-{{look}} lets messages through while a page is open, so that a Pi does not count for nobody.
+{{look}} lets messages through while a page is open, so that a Pi does not work for nobody.
 
 Words in double brackets, such as \`[[energy]]\`, are keys of the catalogues and shown in the reader's language.`,
     de: `{{ask}} macht aus einer Anfrage der Seite den Aufruf, der sie über die API wäre, nach derselben Prüfung von Rolle und Form. *Wie Endpunkt* nennt den Endpunkt, etwa \`tapo-devices-toggle\`. \`payload\` enthält \`params\`, \`query\` und \`body\`, wie der Endpunkt sie nimmt. Der zweite Ausgang bekommt Ablehnungen.

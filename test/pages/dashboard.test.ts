@@ -166,7 +166,7 @@ describe('The Dashboard in a browser', function () {
     const { page } = admin;
     await show(page, 'plugs');
     await page.click('button:has-text("Search the network")');
-    await page.waitForSelector('text=The search is over', { timeout: 20_000 });
+    await page.waitForSelector('text=The search is finished', { timeout: 20_000 });
   });
 
   it('shows everybody their own uploads, and nobody else’s', async () => {

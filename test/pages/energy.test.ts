@@ -256,7 +256,7 @@ describe('The past on the page Energy, in a browser', function () {
       '.bp-empty:has-text("Nothing was measured then. The first value is of")',
     );
     await show(page, `?period=day&date=${dayOf(Date.now() + 5 * DAY_MS)}`);
-    await page.waitForSelector('.bp-empty:has-text("This time is still to come.")');
+    await page.waitForSelector('.bp-empty:has-text("This period is still to come.")');
     await page.goto(`${balupi.url}/dashboard/energy?device_id=nobody`);
     await page.waitForSelector('[role=alert]:has-text("There is no plug with this id.")');
     await show(page, '?period=nonsense&date=2026-99-99&from=x&to=y&compare=z');
@@ -346,7 +346,7 @@ describe('The past on the page Energy, in a browser', function () {
     await named(form, 'last').fill(dayOf(Date.now() - 4 * DAY_MS));
     await form.locator('button[type=submit]').click();
     await page.waitForSelector(
-      '[role=status]:has-text("48 hours in its time have a cost already")',
+      '[role=status]:has-text("48 hours in its period already have a cost")',
     );
     const kept = (await prices()).find(({ name }) => name === 'Trial');
     const begin = String(kept?.['valid_from']);
@@ -355,12 +355,12 @@ describe('The past on the page Energy, in a browser', function () {
     const again = page.locator('form[data-form=recalculate]');
     assert.equal(await named(again, 'again').inputValue(), from);
     await again.locator('button').click();
-    await page.waitForSelector('[role=status]:has-text("Done. Costs that are another now:")');
+    await page.waitForSelector('[role=status]:has-text("Done. Costs that changed:")');
     const row = page.locator(`[data-price="${kept?.id ?? 0}"]`);
     await row.locator('button:has-text("Change")').click();
     await named(form, 'cents').fill('twenty');
     await form.locator('button[type=submit]').click();
-    await page.waitForSelector('[role=alert]:has-text("One of the numbers is none.")');
+    await page.waitForSelector('[role=alert]:has-text("One of these is not a number.")');
     await named(form, 'cents').fill('22.25');
     await form.locator('button[type=submit]').click();
     await page.waitForSelector('.bp-row:has-text("22.25 ct/kWh")');

@@ -96,13 +96,13 @@ describe('The pages of a household, in a browser', function () {
       await picture(alice.page, 'dashboard-uploads-asleep-de');
 
       const bob = await open('bob', 'uploads');
-      await bob.page.waitForSelector('[data-waits]:has-text("These go when the NAS wakes.")');
+      await bob.page.waitForSelector('[data-waits]:has-text("These are sent when the NAS wakes.")');
       assert.equal(await bob.page.locator('[data-waits] button').count(), 0);
       await bob.page.context().close();
 
       const reader = await open('admin', 'uploads');
       const { page } = reader;
-      await page.waitForSelector('[data-waits]:has-text("These go when the NAS wakes.")');
+      await page.waitForSelector('[data-waits]:has-text("These are sent when the NAS wakes.")');
       await wellMade(reader);
       await picture(page, 'dashboard-uploads-asleep');
       await page.getByRole('button', { name: 'Wake the NAS' }).click();

@@ -98,7 +98,7 @@ export const Care = Type.Object(
     version: textField('Version of BaluPi that runs.'),
     on_trial: flag('Whether it is on trial after an update.'),
     newer: nullable(
-      textField('File of a newer version that lies ready on the Pi; null where none does.'),
+      textField('File of a newer version that is ready on the Pi; null where none is.'),
     ),
     backups: Type.Array(
       Type.Object({
@@ -386,7 +386,7 @@ export const ACTIVITY_ENDPOINTS = [
     method: 'GET',
     path: '/api/activity',
     summary:
-      'What happened in the house in the last 90 days, newest first: for admins all of it, for others what is everybody’s and their own.',
+      'What happened in the last 90 days, newest first: for admins all of it, for others what is everybody’s and their own.',
     tags: ['system'],
     access: 'caller',
     query: ActivityQuery,

@@ -42,7 +42,7 @@ export const udpMagicPacket: MagicPacketPort = {
   },
 };
 
-/** At most one burst per interval, in a wake too: a card going to sleep hears none. */
+/** At most one burst per interval, also within a wake: a card that is going to sleep hears none. */
 const BURST_EVERY_MS = 30_000;
 const PROBE_EVERY_MS = 1_000;
 
@@ -53,9 +53,12 @@ interface SleepingHost {
   readonly isAwake: () => boolean;
   /** It answers, awake or not: then no packet is sent, and `nudge` may wake it. */
   readonly isReachable: () => boolean;
-  /** Probes it, so that the two above are current afterwards. Never rejects for its silence. */
+  /** Probes it, so that the two above are current afterwards. Never rejects because of silence. */
   readonly probe: () => Promise<unknown>;
-  /** Called each turn while it answers and is not awake. @returns true when that woke it */
+  /**
+   * Called each turn while it answers but is not awake.
+   * @returns true when that woke it
+   */
   readonly nudge?: () => Promise<boolean>;
 }
 
@@ -91,7 +94,10 @@ export type WakeOutcome =
   | { readonly kind: 'already_awake' }
   | { readonly kind: 'no_mac' };
 
-/** Wakes one machine: one wake at a time for all who want it, one burst in 30 s, and a look a second. */
+/**
+ * Wakes one machine: one wake at a time for all who want it, one burst in 30 s, and a check every
+ * second.
+ */
 export class Wake {
   readonly #deps: WakeDeps;
   readonly #stopped = new AbortController();
@@ -191,7 +197,7 @@ export class Wake {
     return !signal.aborted;
   }
 
-  /** Does what may wake it now. True: it is awake already. */
+  /** Does whatever may wake it now. True: it is awake already. */
   async #push(): Promise<boolean> {
     const { host } = this.#deps;
     if (host.isReachable() && (await host.nudge?.()) === true) return true;
@@ -221,12 +227,12 @@ function reasonOf(error: unknown): string {
   return error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
 }
 
-/** How one asks a machine whether it is there. */
+/** How to check whether a machine is up. */
 export type HostAddress =
   | { readonly kind: 'http'; readonly url: URL }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
-/** What a machine that boots may take to answer, and one that is off never does. */
+/** How long a booting machine may take to answer; one that is off never does. */
 const PATIENCE_MS = 1_500;
 
 /**
@@ -292,7 +298,7 @@ export interface WakeTarget {
   readonly port: number;
 }
 
-/** Discard, the port by custom of magic packets; the network card looks at the bytes alone. */
+/** Discard, the usual port for magic packets; the network card only looks at the bytes. */
 const WAKE_PORT = 9;
 
 const EVERYBODY = '255.255.255.255';

@@ -4,9 +4,9 @@ export const ORDER_FILE = '_order.json';
 /** One flow file, read and checked. */
 export interface FlowFile {
   readonly name: string;
-  /** As it is on disk, byte for byte. */
+  /** The text on disk, byte for byte. */
   readonly text: string;
-  /** The tab or subflow it holds; null for `shared.json`. */
+  /** The tab or subflow it contains; null for `shared.json`. */
   readonly container: FlowNode | null;
   readonly nodes: readonly FlowNode[];
 }
@@ -93,7 +93,7 @@ function parseJson(name: string, text: string): unknown {
 export interface LeftOut {
   readonly kind: 'tab' | 'subflow' | 'node';
   readonly id: string;
-  /** What the editor would call it. */
+  /** Its name in the editor. */
   readonly label: string;
   readonly fileName: string;
   readonly missingTypes: readonly string[];
@@ -135,7 +135,7 @@ export function sift(
   return { files: running, keptFiles, keptNodes, leftOut };
 }
 
-/** Runs until no further subflow falls out; each round drops at least one file. */
+/** Repeats until no further subflow drops out; each round drops at least one file. */
 function missingByFile(
   files: readonly FlowFile[],
   installed: ReadonlySet<string>,
@@ -198,7 +198,7 @@ function textOf(value: unknown): string | undefined {
 export interface FlowNode {
   readonly id: string;
   readonly type: string;
-  /** Id of the tab or subflow it lies on; absent or empty for what is global. */
+  /** Id of the tab or subflow it is on; absent or empty for global nodes. */
   readonly z?: string;
   readonly [property: string]: unknown;
 }
@@ -206,7 +206,7 @@ export interface FlowNode {
 const FIRST = ['id', 'type', 'z', 'name'];
 const LAST = ['x', 'y', 'wires'];
 const LINES = '$lines';
-/** A key that would be taken for our own mark gets one more `$`. */
+/** A key that looks like our own mark gets one more `$`. */
 const LINES_LIKE = /^\$+lines$/;
 const ESCAPED_LINES = /^\$\$+lines$/;
 
@@ -222,8 +222,8 @@ export function flowText(nodes: readonly FlowNode[]): string {
 }
 
 /**
- * Reads what {@link flowText} or a person wrote.
- * @throws SyntaxError when it is no JSON
+ * Parses what {@link flowText} or a person wrote.
+ * @throws SyntaxError when it is not JSON
  */
 export function parseFlowText(text: string): unknown {
   return JSON.parse(text.replace(/^\uFEFF/, ''), (_key, value: unknown) => restore(value));

@@ -24,7 +24,10 @@ export { asNodes, ORDER_FILE, SHARED_FILE } from './flow-set.ts';
 export { type FlowNode, flowText, parseFlowText } from './flow-set.ts';
 export type { LeftOut } from './flow-set.ts';
 
-/** What Node-RED asks of `settings.storageModule` (runtime/lib/storage, the same in 4.1.8 and 5.0.7). */
+/**
+ * What Node-RED expects of `settings.storageModule` (runtime/lib/storage, the same in 4.1.8 and
+ * 5.0.7).
+ */
 export interface StorageModule {
   init(settings: unknown, runtime: unknown): Promise<void>;
   getFlows(): Promise<FlowNode[]>;
@@ -32,7 +35,7 @@ export interface StorageModule {
   readonly [operation: string]: unknown;
 }
 
-/** Where flows are, instead of in the stock flow file. */
+/** The flows' storage, in place of the stock flow file. */
 export interface FlowSource {
   /**
    * Called once, when Node-RED starts.
@@ -126,13 +129,13 @@ function nodeRedFrom(place: string): NodeJS.Require | null {
   return null;
 }
 
-/** The set of node types that can run, or that nobody knows them yet. */
+/** The set of node types that can run, or that it is not known yet. */
 export type InstalledTypes = () => ReadonlySet<string> | 'unknown';
 
 interface Snapshot {
   readonly files: readonly FlowFile[];
   readonly order: readonly string[];
-  /** Text by name of all that is on disk, the order too. */
+  /** All texts on disk by name, including the order. */
   readonly texts: ReadonlyMap<string, string>;
 }
 
@@ -459,7 +462,7 @@ function slugOf(container: FlowNode): string {
   return isSubflow ? `subflow-${slug === '' ? 'unnamed' : slug}` : slug === '' ? 'tab' : slug;
 }
 
-/** Tabs in the editor's order; one the editor never saw stays behind its predecessor. */
+/** Tabs in the editor's order; one the editor never saw stays after its predecessor. */
 function orderText(
   containers: readonly FlowNode[],
   kept: readonly FlowFile[],

@@ -10,7 +10,7 @@ interface AccountConfig extends NodeDef {
   readonly interval: string | number;
   /** Where to search, by commas; empty for the broadcasts of this machine. */
   readonly addresses: string;
-  /** Plugs that speak AES alone get the password too. */
+  /** Plugs that only speak AES get the password too. */
   readonly oldProtocol: boolean;
 }
 

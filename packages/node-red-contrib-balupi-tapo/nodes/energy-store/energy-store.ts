@@ -29,10 +29,10 @@ export interface EnergyStoreNode extends Node {
   readonly record: (payload: unknown) => void;
 }
 
-/** A wall clock before that was never set, and places nothing in time. */
+/** A wall clock before this was never set, and cannot place anything in time. */
 const NOT_SET_MS = Date.parse('2025-01-01T00:00:00Z');
 const COMMIT_S = 60;
-/** A slice of what is too old goes at a time. */
+/** Old data is deleted one slice at a time. */
 const PRUNE_EVERY_MS = 60_000;
 
 function number(value: string | number, usual: number, least: number): number {

@@ -12,9 +12,9 @@ import type { EnergyStoreNode } from '../energy-store/energy-store.ts';
 interface EnergyConfig extends NodeDef {
   readonly op: 'record' | 'current' | 'history' | 'costs';
   readonly store: string;
-  /** Id of one source; empty for all. `msg.id` comes first. */
+  /** Id of one source; empty for all. `msg.id` overrides it. */
   readonly source: string;
-  /** `msg.period` comes first. */
+  /** `msg.period` overrides it. */
   readonly period: string;
 }
 
@@ -35,7 +35,10 @@ function inputOf(message: EnergyMessage, config: EnergyConfig) {
   };
 }
 
-/** @returns what goes out as `msg.payload`. @throws CodedError for a Catch node */
+/**
+ * @returns what is sent as `msg.payload`.
+ * @throws CodedError for a Catch node
+ */
 function asked(energy: Energy, message: EnergyMessage, config: EnergyConfig): unknown {
   const input = inputOf(message, config);
   if (config.op === 'costs') {

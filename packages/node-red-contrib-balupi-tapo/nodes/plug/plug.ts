@@ -14,7 +14,7 @@ type Op = 'read' | 'readings' | 'on' | 'off' | 'toggle' | 'discover';
 interface PlugConfig extends NodeDef {
   readonly op: Op;
   readonly account: string;
-  /** An id; `msg.plug` comes first. */
+  /** An id; `msg.plug` overrides it. */
   readonly plug: string;
 }
 
@@ -27,7 +27,7 @@ const LOOKS = {
   unknown: { fill: 'grey', shape: 'ring', text: 'plug.status.unknown' },
 } as const;
 
-/** How the plug is at this moment, in the words of the node's locales. */
+/** The present state of the plug, in the words of the node's locales. */
 function lookOf(plugs: readonly TapoDevice[], { plug, op }: PlugConfig): object {
   const chosen = plugs.find(({ id }) => id === plug);
   if (chosen === undefined) return op === 'readings' ? {} : LOOKS.unknown;
@@ -37,7 +37,7 @@ function lookOf(plugs: readonly TapoDevice[], { plug, op }: PlugConfig): object 
   return chosen.isOn === null ? LOOKS.unknown : chosen.isOn ? LOOKS.on : LOOKS.off;
 }
 
-/** A reading as `msg.payload` has it; what a plug does not tell is null, never 0. */
+/** A reading as `msg.payload` contains it; what a plug does not report is null, never 0. */
 function payloadOf({ id, name }: TapoDevice, reading: PlugReading): object {
   const { powerMw, voltageMv, currentMa, todayEnergyWh, monthEnergyWh, isOn } = reading;
   return {
@@ -115,7 +115,7 @@ function wantedOf({ plug }: PlugMessage, config: PlugConfig): string {
   return typeof plug === 'string' ? plug : config.plug;
 }
 
-/** Tells each reading of the chosen plug, or of all, to the node's wires. */
+/** Sends each reading of the chosen plug, or of all, to the node's wires. */
 function teller(node: Node, tapo: Tapo, config: PlugConfig): (sample: PlugSample) => void {
   return ({ id, outcome }) => {
     const plug = tapo.list().find((one) => one.id === id);

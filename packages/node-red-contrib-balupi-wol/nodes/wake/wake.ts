@@ -29,7 +29,7 @@ interface Machine {
   readonly bootTimeoutSeconds: number;
 }
 
-/** What a dialog's field holds that cannot be used. */
+/** The content of a dialog's field that cannot be used. */
 class SettingError extends Error {
   readonly code: string;
 
@@ -62,7 +62,7 @@ function machineOf({ mac, probe, address, timeout }: WakeConfig): Machine {
   return { mac: normalMac, probe: probed, target, bootTimeoutSeconds };
 }
 
-/** One machine as the last look found it, and the wake that looks. */
+/** A machine as last seen, and the wake that checks it. */
 class WakingMachine {
   readonly #machine: Machine;
   readonly #wake: Wake;

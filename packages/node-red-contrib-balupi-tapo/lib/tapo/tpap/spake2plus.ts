@@ -117,25 +117,25 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** The two numbers a password is turned into; the plug keeps the first and w1 times the base. */
+/** The two numbers derived from a password; the plug stores the first, and w1 times the base. */
 interface PakeSecrets {
   readonly w0: bigint;
   readonly w1: bigint;
 }
 
-/** What both sides have said before the password comes in. */
+/** What both sides have sent before the password is used. */
 interface PakeTalk {
   readonly userRandom: Buffer;
   readonly devRandom: Buffer;
   readonly devShare: Point;
-  /** Our secret number of this login, 1 … ORDER - 1. */
+  /** Our secret number for this login, 1 … ORDER - 1. */
   readonly x: bigint;
 }
 
 export interface PakeResult {
   readonly userShare: Buffer;
   readonly userConfirm: Buffer;
-  /** What the plug has to answer; else it does not know the password. */
+  /** The expected answer; a plug that answers differently does not know the password. */
   readonly devConfirm: Buffer;
   readonly sharedKey: Buffer;
 }
@@ -146,7 +146,7 @@ const derive = promisify(pbkdf2);
 const M = fixedPoint('02886e2f97ace46e55ba9dd7242579f2993b64e16ef3dcab95afd497333d8fa12f');
 const N = fixedPoint('03d8bbd6c639c62937b04d997f38c3770719c629d7014d49a24b4f98baa1292b49');
 
-/** How many bytes each secret is taken from, so that it is even over the whole order. */
+/** How many bytes each secret is derived from, so that it is uniform over the whole order. */
 const SECRET_BYTES = 40;
 
 export async function pakeSecrets(
@@ -161,7 +161,7 @@ export async function pakeSecrets(
   };
 }
 
-/** A number for `x` out of random bytes: 40, so that it is even over the whole order. */
+/** A number for `x` from random bytes: 40, so that it is uniform over the whole order. */
 export function pakeNumber(bytes: Buffer): bigint {
   return (toNumber(bytes) % (ORDER - 1n)) + 1n;
 }

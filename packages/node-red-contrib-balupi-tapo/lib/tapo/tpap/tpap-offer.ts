@@ -1,16 +1,16 @@
 import { asRecord } from '../plug-protocol.ts';
 
-/** What a plug says of its TPAP, by UDP or over HTTP, to whoever asks. */
+/** What a plug tells of its TPAP, by UDP or over HTTP, to anybody who asks. */
 export interface TpapOffer {
   readonly port: number;
   /** 0: plain HTTP; 1: TLS with any certificate; 2: TLS that leads up to the maker's root. */
   readonly tls: 0 | 1 | 2;
-  /** It takes the password of the account it is bound to (`pake` 2). */
+  /** It accepts the password of the account it is bound to (`pake` 2). */
   readonly takesPassword: boolean;
   readonly userHashType: 0 | 1;
 }
 
-/** Reads the object `tpap`; null when it is none that can be used. */
+/** Parses the object `tpap`; null for one that cannot be used. */
 export function readTpapOffer(value: unknown): TpapOffer | null {
   const offer = asRecord(value);
   if (offer === null) return null;

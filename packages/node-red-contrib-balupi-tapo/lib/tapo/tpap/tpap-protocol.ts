@@ -27,9 +27,9 @@ import { readTpapOffer, type TpapOffer } from './tpap-offer.ts';
 
 const RANDOM_BYTES = 32;
 const SALT_BYTES = { least: 8, most: 64 } as const;
-/** Plugs ask for 3,000; a higher count would only serve to slow the Pi down. */
+/** Plugs ask for 3,000; a higher count would only slow the Pi down. */
 const MOST_ITERATIONS = 100_000;
-/** 40 bytes give a secret number that is even over the whole order. */
+/** 40 bytes give a secret number that is uniform over the whole order. */
 const SECRET_BYTES = 40;
 /** Lower-case MD5, or upper-case SHA-256, of `admin`: plugs know no other user, never the e-mail. */
 const USER = {
@@ -38,17 +38,17 @@ const USER = {
 } as const;
 const CODE = { noTpap: 1_003, refused: -2_203, locked: -2_101 } as const;
 const UNSUPPORTED: readonly number[] = [-2_201, -2_202];
-/** Without a word of the plug's own. */
+/** Used when the plug does not tell. */
 const LOCKED_MINUTES = 30;
 const MOST_LOCKED_MINUTES = 7 * 24 * 60;
-/** Of a session whose end the plug does not tell; P110 says a week. */
+/** The length of a session whose end the plug does not tell; P110 says a week. */
 const SESSION_S = 86_400;
 const RENEW_BEFORE_S = 1_200;
 
 /** What a plug says of itself over HTTP, to whoever asks. */
 export type TpapDiscovery =
   | { readonly kind: 'offered'; readonly offer: TpapOffer; readonly mac: string | null }
-  /** It answers, and speaks no TPAP. */
+  /** It answers, but does not speak TPAP. */
   | { readonly kind: 'not_offered' }
   | PlugFailure;
 
@@ -140,7 +140,7 @@ async function shareOf(
 
 function sessionOf(endpoint: PlugEndpoint, shared: WireRecord, result: PakeResult): LoginOutcome {
   const confirm = readBytes(shared['dev_confirm'], RANDOM_BYTES, RANDOM_BYTES);
-  // A wrong password would have been refused; this device claims to know it and does not.
+  // A wrong password would have been refused; this device claims to know it, and does not.
   if (confirm === null || !timingSafeEqual(confirm, result.devConfirm)) {
     return { ...IMPOSTOR, detail: 'Whoever answers does not know the password it accepted.' };
   }
@@ -184,12 +184,12 @@ class TpapChannel implements PlugChannel {
   }
 }
 
-/** Not the plug, whatever it claims: the password proves it. */
+/** Not the plug, whatever it claims: the password would prove it. */
 const IMPOSTOR = { kind: 'unreachable', cause: 'impostor' } as const;
 
 type Step = { readonly kind: 'stepped'; readonly result: WireRecord } | LoginRefusal;
 
-/** One step of the login, in the clear. */
+/** One step of the login, unencrypted. */
 async function step(
   endpoint: PlugEndpoint,
   params: WireRecord,
@@ -240,7 +240,7 @@ async function post(
   });
 }
 
-/** Each product of the curve takes a turn of its own. */
+/** Each product of the curve takes an event-loop turn of its own. */
 async function breathe(): Promise<void> {
   await setImmediate();
 }
@@ -329,7 +329,7 @@ export class SessionCipher {
     try {
       decipher.final();
     } catch (error) {
-      // CCM has no other way to say that the tag is wrong.
+      // CCM has no other way to report a wrong tag.
       if (error instanceof Error) return null;
       throw error;
     }
