@@ -195,7 +195,7 @@ describe('A plug of a running BaluPi', function () {
     for (const method of ['get_energy_usage', 'get_emeter_data', 'get_current_power']) {
       plug.setAnswer(method, -1_007);
     }
-    await until('the hint at its power', () => isHint(/does not tell its power/));
+    await until('the hint at its power', () => isHint(/does not report its power/));
     await until('no power', async () => (await current())['power_w'] === null);
     const shown = await current();
     assert.deepEqual([shown['is_online'], shown['is_stale']], [true, false]);

@@ -176,7 +176,7 @@ describe('The node balupi-events', () => {
     assert.deepEqual(said, [
       'The disk is nearly full.',
       'The household takes more than usual: 900 W instead of 200 W.',
-      'admin put the energy of Lamp right, from 1970-01-01T00:00:00Z to 1970-01-01T00:15:00Z.',
+      'admin corrected the energy of Lamp, from 1970-01-01T00:00:00Z to 1970-01-01T00:15:00Z.',
     ]);
     assert.deepEqual(
       stage.out[0]?.map(({ audience }) => audience),

@@ -158,7 +158,7 @@ describe('The page Files in a browser', function () {
     const { page, context, complaints } = await open('alice', 'alice');
     await page.click('button:has-text("New folder")');
     await page.fill('dialog input', 'Photos');
-    await says(page, 'dialog [role=alert]', /something of this name already/);
+    await says(page, 'dialog [role=alert]', /Something with this name exists already/);
     await page.fill('dialog input', 'Garden');
     await page.keyboard.press('Enter');
     await row(page, 'Garden').waitFor();
@@ -288,10 +288,10 @@ describe('The page Files in a browser', function () {
     const again = await context.newPage();
     await again.goto(`${line.url}/dashboard/files`);
     const note = again.locator('.note:has-text("second film.mp4")');
-    await note.filter({ hasText: 'broke off at 42 %' }).waitFor();
+    await note.filter({ hasText: 'stopped at 42 %' }).waitFor();
     await picture(again, 'files-broke-off');
     await note.locator('input').setInputFiles(other);
-    await again.waitForSelector('.note.bad:has-text("not the file that broke off")');
+    await again.waitForSelector('.note.bad:has-text("not the file whose upload stopped")');
     await note.locator('input').setInputFiles(film);
     await again.waitForSelector('.line.done');
     const found = (await onTheNas('alice/Videos')).filter(({ name }) => name.startsWith('second'));
@@ -675,7 +675,7 @@ describe('The page Files in a browser', function () {
 
   it('shows a user nothing of another’s, and no button that would be refused', async () => {
     const { page, context } = await open('bob', 'alice/Documents');
-    await page.waitForSelector('.empty[role=alert]:has-text("not for you")');
+    await page.waitForSelector('.empty[role=alert]:has-text("you may not see it")');
     assert.equal(await page.locator('button:has-text("Upload")').count(), 0);
     assert.equal(await page.locator('[data-name]').count(), 0);
     await page.click('button:has-text("To all files")');

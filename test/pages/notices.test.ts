@@ -211,7 +211,7 @@ describe('The page Notifications in a browser', function () {
   }
 
   for (const [locale, hint] of [
-    ['en-GB', /only at an address with https/],
+    ['en-GB', /only at an https address/],
     ['de-DE', /nur unter einer Adresse mit https/],
   ] as const) {
     for (const [state, script] of [

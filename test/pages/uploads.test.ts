@@ -46,7 +46,7 @@ describe('Uploads that wait for their owner, in a browser', function () {
       '/dashboard/uploads',
     );
     await page.waitForSelector('[data-tile=owner]:has-text("2")');
-    await says(page, '.bp-note', /Try now delivers, Drop removes from the Pi/);
+    await says(page, '.bp-note', /Try now delivers them, Drop removes them from the Pi/);
     const row = (name: string) => page.locator(`.bp-row:has-text("${name}")`);
     await row('found two.txt').locator('button:has-text("Drop")').click();
     await row('found two.txt').locator('button:has-text("Really drop?")').click();

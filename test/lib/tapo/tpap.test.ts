@@ -167,7 +167,7 @@ describe('a plug that speaks TPAP', () => {
     await bench.until(tapo.discover());
     const [device] = tapo.list('en');
     assert.equal(device?.state, 'locked');
-    assert.match(device.stateHint, /takes none before 22 Feb 2026, 16:1[5-6]/);
+    assert.match(device.stateHint, /accepts none before 22 Feb 2026, 16:1[5-6]/);
     assert.match(
       tapo.list('de')[0]?.stateHint ?? '',
       /nimmt vor 22\.02\.2026, 16:1[5-6] keines an/,
