@@ -559,7 +559,9 @@ describe('A backup of a running BaluPi', function () {
   });
 });
 
-describe('A backup that breaks off', () => {
+describe('A backup that breaks off', function () {
+  // Each is sealed and opened: scrypt takes a second for each on a busy machine.
+  this.timeout(60_000);
   let data: string;
 
   beforeEach(() => {

@@ -15,5 +15,4 @@ export {
   operationOf,
   type Operations,
   operationsOf,
-  type Run,
 } from './run-operation.ts';
