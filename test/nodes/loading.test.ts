@@ -100,7 +100,7 @@ const CURABLE: Readonly<Record<string, Curable>> = {
     op: 'flush',
     services: (step) => ({
       upload: {
-        ...{ wakeIfDue: step, flush: () => Promise.resolve() },
+        ...{ wakeIfDue: step, delivery: { flush: () => Promise.resolve() } },
         ...{ queuedCount: () => 2, failedCount: () => 0, onNews: () => () => undefined },
       },
     }),
@@ -222,7 +222,7 @@ describe('Every node', () => {
       upload: {
         wakeIfDue: () => undefined,
         onNews: () => () => undefined,
-        flush: () => Promise.resolve(),
+        delivery: { flush: () => Promise.resolve() },
         queuedCount: () => 2,
         failedCount: () => 0,
       },

@@ -65,14 +65,16 @@ describe('The node balupi-upload-queue, for uploads in chunks', () => {
 
   it('lists what the caller did not complete, and where it goes on', async () => {
     const stage = await opened('unfinished', {
-      unfinished: (caller: unknown) => {
-        assert.equal(caller, ALICE);
-        return [
-          {
-            ...{ id: ID, userId: 2, ownerCreatedAt: null, folder: 'alice', filename: 'film.mp4' },
-            ...{ totalBytes: 30, receivedBytes: 16, nextIndex: 2, touchedAtMs: 0 },
-          },
-        ];
+      unfinished: {
+        of: (caller: unknown) => {
+          assert.equal(caller, ALICE);
+          return [
+            {
+              ...{ id: ID, userId: 2, ownerCreatedAt: null, folder: 'alice', filename: 'film.mp4' },
+              ...{ totalBytes: 30, receivedBytes: 16, nextIndex: 2, touchedAtMs: 0 },
+            },
+          ];
+        },
       },
     });
     const { uploads } = (await answerOf(stage, 'files-chunked-list', {})) as {
