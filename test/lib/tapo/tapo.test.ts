@@ -4,7 +4,7 @@ import type {
   Tapo,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/tapo/tapo.ts';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
-import { Bench } from './setup.ts';
+import { Bench, OWNER } from './setup.ts';
 
 describe('the registry of plugs', () => {
   let bench: Bench;
@@ -36,6 +36,22 @@ describe('the registry of plugs', () => {
     assert.equal(fridge?.isOnline, true);
     assert.equal(fridge?.isOn, true);
     assert.equal(fridge?.role, 'generic');
+  });
+
+  it('tries an account at the first plug that answers, and at the others where that cannot be reached', async () => {
+    const [mute, plug] = [await bench.plug(), await bench.plug({ nickname: 'Fridge' })];
+    const tapo = bench.tapo([mute, plug], { credentials: null });
+    // A fault of the line: it answers a search, and no request.
+    mute.setFault('reset');
+    plug.setQuiet(true);
+    const trying = tapo.tryAccount(OWNER);
+    await bench.turns(() => mute.queries > 0);
+    plug.setQuiet(false);
+    assert.deepEqual(await bench.until(trying), { kind: 'taken', plug: 'Fridge' });
+    const wrong = await bench.until(tapo.tryAccount({ ...OWNER, password: 'wrong' }));
+    assert.equal(wrong.kind, 'refused');
+    for (const one of [mute, plug]) one.setQuiet(true);
+    assert.deepEqual(await bench.until(tapo.tryAccount(OWNER)), { kind: 'untried' });
   });
 
   it('shows the name that a plug tells in one line, and its model where the name shows nothing', async () => {
