@@ -84,6 +84,23 @@ describe('changes while the NAS sleeps', function () {
     assert.deepEqual(tree.states(), ['rename synced', 'move synced', 'rename synced']);
   });
 
+  for (const wasSaved of [false, true]) {
+    const first = wasSaved ? ', where the deleted one had a version that waited' : '';
+    it(`puts a new version onto a file that took the place of a deleted one${first}`, async () => {
+      tree.bench.who = DESK;
+      if (wasSaved) await tree.bench.send('alice', 'c.txt', 'soon deleted');
+      assert.equal(await tree.delete('alice/c.txt'), 'taken');
+      assert.equal(await tree.move('alice/A/a.txt', 'alice'), 'taken');
+      assert.equal(await tree.rename('alice/a.txt', 'c.txt'), 'taken');
+      await tree.seen(DESK);
+      await tree.bench.send('alice', 'c.txt', 'new');
+      await tree.bench.deliver();
+      assert.deepEqual(onNas(), ['alice/A/in/b.txt', 'alice/c.txt']);
+      assert.equal(tree.bench.nas.text('alice/c.txt'), 'new');
+      assert.deepEqual(conflicts(), []);
+    });
+  }
+
   it('makes a folder, takes uploads into it, and renames it with them', async () => {
     assert.equal(await tree.mkdir('alice/new'), 'taken');
     assert.equal(await tree.mkdir('alice/new'), 'taken');

@@ -45,7 +45,11 @@ interface Deleted {
 /** More than any of it takes. */
 const MOST_TURNS = 60;
 const FIVE_MINUTES_MS = 5 * 60_000;
-const USERS: readonly Caller[] = [ALICE, BOB];
+/** Each at a device that is known, as an app's is: what it was shown, its saves are made from. */
+const USERS: readonly Caller[] = [
+  { ...ALICE, device: 'refresh:alice' },
+  { ...BOB, device: 'refresh:bob' },
+];
 /** No user's id. */
 const STRANGER = 0;
 
