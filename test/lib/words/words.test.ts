@@ -184,6 +184,11 @@ describe('The words of the pages', () => {
     );
     assert.equal(WORDS.told('en', 'The NAS went away.'), 'The NAS went away.');
     assert.equal(WORDS.told('de', 'Said by nobody here.'), 'Said by nobody here.');
+    const german = WORDS.told('de', 'The NAS went away.');
+    assert.equal(WORDS.told('de', 'a: b: c.txt: The NAS went away.'), `a: b: c.txt: ${german}`);
+    // Looking behind each colon of a hostile name would hold everybody else.
+    const hostile = `${'a: '.repeat(1_000)}The NAS went away.`;
+    assert.equal(WORDS.told('de', hostile), hostile);
   });
 
   it('follow what the reader chose, else the browser', () => {
