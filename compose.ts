@@ -237,7 +237,7 @@ export class App {
     this.#stopTelling();
     await this.services.notices.stop();
     this.setup.stop();
-    system.stop();
+    await system.stop();
     this.services.live.stop();
     await this.services.dns.stop();
     await tapo.stop();

@@ -237,7 +237,7 @@ export class DataFolder {
     try {
       write();
     } catch (error) {
-      if (faultOf(error) === null) throw error;
+      if (faultOf(error) === null && !isSystemError(error)) throw error;
     }
   }
 

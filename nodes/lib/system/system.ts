@@ -338,8 +338,8 @@ export class System {
     await this.#deps.load.start();
   }
 
-  stop(): void {
-    this.#deps.load.stop();
+  async stop(): Promise<void> {
+    await this.#deps.load.stop();
   }
 }
 
@@ -468,6 +468,7 @@ export class PiLoadSampler {
   #last: PiLoad | null = null;
   #cancel: Cancel | null = null;
   #stopped = false;
+  #sampling: Promise<void> = Promise.resolve();
   /** Called after each look. */
   onLook: () => void = () => undefined;
 
@@ -485,23 +486,30 @@ export class PiLoadSampler {
   /** Takes the first look, so that there is one when this resolves, then one every 10 s. */
   async start(): Promise<void> {
     this.#stopped = false;
-    await this.#sample();
+    await this.#begin();
   }
 
-  stop(): void {
+  /** Resolves when no look is running, so that the databases may be closed. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel?.();
     this.#cancel = null;
+    await this.#sampling;
+  }
+
+  #begin(): Promise<void> {
+    this.#sampling = this.#sample();
+    return this.#sampling;
   }
 
   async #sample(): Promise<void> {
     try {
       this.#last = await this.#read();
+      if (!this.#stopped) this.onLook();
     } catch (error) {
       this.#log.warn(`The load of the Pi could not be read: ${(error as Error).message}`);
     }
-    this.onLook();
     if (this.#stopped) return;
-    this.#cancel = this.#clock.after(SAMPLE_EVERY_MS, () => void this.#sample());
+    this.#cancel = this.#clock.after(SAMPLE_EVERY_MS, () => void this.#begin());
   }
 }

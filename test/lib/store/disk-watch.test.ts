@@ -52,4 +52,12 @@ describe('A look at the disk of the data', () => {
     disk.look();
     assert.equal(disk.refuses, 'failing');
   });
+
+  it('counts a folder that is gone as without space, and as failing', () => {
+    const disk = watch();
+    assert.ok(disk.space().freeBytes > 0);
+    rmSync(folder, { recursive: true, force: true });
+    assert.deepEqual(disk.space(), { totalBytes: 0, freeBytes: 0 });
+    assert.equal(disk.fault, 'failing');
+  });
 });

@@ -3,7 +3,9 @@ import { ChildProcess, exec, execSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { piLoadReader } from '../../../nodes/lib/system/system.ts';
+import { type PiLoad, PiLoadSampler, piLoadReader } from '../../../nodes/lib/system/system.ts';
+import { KeptLog } from '../../fakes/kept-log.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 
 interface Starter {
   spawn: (...given: unknown[]) => unknown;
@@ -82,5 +84,61 @@ describe('a look at the machine', () => {
       trap.release();
     }
     assert.equal(trap.started, 2);
+  });
+});
+
+describe('looks at the machine, one after the other', () => {
+  const LOOK = { cpuPercent: 1 } as PiLoad;
+  let clock: ManualClock;
+  let log: KeptLog;
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    log = new KeptLog();
+  });
+
+  it('go on after one failed, or after what follows from it failed', async () => {
+    let reads = 0;
+    const read = (): Promise<PiLoad> => {
+      reads += 1;
+      return reads === 2 ? Promise.reject(new Error('no such sensor')) : Promise.resolve(LOOK);
+    };
+    const sampler = new PiLoadSampler(clock, read, log);
+    let looks = 0;
+    sampler.onLook = () => {
+      looks += 1;
+      if (looks === 1) throw new Error('the disk is gone');
+    };
+    await sampler.start();
+    await clock.advance(30_000);
+    await sampler.stop();
+    assert.deepEqual([reads, looks], [4, 3]);
+    assert.match(log.problems.join('\n'), /the disk is gone[^]*no such sensor/);
+  });
+
+  it('end with the stop, which waits for the one that runs', async () => {
+    const running = Promise.withResolvers<PiLoad>();
+    let reads = 0;
+    const read = (): Promise<PiLoad> => {
+      reads += 1;
+      return reads === 1 ? Promise.resolve(LOOK) : running.promise;
+    };
+    const sampler = new PiLoadSampler(clock, read, log);
+    await sampler.start();
+    await clock.advance(10_000);
+    let isStopped = false;
+    let looksAfterwards = 0;
+    sampler.onLook = () => {
+      looksAfterwards += 1;
+    };
+    const stopped = sampler.stop().then(() => {
+      isStopped = true;
+    });
+    await clock.advance(1);
+    assert.equal(isStopped, false);
+    running.resolve(LOOK);
+    await stopped;
+    await clock.advance(60_000);
+    assert.deepEqual([reads, looksAfterwards], [2, 0]);
   });
 });
