@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } f
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Mocha from 'mocha';
+import { mochaHooks } from './unhandled-rejections.ts';
 
 /**
  * Runs every test below this folder, or those named on the command line, and ends with the one
@@ -67,6 +68,8 @@ function testFiles(): string[] {
 const mocha = new Mocha({
   ...{ reporter: 'spec', timeout: 10_000, forbidOnly: true },
   ...{ parallel: jobs > 1, jobs },
+  // Processes of their own load it, this one has it.
+  ...(jobs > 1 ? { require: [join(here, 'unhandled-rejections.js')] } : { rootHooks: mochaHooks }),
 });
 for (const file of testFiles()) mocha.addFile(file);
 if (jobs === 1) await mocha.loadFilesAsync();

@@ -228,7 +228,9 @@ export class UploadBench {
 
   async flushed(): Promise<void> {
     let done = false;
-    const flushing = this.upload.delivery.flush().finally(() => {
+    const flushing = this.upload.delivery.flush();
+    // Looked at from the start, so that one that fails meanwhile is not left unhandled.
+    void Promise.allSettled([flushing]).then(() => {
       done = true;
     });
     const limitMs = performance.now() + PATIENCE_MS;
