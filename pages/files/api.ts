@@ -19,7 +19,12 @@ const PAGE_ENTRIES = 1_000;
 /** Without progress for this long, the connection counts as dead. */
 const STALL_MS = 45_000;
 
-/** A failed request. `offline` without any answer, else the API's error code. */
+/** Statuses of what may succeed later; 401 by a sign-in in another tab. */
+const PASSING: ReadonlySet<number> = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504]);
+/** Statuses of {@link PASSING} do not help here. */
+const LASTING: ReadonlySet<string> = new Set(['file_gone', 'disk_failing']);
+
+/** A failed request. `offline` without a whole answer, else the API's error code. */
 export class Refused extends Error {
   readonly code: string;
   /** HTTP status; 0 without an answer. */
@@ -32,6 +37,11 @@ export class Refused extends Error {
     this.code = code;
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Whether to retry automatically. */
+  get isPassing(): boolean {
+    return PASSING.has(this.status) && !LASTING.has(this.code);
   }
 }
 
@@ -236,7 +246,7 @@ async function call<T>(method: string, path: string, sent: Sent = {}): Promise<A
     fetch(`${BASE}${path}`, {
       method,
       cache: 'no-store',
-      ...(signal === undefined ? {} : { signal }),
+      signal: signal ?? AbortSignal.timeout(STALL_MS),
       headers: {
         ...headers,
         ...(json === undefined ? {} : { 'Content-Type': 'application/json' }),
@@ -244,7 +254,7 @@ async function call<T>(method: string, path: string, sent: Sent = {}): Promise<A
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
     }),
   );
-  return read(await answered.json(), answered.headers) as Answered<T>;
+  return read(await whole(answered.json()), answered.headers) as Answered<T>;
 }
 
 function read(data: unknown, headers: Pick<Headers, 'get'>): Answered<unknown> {
@@ -255,15 +265,20 @@ function read(data: unknown, headers: Pick<Headers, 'get'>): Answered<unknown> {
 
 /** @throws Refused for an answer other than 2xx, or none */
 async function answerOf(asked: Promise<Response>): Promise<Response> {
-  let answered: Response;
+  const answered = await whole(asked);
+  if (answered.ok) return answered;
+  const body = await whole(answered.text());
+  throw refusal(answered.status, body, answered.headers.get('retry-after'));
+}
+
+/** @throws Refused where the connection breaks, in the middle of a body too */
+async function whole<T>(coming: Promise<T>): Promise<T> {
   try {
-    answered = await asked;
+    return await coming;
   } catch (problem) {
     if (problem instanceof DOMException && problem.name === 'AbortError') throw problem;
     throw offline();
   }
-  if (answered.ok) return answered;
-  throw refusal(answered.status, await answered.text(), answered.headers.get('retry-after'));
 }
 
 function offline(): Refused {

@@ -1,5 +1,5 @@
 import { type ComponentChildren, h, type JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { contentUrl, type FileItem, listAll, Refused } from './api.ts';
 import type { Dialog, FilesApp } from './files-app.ts';
 import { type Entry, kindOf } from './folder.ts';
@@ -216,12 +216,11 @@ interface NameFieldProps {
 
 function NameField({ value, chosen, onChange }: NameFieldProps): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    field.current?.focus();
-    field.current?.setSelectionRange(0, chosen);
-  }, []);
+  // Before anybody can type: later, it would leave a part of the old name behind the new one.
+  useLayoutEffect(() => field.current?.setSelectionRange(0, chosen), []);
   return h('input', {
     ...{ ref: field, class: 'field', value, maxLength: 255, autoComplete: 'off', dir: 'auto' },
+    autoFocus: true,
     onInput: (event: Event) => onChange((event.currentTarget as HTMLInputElement).value),
   });
 }

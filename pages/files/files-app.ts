@@ -103,7 +103,6 @@ export class FilesApp {
     });
     void this.#load(true);
     void this.#poll();
-    void this.#ask(() => this.uploads.findBrokenOff());
   }
 
   get isAwake(): boolean {
@@ -319,7 +318,7 @@ export class FilesApp {
     const { problem } = folder;
     if (problem === null) return;
     this.isSignedOut = isSignInOver(problem);
-    if (problem.status === 0 || problem.status === 503 || problem.status === 429) {
+    if (problem.isPassing && !this.isSignedOut) {
       this.#later('load', problem.retryAfterMs ?? RETRY_MS, () => void this.#load(false));
     }
   }
@@ -365,6 +364,7 @@ export class FilesApp {
       const isMoved = this.sync !== null && waiting(this.sync) !== waiting(sync);
       this.nas = nas;
       this.sync = sync;
+      void this.#ask(() => this.uploads.findBrokenOff());
       this.isSignedOut = false;
       if (isOther || isMoved || (this.folder.problem !== null && nas.online))
         void this.#load(false);

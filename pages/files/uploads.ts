@@ -85,7 +85,8 @@ export class Uploads {
   #running = 0;
   /** Ends the pauses at once. */
   #goOn: (() => void)[] = [];
-  brokenOff: readonly BrokenOff[] = [];
+  /** Null until the Pi has told of them. */
+  #brokenOff: readonly BrokenOff[] | null = null;
 
   constructor(changed: () => void, onDone: (upload: Upload) => void) {
     this.#changed = changed;
@@ -101,11 +102,15 @@ export class Uploads {
     return this.all.some(({ state }) => state !== 'done' && state !== 'failed');
   }
 
-  /** Looks for uploads that earlier pages left unfinished. */
+  get brokenOff(): readonly BrokenOff[] {
+    return this.#brokenOff ?? [];
+  }
+
+  /** Looks, until it got an answer once, for uploads that earlier pages left unfinished. */
   async findBrokenOff(): Promise<void> {
-    const own = new Set([...this.#work.values()].map(({ id }) => id));
+    if (this.#brokenOff !== null) return;
     const found = await unfinished();
-    this.brokenOff = found.filter(({ upload_id }) => !own.has(upload_id));
+    this.#brokenOff = found.filter((one) => !this.#isOwn(one));
     this.#changed();
   }
 
@@ -149,7 +154,7 @@ export class Uploads {
   }
 
   async dropBrokenOff(id: string): Promise<void> {
-    this.brokenOff = this.brokenOff.filter(({ upload_id }) => upload_id !== id);
+    this.#brokenOff = this.brokenOff.filter(({ upload_id }) => upload_id !== id);
     this.#changed();
     await this.#giveUp(id);
   }
@@ -167,10 +172,19 @@ export class Uploads {
     for (const end of this.#goOn.splice(0)) end();
   }
 
+  /** Whether this page sends it; it does not know the id until the Pi has answered. */
+  #isOwn({ upload_id, filename, target_path, total_size }: BrokenOff): boolean {
+    return [...this.#work.values()].some(({ id, upload: { name, folder, file } }) =>
+      id === null
+        ? name === filename && folder === target_path && file.size === total_size
+        : id === upload_id,
+    );
+  }
+
   #takeBrokenOff({ file, folder }: Chosen): string | null {
     const found = this.brokenOffLike(file);
     if (found === undefined || found.target_path !== folder) return null;
-    this.brokenOff = this.brokenOff.filter((one) => one !== found);
+    this.#brokenOff = this.brokenOff.filter((one) => one !== found);
     return found.upload_id;
   }
 
@@ -209,7 +223,7 @@ export class Uploads {
       } catch (problem) {
         if (signal.aborted) return;
         const refused = asRefused(problem);
-        if (!isPassing(refused)) {
+        if (!refused.isPassing) {
           this.#show(work, { state: 'failed', problem: refused });
           return;
         }
@@ -306,15 +320,6 @@ function asRefused(problem: unknown): Refused {
   // The file was moved or changed on this device meanwhile.
   if (problem instanceof DOMException) return new Refused('file_gone', 0, problem.message, null);
   throw problem;
-}
-
-/** Transient statuses; 401 by a sign-in in another tab. */
-const PASSING = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504]);
-
-/** Whether to retry automatically. */
-function isPassing({ status, code }: Refused): boolean {
-  if (code === 'file_gone' || code === 'disk_failing') return false;
-  return PASSING.has(status);
 }
 
 /** Not `randomUUID`, which browsers offer over https only. */

@@ -2,11 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Suite } from 'mocha';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { openAsksOf } from './page-asks.ts';
 
 /** Where Debian and Raspberry Pi OS put it. */
 const WHOLE = '/usr/bin/chromium';
 /** Draws the same without the windows of a browser, whose pages cost as much as ours. */
 const SHELL = '/usr/bin/chromium-headless-shell';
+/** Characters of a page, of which a message tells no more. */
+const MOST_SHOWN = 2_000;
 
 /**
  * A headless Chromium; without one on this machine the suite is skipped, and says why.
@@ -34,6 +37,11 @@ export function browserOf(suite: Suite, isWhole = false): () => Browser {
       ],
     });
   });
+  afterEach(async function () {
+    const error = this.currentTest?.err;
+    // Mocha prints the stack, in which the message is.
+    if (error !== undefined && browser !== null) error.stack += await shownIn(browser);
+  });
   after(async () => {
     await browser?.close();
   });
@@ -41,6 +49,17 @@ export function browserOf(suite: Suite, isWhole = false): () => Browser {
     if (browser === null) throw new Error('The browser is not open yet.');
     return browser;
   };
+}
+
+/** What is on the pages that are open, for somebody who reads that a test failed and not more. */
+async function shownIn(browser: Browser): Promise<string> {
+  const pages = browser.contexts().flatMap((context) => context.pages());
+  const shown = pages.map(async (page) => {
+    const text = await page.evaluate<string>('document.body.innerText').catch(String);
+    const asks = openAsksOf(page).join(', ');
+    return `\n--- ${page.url()}, unanswered: ${asks || 'nothing'}\n${text.slice(0, MOST_SHOWN)}`;
+  });
+  return (await Promise.all(shown)).join('');
 }
 
 /** What a page did that none of ours may do. */

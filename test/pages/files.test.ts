@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
+import type { ChunkedList } from '../../nodes/lib/api/api.ts';
 import { noiseBytes, pngPhoto } from '../practice/nas/seed-demo.ts';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
@@ -99,6 +100,14 @@ describe('The page Files in a browser', function () {
       `/api/files/list?path=${encodeURIComponent(path)}`,
     );
     return ((await answered.json()) as { readonly files?: readonly Listed[] }).files ?? [];
+  }
+
+  /** What the Pi has of the one upload that alice has not finished. */
+  async function receivedBytes(): Promise<number> {
+    const answered = await balupi.call(await balupi.token('alice'), '/api/files/upload/chunked');
+    const { uploads } = (await answered.json()) as ChunkedList;
+    assert.equal(uploads.length, 1);
+    return uploads[0]?.received_bytes ?? 0;
   }
 
   /** In the practice NAS, when all of the queue has come to it. */
@@ -212,6 +221,29 @@ describe('The page Files in a browser', function () {
     await context.close();
   });
 
+  it('leaves a name to whoever types at once', async () => {
+    const { page, context } = await open('alice', 'alice/Documents');
+    await row(page, 'Shopping list.txt').locator('button').click();
+    await page.locator('dialog .choice', { hasText: 'Rename' }).waitFor();
+    const chosen = await page.evaluate(`new Promise((told) => {
+      new MutationObserver((changes, observer) => {
+        const field = document.querySelector('dialog input');
+        if (field === null) return;
+        observer.disconnect();
+        const atOnce = field.value.slice(field.selectionStart, field.selectionEnd);
+        field.select();
+        requestAnimationFrame(() => setTimeout(() => {
+          const later = field.value.slice(field.selectionStart, field.selectionEnd);
+          told([document.activeElement === field, atOnce, later]);
+        }, 200));
+      }).observe(document.body, { childList: true, subtree: true });
+      [...document.querySelectorAll('dialog .choice')]
+        .find(({ textContent }) => textContent.includes('Rename')).click();
+    })`);
+    assert.deepEqual(chosen, [true, 'Shopping list', 'Shopping list.txt']);
+    await context.close();
+  });
+
   it('uploads a film whole, and once, over a line that is cut twice in the middle', async () => {
     const line = await BrokenLine.to(balupi.port);
     const { page, context } = await open('alice', 'alice/Videos', { url: line.url });
@@ -288,7 +320,8 @@ describe('The page Files in a browser', function () {
     const again = await context.newPage();
     await again.goto(`${line.url}/dashboard/files`);
     const note = again.locator('.note:has-text("second film.mp4")');
-    await note.filter({ hasText: 'stopped at 42 %' }).waitFor();
+    const percent = Math.round((100 * (await receivedBytes())) / FILM_BYTES);
+    await note.filter({ hasText: `stopped at ${percent} %` }).waitFor();
     await picture(again, 'files-broke-off');
     await note.locator('input').setInputFiles(other);
     await again.waitForSelector('.note.bad:has-text("not the file whose upload stopped")');
@@ -303,6 +336,25 @@ describe('The page Files in a browser', function () {
     await context.close();
     await line.close();
     rmSync(folder, { recursive: true });
+  });
+
+  it('asks again where an answer breaks off', async () => {
+    const { context } = await open('alice');
+    const page = await context.newPage();
+    const broken = new Set<string>();
+    await page.route('**/dashboard/files/api/**', async (route) => {
+      const { pathname } = new URL(route.request().url());
+      if (broken.has(pathname)) await route.continue();
+      else await route.fulfill({ status: 200, contentType: 'application/json', body: '{"uplo' });
+      broken.add(pathname);
+    });
+    const asked = page.waitForResponse(/upload\/chunked$/);
+    const askedAgain = asked.then(() => page.waitForResponse(/upload\/chunked$/));
+    await page.goto(`${balupi.url}/dashboard/files?path=alice%2FPhotos`);
+    await row(page, 'IMG_0001.png').waitFor();
+    await askedAgain;
+    assert.ok(broken.size >= 4, [...broken].join());
+    await context.close();
   });
 
   it('puts a file beside one of its name, or in its place, as its owner says', async () => {
@@ -519,7 +571,7 @@ describe('The page Files in a browser', function () {
           await page.waitForSelector('.note[role=status] button');
         },
         leave: async (page) => {
-          await page.unrouteAll();
+          await page.unrouteAll({ behavior: 'wait' });
           await lookAgain(page);
           await page.waitForSelector('.note[role=status]', { state: 'detached' });
         },
@@ -531,7 +583,7 @@ describe('The page Files in a browser', function () {
           await page.waitForSelector('.note.bad[role=alert] a');
         },
         leave: async (page) => {
-          await page.unrouteAll();
+          await page.unrouteAll({ behavior: 'wait' });
           await lookAgain(page);
           await page.waitForSelector('.note.bad', { state: 'detached' });
         },
@@ -542,7 +594,7 @@ describe('The page Files in a browser', function () {
           await upload(page, 'failed');
         },
         leave: async (page) => {
-          await page.unrouteAll();
+          await page.unrouteAll({ behavior: 'wait' });
           await page.click('.uploads-head button');
           await page.waitForSelector('.line', { state: 'detached' });
         },

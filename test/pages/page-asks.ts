@@ -29,6 +29,10 @@ class PageAsks {
     });
   }
 
+  get open(): readonly string[] {
+    return [...this.#open.values()];
+  }
+
   /** Waits until all of it is answered. */
   async answered(): Promise<void> {
     const signal = AbortSignal.timeout(LONGEST_MS);
@@ -83,6 +87,11 @@ const followed = new WeakMap<Page, PageAsks>();
 /** Counts from now on what a page asks for, for {@link settled}. */
 export function followAsks(page: Page): void {
   followed.set(page, new PageAsks(page));
+}
+
+/** What a page that is followed asked for and has no answer to. */
+export function openAsksOf(page: Page): readonly string[] {
+  return followed.get(page)?.open ?? [];
 }
 
 /** Waits until a page has drawn what it asked for, and asked for nothing more by that. */
