@@ -5,6 +5,7 @@
  */
 import { Buffer } from 'node:buffer';
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -59,6 +60,11 @@ function ownNode() {
   return process.exit(1);
 }
 
+/**
+ * Installs what is missing.
+ * @returns resolves when the optional SQLite is compiled too, beside which the build may run: its one
+ *   large file keeps a single core busy
+ */
 function install() {
   const lock = join(root, 'package-lock.json');
   const fresh = existsSync(installMark) && statSync(installMark).mtimeMs >= statSync(lock).mtimeMs;
@@ -69,7 +75,7 @@ function install() {
     console.log('Installing dependencies (once; about two minutes) …');
     must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
   }
-  if (!fresh) runWantedScripts();
+  return fresh ? Promise.resolve() : runWantedScripts();
 }
 
 /**
@@ -77,27 +83,34 @@ function install() {
  * installation to its maker. The two needed ones run here: one puts Node.js in place, the other
  * compiles the flow editor's optional SQLite.
  */
-function runWantedScripts() {
-  const rebuild = (name, more = {}) =>
-    spawnSync('npm', ['rebuild', name, '--ignore-scripts=false', '--loglevel=error'], {
-      cwd: root,
-      env: { ...process.env, ...more },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+async function runWantedScripts() {
   const bundled = join(root, 'node_modules', 'node');
   if (existsSync(bundled) && !existsSync(join(bundled, 'bin', 'node'))) {
-    if (rebuild('node').status !== 0) process.exit(1);
+    if (spawnSync('npm', rebuildOf('node'), QUIET_NPM).status !== 0) process.exit(1);
   }
   const sqlite = join(root, 'node_modules', 'sqlite3');
   if (existsSync(sqlite) && !existsSync(join(sqlite, 'build', 'Release', 'node_sqlite3.node'))) {
     console.log('Compiling SQLite for the flow editor (once, optional; a minute or more) …');
-    if (rebuild('sqlite3', SQLITE_BUILD).status !== 0) {
+    const env = { ...process.env, ...SQLITE_BUILD };
+    const compiling = spawn('npm', rebuildOf('sqlite3'), { ...QUIET_NPM, env });
+    // A build that fails ends this process.
+    const stop = () => compiling.kill();
+    process.on('exit', stop);
+    const [code] = await once(compiling, 'close');
+    process.off('exit', stop);
+    if (code !== 0) {
       console.log(
         'sqlite3 could not be compiled here: explore-energy asks by the SQLite of Node.js.',
       );
     }
   }
   writeFileSync(installMark, '');
+}
+
+const QUIET_NPM = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] };
+
+function rebuildOf(name) {
+  return ['rebuild', name, '--ignore-scripts=false', '--loglevel=error'];
 }
 
 function build({ force = false } = {}) {
@@ -195,7 +208,8 @@ async function checks() {
 }
 
 const TASKS = {
-  build: () => build({ force: true }),
+  // All of it is done before any task begins.
+  build: () => undefined,
   start: (args) =>
     hand(['dist/server.js', ...args], { heap: SMALL_HEAP, more: FEW_HEAPS, isService: true }),
   demo: (args) =>
@@ -226,7 +240,8 @@ if (run === undefined) {
 if (task === 'start' || task === 'wake') {
   mustBeBuilt();
 } else {
-  install();
-  if (task !== 'build') build();
+  const installed = install();
+  build({ force: task === 'build' });
+  await installed;
 }
 await run(args);
