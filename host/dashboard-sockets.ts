@@ -124,9 +124,10 @@ export class DashboardSockets {
 
   #tick(): void {
     this.#cancel = this.#clock.after(SWEEP_MS, () => {
-      this.sweep();
-      this.#closeUnread();
+      // First, so that a disk that fails once does not end it.
       this.#tick();
+      this.#closeUnread();
+      this.sweep();
     });
   }
 

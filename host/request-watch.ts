@@ -109,8 +109,8 @@ export class RequestWatch {
 
   start(): void {
     this.#cancel = this.#clock.after(SWEEP_MS, () => {
-      this.#sweep();
       this.start();
+      this.#sweep();
     });
   }
 

@@ -92,8 +92,14 @@ export class UpdateTrial {
   #isKept(): boolean {
     // Without the mark the next start would not go back either.
     if (!existsSync(this.#mark)) return true;
-    const file = readFileSync(this.#mark, 'utf8').trim();
-    return file !== '' && !existsSync(file);
+    try {
+      const file = readFileSync(this.#mark, 'utf8').trim();
+      return file !== '' && !existsSync(file);
+    } catch (error) {
+      // The next look tells; thrown from here there would be none, and the trial no end.
+      this.#deps.log.warn(`Whether this version is kept could not be read: ${errorKind(error)}.`);
+      return false;
+    }
   }
 
   async #keep({ onKept }: Outcome): Promise<void> {

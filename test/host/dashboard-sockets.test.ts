@@ -42,11 +42,13 @@ describe('The sockets of the Dashboard', () => {
   let clock: ManualClock;
   let sockets: DashboardSockets;
   let page: Page;
+  let find: () => User | null;
 
   beforeEach(async () => {
     clock = new ManualClock();
+    find = () => ALICE;
     const accounts = {
-      find: () => ALICE,
+      find: () => find(),
       look: () => Promise.resolve(ALICE),
       deviceOf: () => 'page:1',
       onLogout: () => () => undefined,
@@ -83,6 +85,16 @@ describe('The sockets of the Dashboard', () => {
     await clock.advance(19_000);
     assert.equal(page.isClosed, false);
     await clock.advance(11_000);
+    assert.equal(page.isClosed, true);
+  });
+
+  it('close a page whose reader was signed out, also after the disk failed to tell of it once', async () => {
+    find = () => {
+      throw new Error('disk I/O error');
+    };
+    await assert.rejects(clock.advance(5_000), /disk I\/O/);
+    find = () => null;
+    await clock.advance(5_000);
     assert.equal(page.isClosed, true);
   });
 

@@ -254,19 +254,26 @@ export class Notices {
 
   #sweepLater(): void {
     this.#cancelSweep = this.#deps.clock.after(SWEEP_MS, () => {
-      this.sweep();
+      // First, so that a disk that fails once does not end it.
       this.#sweepLater();
+      this.sweep();
     });
   }
 
-  #arm(): void {
+  #arm(atLeastMs = 0): void {
     this.#cancelTurn();
     const { waitMs } = this.#outbox;
     if (waitMs === null || !this.#isStarted) return;
-    this.#cancelTurn = this.#deps.clock.after(waitMs, () => {
+    this.#cancelTurn = this.#deps.clock.after(Math.max(waitMs, atLeastMs), () => {
       this.#after(async () => {
-        for (const unsent of this.#outbox.due()) await this.#send(unsent);
-        this.#arm();
+        // What a disk does not let be noted as sent is still due, and would be at once.
+        let pauseMs = FIRST_RETRY_MS;
+        try {
+          for (const unsent of this.#outbox.due()) await this.#send(unsent);
+          pauseMs = 0;
+        } finally {
+          this.#arm(pauseMs);
+        }
       });
     });
   }

@@ -189,9 +189,10 @@ export class Setup {
 
   #look(): void {
     this.#cancel = this.#deps.clock.after(LOOK_MS, () => {
-      if (!this.isOpen) return;
-      this.#seen();
+      // First, so that a disk that fails once does not end it.
       this.#look();
+      if (this.isOpen) this.#seen();
+      else this.stop();
     });
   }
 

@@ -106,6 +106,17 @@ class Household {
   }
 }
 
+/** @returns how to mend it */
+function breakDisk({ users }: Household): () => void {
+  const get = users.get.bind(users);
+  users.get = () => {
+    throw new Error('disk I/O error');
+  };
+  return () => {
+    users.get = get;
+  };
+}
+
 function conflictOf({ username }: User, path = `${username}/a.txt`): Told {
   return {
     kind: 'conflict',
@@ -352,6 +363,27 @@ describe('Notices', () => {
     home.notices.told(WAKE_FAILED);
     await home.clock.advance(MINUTE_MS);
     assert.deepEqual(home.take(), ['alice: The NAS does not wake']);
+  });
+
+  it('end as usual after the disk failed once to tell who is signed in', async () => {
+    home.add(ALICE, 'alice');
+    const mend = breakDisk(home);
+    await assert.rejects(home.clock.advance(HOUR_MS), /disk I\/O/);
+    mend();
+    home.standings.set(ALICE.id, 7);
+    await home.clock.advance(HOUR_MS);
+    assert.deepEqual(home.take(), ['alice: No more messages here']);
+  });
+
+  it('are tried again after the disk failed while they were sent', async () => {
+    home.add(ALICE, 'alice');
+    home.notices.told(conflictOf(ALICE));
+    const mend = breakDisk(home);
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), []);
+    mend();
+    await home.clock.advance(MINUTE_MS);
+    assert.deepEqual(home.take(), ['alice: Conflict']);
   });
 
   it('end in silence with an account that is switched off, or is another person’s', async () => {

@@ -33,6 +33,7 @@ const DRIVERS: readonly DriverChoice[] = ['auto', 'klap', 'tpap'];
 /** The plugs of an account, read round by round for as long as the config node lives. */
 class RunningAccount {
   readonly tapo: Tapo;
+  readonly #node: Node<AccountCredentials>;
   readonly #store: Store;
   readonly #clock: SystemClock;
   readonly #intervalMs: number;
@@ -41,6 +42,7 @@ class RunningAccount {
 
   constructor(node: Node<AccountCredentials>, config: AccountConfig, store: Store) {
     const { username = '', password = '' } = node.credentials;
+    this.#node = node;
     this.#store = store;
     this.#clock = new SystemClock((error) => {
       node.error(error);
@@ -81,7 +83,9 @@ class RunningAccount {
 
   async #round(): Promise<void> {
     this.#cancel = this.#clock.after(this.#intervalMs, () => {
-      void this.#round();
+      this.#round().catch((error: unknown) => {
+        this.#node.error(error);
+      });
     });
     for (const { id } of this.tapo.list()) this.allowOldProtocol(id);
     await this.tapo.pollAll();
