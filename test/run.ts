@@ -15,6 +15,8 @@ const JOBS_OF_A_WHOLE_RUN = 3;
 const MEMORY = '/dev/shm';
 /** Far more than three files write at once: the largest keeps a cache of 400 MB. */
 const MEMORY_BYTES = 6 * 1024 ** 3;
+/** Tests that start processes or browsers, or move hundreds of megabytes. */
+const SLOW = /\/(?:host|pages|prove|packages|deploy|flows)\/|tour|\/lib\/cache\/|energy\/accuracy/;
 const here = fileURLToPath(new URL('.', import.meta.url));
 useMemory();
 const { wanted, jobs } = readArguments(process.argv.slice(2));
@@ -55,9 +57,8 @@ function useMemory(): void {
 
 /** The slow ones first, so that none of them runs alone at the end. */
 function testFiles(): string[] {
-  const isSlow = (file: string): boolean => /\/(?:host|pages|prove)\/|tour/.test(file);
   const byCost = (one: string, other: string): number =>
-    Number(isSlow(other)) - Number(isSlow(one)) || (one < other ? -1 : 1);
+    Number(SLOW.test(other)) - Number(SLOW.test(one)) || (one < other ? -1 : 1);
   return readdirSync(here, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.js'))
     .map((entry) => join(entry.parentPath, entry.name))
