@@ -190,62 +190,65 @@ describe('The lint', function () {
         .sort();
     };
     const starting = (from: string, how: string): string =>
-      `import { Room } from '${from}';\n${how}\n`;
-    const room = (members: string): string => `export class Room {\n${members}\n}\n`;
+      `import { Service } from '${from}';\n${how}\n`;
+    const service = (members: string): string => `export class Service {\n${members}\n}\n`;
 
     it('finds a planted export that only a test takes, and a re-export that nobody does', () => {
       const files = {
         'host/bad.ts': 'export function mend(): void {}\nexport const USED = 1;\n',
-        'host/door.ts': "export { USED } from './bad.ts';\n",
+        'host/index.ts': "export { USED } from './bad.ts';\n",
         'server.ts': "import { USED } from './host/bad.ts';\nvoid USED;\n",
         'test/bad.test.ts': "import { mend } from '../host/bad.ts';\nmend();\n",
       };
-      assert.deepEqual(found(files), ['export host/bad.ts mend', 'export host/door.ts USED']);
+      assert.deepEqual(found(files), ['export host/bad.ts mend', 'export host/index.ts USED']);
     });
 
     it('finds a planted member that only a test and a dead function call', () => {
       const files = {
-        'host/room.ts': room('  start(): void {}\n  settle(): void { this.settle(); }'),
-        'host/dead.ts': starting('./room.ts', 'export const dead = (room: Room) => room.settle();'),
-        'server.ts': starting('./host/room.ts', 'new Room().start();'),
-        'test/bad.test.ts': starting('../host/room.ts', 'new Room().settle();'),
+        'host/service.ts': service('  start(): void {}\n  settle(): void { this.settle(); }'),
+        'host/dead.ts': starting(
+          './service.ts',
+          'export const dead = (service: Service) => service.settle();',
+        ),
+        'server.ts': starting('./host/service.ts', 'new Service().start();'),
+        'test/bad.test.ts': starting('../host/service.ts', 'new Service().settle();'),
       };
       assert.deepEqual(found(files), [
         'export host/dead.ts dead',
-        'member host/room.ts Room.settle',
+        'member host/service.ts Service.settle',
       ]);
     });
 
     it('finds a planted exemption of what is used anyway, and of what is not there', () => {
       const files = {
-        'host/room.ts': 'export const USED = 1;\nexport const taken = 2;\n',
-        'server.ts': "import { USED } from './host/room.ts';\nvoid USED;\n",
+        'host/service.ts': 'export const USED = 1;\nexport const taken = 2;\n',
+        'server.ts': "import { USED } from './host/service.ts';\nvoid USED;\n",
       };
       const why = 'Taken by others.';
       const exemptions = [
-        { what: /room\.ts (?:USED|taken)$/, why },
+        { what: /service\.ts (?:USED|taken)$/, why },
         { what: /gone\.ts/, why },
       ];
       assert.deepEqual(found(files, exemptions), [
-        'exemption host/room.ts USED',
+        'exemption host/service.ts USED',
         'exemption nowhere gone\\.ts',
       ]);
     });
 
     it('takes a member as used that is called through a port or a type it was handed over as', () => {
       const files = {
-        'host/room.ts': room('  start(): void {}\n  stop(): void {}\n  settle(): void {}'),
+        'host/service.ts': service('  start(): void {}\n  stop(): void {}\n  settle(): void {}'),
         'server.ts': starting(
-          './host/room.ts',
+          './host/service.ts',
           `interface Port { start(): void; settle(): void }
            const run = ({ port }: { readonly port: Port }, key: 'stop'): void => {
              port.start();
-             new Room()[key]();
+             new Service()[key]();
            };
-           run({ port: new Room() }, 'stop');`,
+           run({ port: new Service() }, 'stop');`,
         ),
       };
-      assert.deepEqual(found(files), ['member host/room.ts Room.settle']);
+      assert.deepEqual(found(files), ['member host/service.ts Service.settle']);
     });
   });
 

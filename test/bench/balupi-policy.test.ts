@@ -14,7 +14,7 @@ import { BaluPiPolicy } from './policies/balupi.ts';
 const LIMIT = 500_000;
 const PLENTY = 1e12;
 
-/** The cache's own rows and room over a database in memory, with files that do not exist. */
+/** The cache's own rows and space over a database in memory, with files that do not exist. */
 class RealCache {
   readonly #store = Store.open({
     file: ':memory:',

@@ -61,7 +61,7 @@ describe('Our policy on made-up traces', function () {
   this.timeout(120_000);
 
   for (const trace of heldOutTraces().filter((_, index) => index % 3 === 0)) {
-    it(`is near the best of three on ${trace.name}, and never much worse with more room`, () => {
+    it(`is near the best of three on ${trace.name}, and never much worse with more space`, () => {
       let before = 0;
       for (const percent of [5, 10]) {
         const bytes = Math.floor((trace.footprintBytes * percent) / 100);

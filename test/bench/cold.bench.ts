@@ -3,7 +3,7 @@ import { Goals } from './report/goals.ts';
 import { median } from './report/stats.ts';
 import { short, Table } from './report/table.ts';
 import { BaluPiProcess } from './world/balupi.ts';
-import { asyncPieces, BenchWorld, MB, passwordOf } from './world/bench-nas.ts';
+import { asyncChunks, BenchWorld, MB, passwordOf } from './world/bench-nas.ts';
 import { download, type Arrived, type Asked } from './world/first-byte.ts';
 
 const REPETITIONS = 7;
@@ -36,7 +36,7 @@ interface Round {
   readonly originRatio: number;
   readonly coldRangeMs: number;
   readonly farAheadMs: number;
-  readonly pieceSeekMs: number;
+  readonly segmentSeekMs: number;
 }
 
 /** Misses: several readers at once, and ranges where nothing is yet, beside the NAS itself. */
@@ -90,7 +90,7 @@ async function oneRound(world: BenchWorld, side: Side, folder: string): Promise<
   await world.nas.putFolder(folder, 'alice');
   for (const name of ['many.bin', 'cold.bin', 'ahead.bin', 'large.bin']) {
     const sizeBytes = name === 'large.bin' ? LARGE_BYTES : FILE_BYTES;
-    await world.nas.putFile(`${folder}/${name}`, asyncPieces(sizeBytes), 'alice');
+    await world.nas.putFile(`${folder}/${name}`, asyncChunks(sizeBytes), 'alice');
   }
   const path = /\/api\/files\/download/;
   const fast = world.nas.faults.set({ path, bytesPerSecond: NAS_BYTES_PER_SECOND });
@@ -108,7 +108,7 @@ async function oneRound(world: BenchWorld, side: Side, folder: string): Promise<
       originRatio,
       coldRangeMs: await firstByteAt(asked('cold.bin'), FAR),
       farAheadMs: await whileFilling(asked('ahead.bin'), FILE_BYTES, FAR),
-      pieceSeekMs: await whileFilling(asked('large.bin'), LARGE_BYTES, LARGE_FAR),
+      segmentSeekMs: await whileFilling(asked('large.bin'), LARGE_BYTES, LARGE_FAR),
     };
   } finally {
     fast();
@@ -169,7 +169,7 @@ const COLUMNS: readonly (readonly [string, keyof Round, string])[] = [
   ['bytes of the NAS by the file’s', 'originRatio', ''],
   ['first byte: cold range', 'coldRangeMs', ' ms'],
   ['range far ahead of a fill', 'farAheadMs', ' ms'],
-  ['the same in a file of pieces', 'pieceSeekMs', ' ms'],
+  ['the same in a file of segments', 'segmentSeekMs', ' ms'],
 ];
 
 function typical(rounds: readonly Round[] | undefined, what: keyof Round): number {
@@ -208,7 +208,7 @@ function goalsOf(
   for (const [what, title] of [
     ['coldRangeMs', 'a cold range'],
     ['farAheadMs', 'a range far ahead of a fill'],
-    ['pieceSeekMs', 'a range far ahead in a file of pieces'],
+    ['segmentSeekMs', 'a range far ahead in a file of segments'],
   ] as const) {
     const wanted = typical(nas, what) + 10;
     goals.atMost(`${title}: first byte, against the NAS + 10 ms`, typical(pi, what), wanted, ' ms');

@@ -117,7 +117,7 @@ class Household {
   async #whole(path: string, more: RequestInit = {}): Promise<number> {
     const headers = { ...this.#balupi.headers, ...(more.headers as Record<string, string>) };
     const answered = await fetch(this.#balupi.url + path, { ...more, headers });
-    for await (const piece of answered.body ?? []) void piece;
+    for await (const chunk of answered.body ?? []) void chunk;
     return answered.status;
   }
 }

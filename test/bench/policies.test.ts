@@ -36,7 +36,7 @@ describe('The policies of the bench', () => {
     assert.equal(played(new Lru(10), 'aaabcdefghijklmnopa').at(-1), '.');
   });
 
-  it('S3-FIFO takes what it gave up lately straight into its main queue', () => {
+  it('S3-FIFO takes what it gave up recently straight into its main queue', () => {
     const policy = new S3Fifo(10);
     // `a` leaves the small queue, comes back as known, and outlasts the next ten strangers.
     assert.equal(played(policy, 'abcdefghijkalmnopqrsta').at(-1), 'h');

@@ -34,10 +34,10 @@ describe("The bench's tables", () => {
     goals.atLeast('speed', 2, 2);
     goals.atMost('memory', 61, 60, ' MB');
     goals.atLeast('peer', NaN, 1);
-    const verdicts = goals.lines().slice(2);
-    assert.match(verdicts[0] ?? '', /speed .* yes /);
-    assert.match(verdicts[1] ?? '', /≤ 60.0 MB .* 61.0 MB .* \*\*no\*\*/);
-    assert.match(verdicts[2] ?? '', /not measured/);
+    const results = goals.lines().slice(2);
+    assert.match(results[0] ?? '', /speed .* yes /);
+    assert.match(results[1] ?? '', /≤ 60.0 MB .* 61.0 MB .* \*\*no\*\*/);
+    assert.match(results[2] ?? '', /not measured/);
   });
 
   it('take the percentile that a share of all does not pass', () => {
@@ -120,10 +120,10 @@ describe("The bench's command line", () => {
   });
 
   it('runs BaluPi with the heap that npm start and the service give it', () => {
-    const door = readFileSync(join(PROJECT_FOLDER, 'deploy', 'run.mjs'), 'utf8');
-    const flags = /SMALL_HEAP = \[([^\]]*)\]/.exec(door)?.[1]?.match(/--[^']+/g);
+    const script = readFileSync(join(PROJECT_FOLDER, 'deploy', 'run.mjs'), 'utf8');
+    const flags = /SMALL_HEAP = \[([^\]]*)\]/.exec(script)?.[1]?.match(/--[^']+/g);
     assert.deepEqual(flags, HEAP_FLAGS);
-    const more = /FEW_HEAPS = \{ (\w+): '(\d+)' \}/.exec(door)?.slice(1) ?? [];
+    const more = /FEW_HEAPS = \{ (\w+): '(\d+)' \}/.exec(script)?.slice(1) ?? [];
     assert.deepEqual(Object.entries(HEAP_ENVIRONMENT), [more]);
     const service = readFileSync(join(PROJECT_FOLDER, 'deploy', 'balupi.service'), 'utf8');
     for (const said of [...HEAP_FLAGS, `Environment=${more.join('=')}`]) {

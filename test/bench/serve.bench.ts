@@ -10,8 +10,8 @@ import {
   BEHIND_NGINX,
   FASTAPI,
   NGINX,
-  ROOM,
-  ROOM_FROM_DISK,
+  CACHE,
+  CACHE_FROM_DISK,
   startServingTargets,
   WHOLE,
 } from './world/serving-targets.ts';
@@ -51,8 +51,8 @@ const CROWD = { connections: 64, durationMs: 4_000 };
 /** A row that says something in one case only; all others are in every case. */
 const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [BARE]: ['1k.bin', '1m.bin'],
-  [ROOM_FROM_DISK]: ['1k.bin'],
-  // What is held in pieces, nginx cannot send.
+  [CACHE_FROM_DISK]: ['1k.bin'],
+  // What is held in segments, nginx cannot send.
   [BEHIND_NGINX]: ['1m.bin'],
 };
 
@@ -194,10 +194,10 @@ function goalsOf(results: Results, crowdBytes: number): Goals {
     const measured = median(ratiosOf(results, target, peer, one));
     goals.atLeast(`${one.name}: ${target} / ${peer}`, measured, wanted);
   };
-  ratio(many, ROOM, NGINX, 0.5);
-  ratio(single, ROOM, NGINX, 0.9);
-  ratio(small, ROOM, NGINX, 0.4);
-  ratio(small, ROOM_FROM_DISK, NGINX, 0.15);
+  ratio(many, CACHE, NGINX, 0.5);
+  ratio(single, CACHE, NGINX, 0.9);
+  ratio(small, CACHE, NGINX, 0.4);
+  ratio(small, CACHE_FROM_DISK, NGINX, 0.15);
   ratio(many, WHOLE, NGINX, 0.4);
   ratio(large, WHOLE, NGINX, 0.3);
   ratio(many, WHOLE, FASTAPI, 2);

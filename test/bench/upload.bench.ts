@@ -9,7 +9,7 @@ import { openFastApiUpload, type FastApiUpload } from './world/fastapi-upload.ts
 import { openDavNginx, type DavNginx } from './world/nginx-dav.ts';
 import { cpuSeconds } from './world/proc.ts';
 import { load, type Taken } from './world/upload-load.ts';
-import { openUploadRoom } from './world/upload-room.ts';
+import { openUploadServer } from './world/upload-server.ts';
 
 const MB = 1024 * 1024;
 const OURS = 'multipart + sha256 + fsync + rename + commit';
@@ -54,10 +54,10 @@ function waysOf(
   fastApi: FastApiUpload | null,
 ): readonly Way[] {
   const ours = async (bytes: number): Promise<Taken> => {
-    const path = join(folder, 'room');
-    const room = await openUploadRoom(path);
-    const taken = await load({ url: room.url, method: 'POST', bytes, clients: 1, seconds: 0 });
-    await room.close();
+    const path = join(folder, 'server');
+    const server = await openUploadServer(path);
+    const taken = await load({ url: server.url, method: 'POST', bytes, clients: 1, seconds: 0 });
+    await server.close();
     rmSync(path, { recursive: true, force: true });
     return taken;
   };
@@ -135,7 +135,7 @@ interface AtOnce {
 
 /** The delay is what is beyond the time between two looks. */
 async function benchAtOnce(print: Print, folder: string, bytes: number): Promise<AtOnce> {
-  const room = await openUploadRoom(join(folder, 'at-once'));
+  const server = await openUploadServer(join(folder, 'at-once'));
   const delay = monitorEventLoopDelay({ resolution: LOOK_EVERY_MS });
   const beforeBytes = process.memoryUsage.rss();
   let mostBytes = beforeBytes;
@@ -143,10 +143,16 @@ async function benchAtOnce(print: Print, folder: string, bytes: number): Promise
     mostBytes = Math.max(mostBytes, process.memoryUsage.rss());
   }, 100);
   delay.enable();
-  const taken = await load({ url: room.url, method: 'POST', bytes, clients: AT_ONCE, seconds: 0 });
+  const taken = await load({
+    url: server.url,
+    method: 'POST',
+    bytes,
+    clients: AT_ONCE,
+    seconds: 0,
+  });
   delay.disable();
   clearInterval(watch);
-  await room.close();
+  await server.close();
   rmSync(join(folder, 'at-once'), { recursive: true, force: true });
   const [p50Ms = 0, p99Ms = 0, maxMs = 0] = [
     delay.percentile(50),
@@ -169,10 +175,10 @@ interface Photos {
 
 async function benchPhotos(print: Print, folder: string): Promise<Photos> {
   const before = fsyncsPerSecond(folder);
-  const room = await openUploadRoom(join(folder, 'photos'));
+  const server = await openUploadServer(join(folder, 'photos'));
   const small = { method: 'POST', bytes: 100_000, clients: 8, seconds: 5 } as const;
-  const taken = await load({ url: room.url, ...small });
-  await room.close();
+  const taken = await load({ url: server.url, ...small });
+  await server.close();
   const after = fsyncsPerSecond(folder);
   print(
     `100 KB photos from 8 clients: ${(taken.count / taken.wallS).toFixed(0)} acknowledged a second, ` +

@@ -2,14 +2,14 @@ import type { Caller } from '../../nodes/lib/accounts/caller.ts';
 import type { Services } from '../../nodes/lib/services/services.ts';
 import type { NasState } from '../../nodes/lib/nas/nas.ts';
 
-/** Any part of `T`; what a test writes must have the type the real room gives it. */
+/** Any part of `T`; what a test writes must have the type the real service gives it. */
 type Fake<T> = T extends (...args: never[]) => unknown
   ? T
   : T extends object
     ? { readonly [Key in keyof T]?: Fake<T[Key]> }
     : T;
 
-export type FakeServices = { readonly [Room in keyof Services]?: Fake<Services[Room]> };
+export type FakeServices = { readonly [Name in keyof Services]?: Fake<Services[Name]> };
 
 /**
  * Services that are there as far as a test wrote them.
@@ -19,21 +19,21 @@ export function fakeServices(parts: FakeServices): Services {
   return strict(parts, 'services') as unknown as Services;
 }
 
-/** A room nobody wrote is there, and has nothing. */
+/** A service nobody wrote is there, and has nothing. */
 function strict(parts: object, place: string): object {
   return new Proxy(parts, {
     get(target, key): unknown {
       const value: unknown = Reflect.get(target, key);
       const name = `${place}.${String(key)}`;
-      if (place === 'services') return strictRoom(value ?? {}, name);
+      if (place === 'services') return strictService(value ?? {}, name);
       if (value === undefined) throw new Error(`No fake of ${name}.`);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }
 
-function strictRoom(room: unknown, name: string): unknown {
-  return typeof room === 'object' && room !== null ? strict(room, name) : room;
+function strictService(service: unknown, name: string): unknown {
+  return typeof service === 'object' && service !== null ? strict(service, name) : service;
 }
 
 export const ALICE: Caller = {

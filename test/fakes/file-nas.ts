@@ -109,7 +109,7 @@ export class FakeFileNas implements FileNas {
     return Promise.resolve(special ?? this.#download(token, path, range));
   }
 
-  /** What the NAS itself would let a user read; written anew here, not taken from the room. */
+  /** What the NAS itself would let a user read; written anew here, not taken from the module. */
   allows(user: User, path: string): boolean {
     if (user.role === 'admin') return true;
     const [first] = path.split('/');

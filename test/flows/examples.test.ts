@@ -16,7 +16,7 @@ const EXAMPLES = flowTexts('examples');
 const SHARED = flowTexts('flows').find(({ name }) => name === 'shared.json')?.nodes ?? [];
 const MOST_NODES = 12;
 const CONFIG_KEYS = ['store', 'nas', 'mydb', 'broker', 'postgreSQLConfig'];
-/** One has no input to send anything to, the other asks a file and no room. */
+/** One has no input to send anything to, the other asks a file and no service. */
 const WITHOUT_ACTS = ['balupi-events', 'balupi-sql'];
 /** Config nodes no shipped flow has: an installation's own, to be completed after the import. */
 const OF_THE_HOUSE = ['mqtt-broker', 'postgreSQLConfig'];
@@ -131,11 +131,11 @@ describe('The examples', () => {
   }
 
   it('with an own endpoint keep away from the addresses of BaluPi and the NAS', () => {
-    const doors = EXAMPLES.flatMap(({ nodes }) =>
+    const endpoints = EXAMPLES.flatMap(({ nodes }) =>
       nodes.filter(({ type }) => type === 'http in').map((node) => ({ node, nodes })),
     );
-    assert.ok(doors.length > 0);
-    for (const { node, nodes } of doors) {
+    assert.ok(endpoints.length > 0);
+    for (const { node, nodes } of endpoints) {
       assert.ok(!String(node['url']).startsWith('/api/'));
       assert.ok(reached(node, nodes).some(({ type }) => type === 'http response'));
       assert.deepEqual([node['upload'], node['skipBodyParsing']], [false, false]);

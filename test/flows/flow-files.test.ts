@@ -108,7 +108,7 @@ describe('The flow files', () => {
     }
   });
 
-  it('hold no function that should be a room', () => {
+  it('hold no function that should be a module', () => {
     for (const node of typed(ALL, 'function')) {
       const lines = (node['func'] as string).split('\n').length;
       assert.ok(lines <= LONGEST_FUNCTION_LINES, `${node.id} has ${lines} lines`);

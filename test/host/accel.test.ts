@@ -51,7 +51,7 @@ describe('BaluPi behind nginx', function () {
     }
     const environment = { BALUPI_ACCEL: 'nginx', BALUPI_TRUSTED_PROXIES: '127.0.0.1' };
     pi = await BootedBaluPi.start({ environment });
-    await pi.nas.putFile('alice/film.bin', pieces(), 'alice');
+    await pi.nas.putFile('alice/film.bin', chunks(), 'alice');
     await until('somebody to be signed in', async () => {
       token = await pi.signIn();
       return typeof token === 'string';
@@ -78,7 +78,7 @@ describe('BaluPi behind nginx', function () {
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await
-  async function* pieces(): AsyncGenerator<Buffer> {
+  async function* chunks(): AsyncGenerator<Buffer> {
     yield BYTES;
   }
 

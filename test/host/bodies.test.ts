@@ -85,8 +85,8 @@ describe('A body', function () {
 
   it('with a content coding does not spoil the upload whose chunk it is', async () => {
     const json = ['Content-Type: application/json'];
-    const wish = JSON.stringify({ filename: 'c.bin', total_size: 5, target_path: 'alice' });
-    const begun = await send('POST /api/files/upload/chunked/init', json, wish);
+    const input = JSON.stringify({ filename: 'c.bin', total_size: 5, target_path: 'alice' });
+    const begun = await send('POST /api/files/upload/chunked/init', json, input);
     const { upload_id: id } = JSON.parse(begun.text) as { readonly upload_id: string };
     const line = `POST /api/files/upload/chunked/${id}/chunk?chunk_index=0`;
     const bytes = ['Content-Type: application/octet-stream'];

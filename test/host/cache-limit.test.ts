@@ -42,7 +42,7 @@ describe('A cache that holds more than it may', function () {
     }
     assert.ok((await keptMegabytes()) > 8);
     await booted.restart({ BALUPI_CACHE_MAX_SIZE_GB: '0.005' });
-    await booted.until('room', async () => (await keptMegabytes()) <= 4.25);
+    await booted.until('space', async () => (await keptMegabytes()) <= 4.25);
   });
 });
 
@@ -98,7 +98,7 @@ describe('A cache that is emptied while somebody reads', function () {
     const film = '/files/download/alice/film.bin';
     const first = await asked(film, 'alice');
     assert.equal((await first.arrayBuffer()).byteLength, SIZE);
-    // The last pieces are still being kept.
+    // The last segments are still being kept.
     const again = await booted.until('the film to be kept', async () => {
       const read = await asked(film, 'alice');
       if (read.headers.get('x-balupi-cache') === 'hit') return read;

@@ -100,10 +100,10 @@ function site(pi: BootedBaluPi, port: number, editorPort: number): string {
 
 async function answerOf(asked: ClientRequest): Promise<Answered> {
   const [answered] = (await once(asked, 'response')) as [IncomingMessage];
-  const pieces: Buffer[] = [];
-  for await (const piece of answered as AsyncIterable<Buffer>) pieces.push(piece);
+  const chunks: Buffer[] = [];
+  for await (const chunk of answered as AsyncIterable<Buffer>) chunks.push(chunk);
   const headers = answered.headers as Record<string, string | undefined>;
-  return { status: answered.statusCode ?? 0, headers, body: Buffer.concat(pieces) };
+  return { status: answered.statusCode ?? 0, headers, body: Buffer.concat(chunks) };
 }
 
 describe('BaluPi behind Caddy', function () {
@@ -252,10 +252,10 @@ describe('BaluPi behind Caddy', function () {
     const asked = session.request({
       ...{ ':path': FILE, ':authority': authority, authorization: `Bearer ${token}` },
     });
-    const pieces: Buffer[] = [];
-    for await (const piece of asked as AsyncIterable<Buffer>) pieces.push(piece);
+    const chunks: Buffer[] = [];
+    for await (const chunk of asked as AsyncIterable<Buffer>) chunks.push(chunk);
     session.close();
-    assert.ok(Buffer.concat(pieces).equals(BYTES));
+    assert.ok(Buffer.concat(chunks).equals(BYTES));
   });
 
   /** @returns the status of an upgrade to a socket; 0 where the connection was closed without one */

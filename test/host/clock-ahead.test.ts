@@ -6,7 +6,7 @@ import { App } from '../../compose.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { readSettings, type Settings } from '../../settings.ts';
 import { KeptLog } from '../fakes/kept-log.ts';
-import { verdictOf } from '../fakes/verdict.ts';
+import { authResultOf } from '../fakes/auth-result.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
 
@@ -86,14 +86,14 @@ describe('A BaluPi whose clock was once ahead', () => {
       .get(Math.floor(fromMs / 1_000) * 65_536, Math.floor(toMs / 1_000) * 65_536);
     return Number(stored?.['n']);
   };
-  const verdict = async (token: string): Promise<string> =>
-    (await verdictOf(app.services.accounts, token)).kind;
+  const authenticate = async (token: string): Promise<string> =>
+    (await authResultOf(app.services.accounts, token)).kind;
   const clockWord = (): unknown => app.services.system.health().checks['clock'];
 
   it('says so, and believes in no time that only one of the two tells', async () => {
     assert.equal(clockWord(), 'clock_unsynced');
     assert.match(log.problems.join('\n'), /2035-03-01/);
-    assert.equal(await verdict(nas.accounts.accessToken('alice')), 'caller');
+    assert.equal(await authenticate(nas.accounts.accessToken('alice')), 'caller');
     assert.equal(clockWord(), 'clock_unsynced');
   });
 
@@ -105,10 +105,10 @@ describe('A BaluPi whose clock was once ahead', () => {
     clock.stepWallTo(Date.now());
     isSynchronized = true;
     const token = nas.accounts.accessToken('alice');
-    assert.equal(await verdict(token), 'caller');
+    assert.equal(await authenticate(token), 'caller');
     assert.equal(clockWord(), 'ok');
     await nas.sleep('suspend');
-    assert.equal(await verdict(token), 'caller');
+    assert.equal(await authenticate(token), 'caller');
   });
 
   it('moves what it metered to where it belongs, when it began ahead and is set back', async () => {
@@ -119,7 +119,7 @@ describe('A BaluPi whose clock was once ahead', () => {
     assert.ok((await meter(5)) >= 4);
     clock.stepWallTo(Date.now());
     isSynchronized = true;
-    assert.equal(await verdict(nas.accounts.accessToken('alice')), 'caller');
+    assert.equal(await authenticate(nas.accounts.accessToken('alice')), 'caller');
     assert.ok((await meter(2)) >= 6);
     const ahead = app.data.energy
       .prepare('SELECT count(*) AS n FROM energy_samples WHERE at_s > ?')

@@ -7,7 +7,7 @@ import { ManualClock } from '../fakes/manual-clock.ts';
 
 const MOST = 100;
 
-/** A connection as far as the room looks at it. */
+/** A connection as far as the limit looks at it. */
 class Line extends EventEmitter {
   readonly remoteAddress: string;
   bytesRead = 0;
@@ -33,15 +33,15 @@ class Line extends EventEmitter {
   }
 }
 
-describe('The room for connections', () => {
+describe('The connection limit', () => {
   let clock: ManualClock;
-  let room: ConnectionLimit;
+  let limit: ConnectionLimit;
   let told: string[];
 
   beforeEach(() => {
     clock = new ManualClock();
     told = [];
-    room = new ConnectionLimit({
+    limit = new ConnectionLimit({
       most: MOST,
       clock,
       onCrowd: (owner, held, most) => told.push(`${owner} ${held}/${most}`),
@@ -50,7 +50,7 @@ describe('The room for connections', () => {
 
   function connect(address: string): Line {
     const line = new Line(address);
-    room.add(line.asSocket);
+    limit.add(line.asSocket);
     return line;
   }
 
@@ -67,7 +67,7 @@ describe('The room for connections', () => {
   function ask(line: Line, { owner, complete = false, headersSent = false }: Asked = {}): void {
     const request = { socket: line.asSocket, complete } as IncomingMessage;
     const response = { headersSent } as ServerResponse;
-    room.serve(request, response, owner ?? line.remoteAddress);
+    limit.serve(request, response, owner ?? line.remoteAddress);
   }
 
   function left(lines: readonly Line[]): number {
@@ -78,7 +78,7 @@ describe('The room for connections', () => {
     const lines = connectMany(MOST / 2, '192.0.2.1');
     await clock.advance(600_000);
     assert.equal(left(lines), MOST / 2);
-    assert.equal(room.isCrowded, false);
+    assert.equal(limit.isCrowded, false);
   });
 
   it('lets the fullest address lose its slowest above that, and nobody else', async () => {
@@ -113,14 +113,14 @@ describe('The room for connections', () => {
   });
 
   it('counts signed-in requests by their user, so that a home behind one address is not one', async () => {
-    const house = connectMany(30, '192.0.2.1');
-    for (const [at, line] of house.entries()) {
+    const household = connectMany(30, '192.0.2.1');
+    for (const [at, line] of household.entries()) {
       ask(line);
-      room.belongsTo(line.asSocket, `user ${String(at % 5)}`);
+      limit.belongsTo(line.asSocket, `user ${String(at % 5)}`);
     }
     await clock.advance(60_000);
     const strangers = connectMany(200, '192.0.2.1');
-    assert.equal(left(house), 30);
+    assert.equal(left(household), 30);
     assert.equal(left(strangers), 20);
   });
 
@@ -149,7 +149,7 @@ describe('The room for connections', () => {
       waiting.push(line);
       await clock.advance(1);
     }
-    assert.equal(room.size, MOST);
+    assert.equal(limit.size, MOST);
     const family = connect('192.0.2.2');
     assert.equal(family.isCut, false);
     assert.equal(left(waiting), MOST - 1);
@@ -159,15 +159,15 @@ describe('The room for connections', () => {
     const lines = Array.from({ length: MOST }, (_, at) => connect(`198.51.100.${String(at)}`));
     assert.equal(left(lines), MOST);
     connect('192.0.2.1');
-    assert.equal(room.size, MOST);
+    assert.equal(limit.size, MOST);
   });
 
   it('gives sockets a quarter of the places, shared out like all of them', async () => {
     const family = connectMany(2, '192.0.2.1');
-    for (const line of family) assert.ok(room.takeSocket(line.asSocket, 'user 1'));
+    for (const line of family) assert.ok(limit.takeSocket(line.asSocket, 'user 1'));
     await clock.advance(3_600_000);
     const many = connectMany(40, '192.0.2.2');
-    for (const line of many) assert.ok(room.takeSocket(line.asSocket, 'user 2'));
+    for (const line of many) assert.ok(limit.takeSocket(line.asSocket, 'user 2'));
     assert.equal(left(family), 2);
     assert.equal(left(many), MOST / 4 - 2);
   });
@@ -178,16 +178,16 @@ describe('The room for connections', () => {
     assert.equal(line.isCut, false);
     ask(line, { complete: true });
     assert.equal(line.isCut, true);
-    assert.equal(room.size, 0);
+    assert.equal(limit.size, 0);
   });
 
   it('closes who is owed nothing when it closes, and the rest after their answer', () => {
     const [idle, asking] = [connect('192.0.2.1'), connect('192.0.2.1')];
     ask(asking, { complete: true });
-    room.close();
+    limit.close();
     assert.deepEqual([idle.isCut, asking.isCut], [true, false]);
-    room.rest(asking.asSocket);
+    limit.rest(asking.asSocket);
     assert.equal(asking.isCut, true);
-    assert.equal(room.size, 0);
+    assert.equal(limit.size, 0);
   });
 });

@@ -45,7 +45,7 @@ describe('The doctor of a running BaluPi', function () {
       },
     });
     let out = '';
-    child.stdout.on('data', (piece: Buffer) => (out += piece.toString()));
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     await once(child, 'close');
     return out;
   }

@@ -370,8 +370,8 @@ describe('What the page Files asks of the API', function () {
       const url = `${pi.url}${API}/files/upload`;
       const sent = await fetch(url, { method: 'POST', headers, body: form });
       assert.equal(sent.status, 200);
-      const wish = { filename: 'parts.bin', total_size: 200_000, target_path: 'alice' };
-      const begun = await ask('POST files/upload/chunked/init', {}, wish);
+      const input = { filename: 'parts.bin', total_size: 200_000, target_path: 'alice' };
+      const begun = await ask('POST files/upload/chunked/init', {}, input);
       const { upload_id: id } = (await begun.json()) as { upload_id: string };
       for (const index of [0, 1]) {
         const chunk = await fetch(`${url}/chunked/${id}/chunk?chunk_index=${index}`, {

@@ -156,7 +156,7 @@ describe('Small pictures on the page Files', function () {
     }
   });
 
-  it('take room of the cache, and go with what they are of', async () => {
+  it('take space of the cache, and go with what they are of', async () => {
     const token = await pi.signIn('admin');
     const headers = { Authorization: `Bearer ${token}` };
     const emptied = await fetch(`${pi.url}/api/cache/entries?path=alice`, {

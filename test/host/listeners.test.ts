@@ -18,7 +18,7 @@ describe('The listeners', () => {
     }
   });
 
-  function roomFor(most: number): ConnectionLimit {
+  function limitOf(most: number): ConnectionLimit {
     return new ConnectionLimit({ most, clock: new ManualClock() });
   }
 
@@ -29,7 +29,7 @@ describe('The listeners', () => {
       onRequest: (request, response) =>
         response.end(`${request.method ?? ''} ${request.url ?? ''}`),
       onUpgrade: null,
-      connections: roomFor(400),
+      connections: limitOf(400),
       ownerOf: (request) => request.socket.remoteAddress ?? '',
       ...options,
     });
@@ -143,9 +143,9 @@ describe('The listeners', () => {
     assert.match(told, /\r\nConnection: close\r\n/);
   });
 
-  it('make room for a newcomer by closing whoever has asked for nothing the longest', async () => {
-    const room = roomFor(20);
-    const listeners = await open({ connections: room });
+  it('free a place for a newcomer by closing whoever has asked for nothing the longest', async () => {
+    const limit = limitOf(20);
+    const listeners = await open({ connections: limit });
     const first = await socketTo(listeners);
     const gone = once(first.resume(), 'close');
     for (let count = 0; count < 40; count += 1)
@@ -153,13 +153,13 @@ describe('The listeners', () => {
     await gone;
     const answered = await fetch(`http://127.0.0.1:${listeners.firstPort}/x`);
     assert.equal(answered.status, 200);
-    assert.ok(room.size <= 20, String(room.size));
+    assert.ok(limit.size <= 20, String(limit.size));
   });
 
-  it('never close a connection that is being served to make that room', async () => {
+  it('never close a connection that is being served to make that place', async () => {
     const waiting = Promise.withResolvers<() => void>();
     const listeners = await open({
-      connections: roomFor(5),
+      connections: limitOf(5),
       onRequest: (request, response) => {
         if (request.url !== '/long') response.end('short');
         else waiting.resolve(() => response.end('long'));
@@ -174,10 +174,10 @@ describe('The listeners', () => {
   });
 
   it('count a socket before it may leave HTTP, and let whoever has the most lose their slowest', async () => {
-    const room = roomFor(40);
+    const limit = limitOf(40);
     const upgraded: string[] = [];
     const listeners = await open({
-      connections: room,
+      connections: limit,
       takesUpgrade: (request) => String(request.headers['x-user']),
       onUpgrade: (request, socket) => {
         upgraded.push(String(request.headers['x-user']));
@@ -200,7 +200,7 @@ describe('The listeners', () => {
     await gone;
     const another = await upgrade('family');
     assert.equal(family.destroyed || another.destroyed, false);
-    assert.ok(room.size <= 11, String(room.size));
+    assert.ok(limit.size <= 11, String(limit.size));
     assert.equal(upgraded.length, 23);
   });
 

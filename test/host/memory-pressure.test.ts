@@ -102,7 +102,7 @@ describe('A BaluPi that is short of memory', function () {
     await stranger.arrayBuffer();
   });
 
-  it('goes on by itself once there is room, and not at the first file that ended', async () => {
+  it('goes on by itself once there is memory, and not at the first file that ended', async () => {
     hold(450);
     // Longer than one look is good for.
     const from = performance.now();

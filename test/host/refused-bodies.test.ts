@@ -5,10 +5,10 @@ import { setImmediate as immediately } from 'node:timers/promises';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const MB = 1_000_000;
-const PIECE = Buffer.alloc(64 * 1024, 'x');
-const PIECES = 4_800;
-const BODY_BYTES = PIECES * PIECE.length;
-/** What a refused stranger may send on after the answer before the door is shut, in ms. */
+const CHUNK = Buffer.alloc(64 * 1024, 'x');
+const CHUNKS = 4_800;
+const BODY_BYTES = CHUNKS * CHUNK.length;
+/** What a refused stranger may send on after the answer before the connection is cut, in ms. */
 const DISCARD_MS = 2_000;
 
 /** How a body of 315 MB says how long it is. */
@@ -31,23 +31,23 @@ function headOf(path: string, form: Form): string {
   return `POST ${path} HTTP/1.1\r\nHost: pi\r\nContent-Type: ${shown}\r\n${length}\r\n\r\n`;
 }
 
-function pieceOf(form: Form): Buffer {
-  if (form !== 'chunked') return PIECE;
-  const size = `${PIECE.length.toString(16)}\r\n`;
-  return Buffer.concat([Buffer.from(size), PIECE, Buffer.from('\r\n')]);
+function chunkOf(form: Form): Buffer {
+  if (form !== 'chunked') return CHUNK;
+  const size = `${CHUNK.length.toString(16)}\r\n`;
+  return Buffer.concat([Buffer.from(size), CHUNK, Buffer.from('\r\n')]);
 }
 
 /** Sends on and on, as a client that looks at the answer only when all is sent. */
 async function pour(socket: Socket, form: Form, sent: (bytes: number) => void): Promise<void> {
-  const piece = pieceOf(form);
+  const chunk = chunkOf(form);
   const cut = new AbortController();
   socket.once('close', () => {
     cut.abort();
   });
-  for (let count = 0; count < PIECES && !socket.destroyed; count += 1) {
-    sent(count * PIECE.length);
-    if (!socket.write(piece)) await once(socket, 'drain', { signal: cut.signal });
-    // A kernel that takes every piece at once would never let this process read the answer.
+  for (let count = 0; count < CHUNKS && !socket.destroyed; count += 1) {
+    sent(count * CHUNK.length);
+    if (!socket.write(chunk)) await once(socket, 'drain', { signal: cut.signal });
+    // A kernel that takes every chunk at once would never let this process read the answer.
     if (count % 16 === 15) await immediately();
   }
 }

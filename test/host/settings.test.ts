@@ -310,7 +310,7 @@ describe('Where settings come from', () => {
       'one that nobody but systemd reads',
     );
     assert.equal(letKeyHold(file, {}, SECRET, SECRET), 'holds');
-    writeFileSync(file, `# the door\nBALUPI_PORT=80\n${name}=${other}\n`, { mode: 0o600 });
+    writeFileSync(file, `# the port\nBALUPI_PORT=80\n${name}=${other}\n`, { mode: 0o600 });
     assert.equal(letKeyHold(file, { [name]: 'c'.repeat(64) }, SECRET), 'elsewhere');
     writeFileSync(join(data, 'key'), `${other}\n`);
     writeFileSync(join(data, 'none.env'), `${name}_FILE=${join(data, 'key')}\n`);
@@ -318,7 +318,7 @@ describe('Where settings come from', () => {
     assert.equal(letKeyHold(join(data, 'none.env'), {}, other), 'holds');
     assert.match(readFileSync(file, 'utf8'), new RegExp(other));
     assert.equal(letKeyHold(file, {}, SECRET), 'changed');
-    assert.equal(readFileSync(file, 'utf8'), `# the door\nBALUPI_PORT=80\n${name}=${SECRET}\n`);
+    assert.equal(readFileSync(file, 'utf8'), `# the port\nBALUPI_PORT=80\n${name}=${SECRET}\n`);
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.equal(letKeyHold(file, {}, SECRET), 'holds');
   });

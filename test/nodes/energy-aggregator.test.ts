@@ -266,16 +266,16 @@ describe('The node balupi-energy-aggregator', () => {
   });
 
   it('tells the history', async () => {
-    let wished: unknown = null;
-    const history = (wish: unknown): History => {
-      wished = wish;
+    let given: unknown = null;
+    const history = (query: unknown): History => {
+      given = query;
       return HISTORY;
     };
     const stage = await opened('history', { histories: { history } });
     const query = { device_id: 'a', period: 'day', resolution: 'auto' };
     const payload = await answerOf(stage, 'energy-history', { query });
     assert.partialDeepStrictEqual(payload, { resolution: 'hour', data: [{ energy_wh: 30.5 }] });
-    assert.deepEqual(wished, { deviceId: 'a', period: 'day', resolution: 'auto' });
+    assert.deepEqual(given, { deviceId: 'a', period: 'day', resolution: 'auto' });
   });
 
   it('streams the history as CSV to who wants that', async () => {
@@ -297,9 +297,9 @@ describe('The node balupi-energy-aggregator', () => {
   });
 
   it('reports of a period', async () => {
-    let wished: unknown = null;
-    const report = (wish: unknown): Report => {
-      wished = wish;
+    let given: unknown = null;
+    const report = (query: unknown): Report => {
+      given = query;
       return REPORT;
     };
     const stage = await opened('report', { reports: { report } });
@@ -312,7 +312,7 @@ describe('The node balupi-energy-aggregator', () => {
       devices: [{ device_id: 'a', device_name: 'NAS', forgotten: false }],
       power: [{ device_id: 'a', points: [{ avg_power_w: 30.5 }] }],
     });
-    assert.deepEqual(wished, {
+    assert.deepEqual(given, {
       deviceId: 'a',
       period: 'day',
       date: '2026-02-22',

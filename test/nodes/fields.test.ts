@@ -97,8 +97,8 @@ describe('The values of an operation', () => {
 
   it('fill a body, beside what the message’s payload has of it', async () => {
     const seen: unknown[] = [];
-    const add: NonNullable<FakeServices['tapo']>['add'] = (wish) => {
-      seen.push(wish);
+    const add: NonNullable<FakeServices['tapo']>['add'] = (input) => {
+      seen.push(input);
       return Promise.resolve({ kind: 'full' });
     };
     const fields = {

@@ -105,15 +105,15 @@ describe('The node balupi-tapo-meter', () => {
   describe('adding by address', () => {
     const body = { ip_address: '192.168.178.60:8080', name: 'NAS', role: 'nas' };
 
-    it('passes the wish on and answers 201', async () => {
-      let wished: object = {};
-      const add: NonNullable<FakeServices['tapo']>['add'] = (wish) => {
-        wished = wish;
+    it('passes the input on and answers 201', async () => {
+      let given: object = {};
+      const add: NonNullable<FakeServices['tapo']>['add'] = (input) => {
+        given = input;
         return Promise.resolve({ kind: 'added', device: DEVICE });
       };
       const stage = await open({ type, op: 'add', services: { tapo: { add } } });
       assert.partialDeepStrictEqual(await answerOf(stage, 'tapo-devices-add', { body }, 201), WIRE);
-      assert.deepEqual(wished, { address: '192.168.178.60:8080', name: 'NAS', role: 'nas' });
+      assert.deepEqual(given, { address: '192.168.178.60:8080', name: 'NAS', role: 'nas' });
     });
 
     for (const [kind, status, code] of [

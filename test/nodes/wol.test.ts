@@ -31,7 +31,7 @@ const STATUS: NasStatus = {
 };
 
 /** A NAS of which nothing new is told. */
-function standing(state: NasState) {
+function nasIn(state: NasState) {
   const nothing = () => () => undefined;
   return { presence: { state, onChange: nothing }, onNews: nothing };
 }
@@ -42,7 +42,7 @@ function waking(outcome: WakeOutcome, state: WakeStatus['state'] = 'waking'): Fa
     nas: {
       macAddress: 'AA:BB:CC:DD:EE:FF',
       status: () => STATUS,
-      ...standing(ASLEEP),
+      ...nasIn(ASLEEP),
       wake: { status: { state, startedAtMs: 0, attempts: 1 }, wake: () => outcome },
     },
   };
@@ -148,7 +148,7 @@ describe('The node balupi-wol', () => {
         clock,
         missRule: { wakeOnMiss, holdMs: HOLD_MS },
         nas: {
-          ...standing(awake ? AWAKE : ASLEEP),
+          ...nasIn(awake ? AWAKE : ASLEEP),
           wake: {
             status: { state: 'failed', startedAtMs: 0, attempts: 1 },
             wakeForMiss: () => outcome,

@@ -59,8 +59,8 @@ export class BrokenLine {
         far.destroy();
       });
     }
-    near.on('data', (piece) => {
-      this.#bytes += piece.length;
+    near.on('data', (chunk) => {
+      this.#bytes += chunk.length;
       if (this.#bytes >= this.#cutAtBytes) this.cut();
     });
     near.pipe(far).pipe(near);

@@ -332,14 +332,14 @@ describe('The Dashboard in a browser', function () {
     assert.match(JSON.stringify(listed), /hidden of alice/);
     assert.ok(listed);
     const { socketId } = listed['_client'] as { readonly socketId: string };
-    const wish = { topic: 'list', payload: { query: {}, params: {} } };
+    const request = { topic: 'list', payload: { query: {}, params: {} } };
     for (const forged of [
-      { ...wish, _client: { socketId } },
-      { ...wish, _client: { socketId, user: 'alice', id: 3 } },
-      { ...wish, req: { call: { caller: { user: { id: 3, role: 'admin' } } } } },
-      { ...wish, payload: { query: { user_id: 3, all: true } } },
-      [wish, { ...wish, _client: { socketId } }],
-      [[{ ...wish, _client: { socketId } }]],
+      { ...request, _client: { socketId } },
+      { ...request, _client: { socketId, user: 'alice', id: 3 } },
+      { ...request, req: { call: { caller: { user: { id: 3, role: 'admin' } } } } },
+      { ...request, payload: { query: { user_id: 3, all: true } } },
+      [request, { ...request, _client: { socketId } }],
+      [[{ ...request, _client: { socketId } }]],
     ]) {
       await bob.send('widget-send', widget, forged);
       await bob.send('widget-action', widget, forged);

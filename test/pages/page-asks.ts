@@ -25,7 +25,7 @@ class PageAsks {
     page.on('websocket', (socket) => this.#follow(socket));
     page.on('framenavigated', (frame) => {
       // What the page before it had asked for nobody waits for.
-      if (frame === page.mainFrame()) this.#forgetWishes();
+      if (frame === page.mainFrame()) this.#forgetRequests();
     });
   }
 
@@ -60,7 +60,7 @@ class PageAsks {
       if (String(event).startsWith('widget-load')) this.#answered(`${id} load`);
       else this.#answered(`${id} ${String(topic)}`);
     });
-    socket.on('close', () => this.#forgetWishes());
+    socket.on('close', () => this.#forgetRequests());
   }
 
   #asked(what: unknown, words: string): void {
@@ -72,7 +72,7 @@ class PageAsks {
     if (this.#open.delete(what)) this.#answers.emit('answer');
   }
 
-  #forgetWishes(): void {
+  #forgetRequests(): void {
     for (const what of [...this.#open.keys()]) if (typeof what === 'string') this.#answered(what);
   }
 }

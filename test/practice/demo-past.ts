@@ -105,7 +105,7 @@ export async function writePast(parts: PastParts): Promise<void> {
   const time = new LocalTime(parts.timeZone);
   try {
     const numbers = await plugNumbers(parts, data.energy);
-    const energy = energyRoom(parts, data.energy);
+    const energy = energyOver(parts, data.energy);
     addPrices(energy);
     writeHours(parts, data.energy, { time, numbers });
     await energy.prices.recalculate((parts.endS - (PAST_DAYS + 1) * DAY_S) * 1_000);
@@ -139,7 +139,7 @@ async function plugNumbers(parts: PastParts, store: Store): Promise<readonly num
   return numbers;
 }
 
-function energyRoom({ clock, timeZone }: PastParts, store: Store): Energy {
+function energyOver({ clock, timeZone }: PastParts, store: Store): Energy {
   return new Energy({
     store,
     clock,

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { ended } from '../bench/world/programs.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { mirror } from './world/debian-machine.ts';
 import { releaseArchive } from './world/release-archive.ts';
 import { until } from '../fakes/until.ts';
@@ -32,7 +32,7 @@ export const arm64: Proof = {
   run: proveArm64,
 };
 
-async function proveArm64({ count, log }: ProofOptions): Promise<Verdict> {
+async function proveArm64({ count, log }: ProofOptions): Promise<ProofResult> {
   const skipped = whyNot();
   if (skipped !== null) return { failures: [], figures: {}, skipped };
   const archive = releaseArchive('arm64', log);

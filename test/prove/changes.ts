@@ -1,5 +1,5 @@
 import { HashThread } from '../../nodes/lib/upload/spool/hashing.ts';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { NightHome, type Wildness } from './world/night-home.ts';
 import { Random } from './world/random.ts';
 
@@ -20,9 +20,9 @@ export const changes: Proof = {
   run: proveChanges,
 };
 
-async function proveChanges({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveChanges({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const failures: string[] = [];
-  const figures = { wishes: 0, deaths: 0, conflicts: 0 };
+  const figures = { requests: 0, deaths: 0, conflicts: 0 };
   const hashing = new HashThread();
   try {
     for (let home = 0; home < count && failures.length < MOST_FAILURES; home += 1) {
@@ -38,7 +38,7 @@ async function proveChanges({ count, seed, log }: ProofOptions): Promise<Verdict
       } finally {
         await one.close();
       }
-      figures.wishes += one.wishes;
+      figures.requests += one.requests;
       figures.deaths += one.deaths;
       figures.conflicts += one.conflicts;
       const name = `home ${seed + home * 7_919} ${JSON.stringify(wild)}`;

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { Family, Served } from './world/family.ts';
 import { Household } from './world/household.ts';
 import { BOUNDARY } from './world/mutated-bodies.ts';
@@ -28,7 +28,7 @@ export const crowd: Proof = {
   run: proveCrowd,
 };
 
-async function proveCrowd({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveCrowd({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   try {
     const random = new Random(seed);
@@ -83,7 +83,7 @@ async function oneAttack(household: Household, attack: Attack, forMs: number) {
   const { port } = household.pi;
   const family = new Family({
     ...{ port, address: FAMILY, token: household.token },
-    wishes: [
+    requests: [
       { path: '/api/health' },
       { path: '/api/files/sync/status' },
       { path: '/api/files/list?path=alice/crowd' },

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
 import { Random } from './world/random.ts';
@@ -43,7 +43,7 @@ interface World {
   slowestMs: number;
 }
 
-async function proveDamage({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveDamage({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   const counts = { round: 0, salvaged: 0, slowestMs: 0 };
   const world: World = { household, ledger: new Ledger(), random: new Random(seed), ...counts };

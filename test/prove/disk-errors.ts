@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { PROGRAM_ENDING } from '../bench/project-folder.ts';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -27,7 +27,7 @@ interface Told {
   readonly struck: string | null;
 }
 
-async function proveDiskErrors({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveDiskErrors({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open({ preload: [PRELOAD] });
   const ledger = new Ledger();
   try {

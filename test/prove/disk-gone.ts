@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -39,7 +39,7 @@ export const diskGone: Proof = {
   run: proveDiskGone,
 };
 
-async function proveDiskGone({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveDiskGone({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const disk = LoopDisk.create(DISK_BYTES);
   if (typeof disk === 'string') return { failures: [], figures: {}, skipped: disk };
   const dataFolder = join(disk.mountPoint, 'balupi');
@@ -54,7 +54,7 @@ async function proveDiskGone({ count, seed, log }: ProofOptions): Promise<Verdic
       await faults.round(way, round);
       log(`${way}: shown after ${faults.shownMs} ms, well again after ${faults.healedMs} ms`);
     }
-    return await faults.verdict();
+    return await faults.result();
   } finally {
     await household.close();
     disk.remove();
@@ -108,7 +108,7 @@ class Faults {
     this.#failures.push(...(await this.#household.drain(DRAIN_MS)));
   }
 
-  async verdict(): Promise<Verdict> {
+  async result(): Promise<ProofResult> {
     const failures = this.#failures;
     failures.push(...(await this.#ledger.faultsAt(this.#household.nas, FOLDER)));
     await this.#household.pi.stop();
@@ -250,7 +250,7 @@ function fill(folder: string): void {
   try {
     for (const size of [1 << 20, 1 << 12, 1]) {
       const block = Buffer.alloc(size, 1);
-      for (let isRoom = true; isRoom;) isRoom = fits(file, block);
+      for (let hasSpace = true; hasSpace;) hasSpace = fits(file, block);
     }
   } finally {
     closeSync(file);

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { FaultGate, TROUBLES } from './world/fault-gate.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -25,7 +25,7 @@ export const flap: Proof = {
   run: proveFlapping,
 };
 
-async function proveFlapping({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveFlapping({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const random = new Random(seed);
   let gate: FaultGate | null = null;
   const household = await Household.open();

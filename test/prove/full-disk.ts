@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -18,7 +18,7 @@ const REFUSED_WITHIN_MS = 100;
 const MOST_UPLOADS = 200;
 const DRAIN_MS = 180_000;
 
-/** The disk fills up with uploads; then the NAS takes them and there is room again. */
+/** The disk fills up with uploads; then the NAS takes them and there is space again. */
 export const fullDisk: Proof = {
   title: `a disk of ${DISK_MB} MB that fills up`,
   counts: 'times full',
@@ -26,7 +26,7 @@ export const fullDisk: Proof = {
   run: proveFullDisk,
 };
 
-async function proveFullDisk({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveFullDisk({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const folder = new MountFolder();
   const { mountPoint } = folder;
   const size = `size=${DISK_MB}m`;
@@ -53,7 +53,7 @@ async function fillUp(
   count: number,
   random: Random,
   log: (line: string) => void,
-): Promise<Verdict> {
+): Promise<ProofResult> {
   const ledger = new Ledger();
   await household.start();
   await household.signIn();
@@ -71,12 +71,12 @@ async function fillUp(
     accepted += filled.accepted;
     slowestMs = Math.max(slowestMs, filled.slowestMs);
     const { bavail, bsize } = statfsSync(mountPoint);
-    if (bavail * bsize < FREE_MB * 500_000) failures.push('the room to be kept free was used up');
+    if (bavail * bsize < FREE_MB * 500_000) failures.push('the space to be kept free was used up');
     await household.nas.wake();
     failures.push(...(await household.drain(DRAIN_MS)));
     const again = await uploader.send(`again-${String(round)}.bin`, UPLOAD_BYTES);
-    if (again.kind !== 'acknowledged') failures.push(`with room again an upload is ${again.kind}`);
-    log(`full after ${filled.accepted} MB, room again after the delivery`);
+    if (again.kind !== 'acknowledged') failures.push(`with space again an upload is ${again.kind}`);
+    log(`full after ${filled.accepted} MB, space again after the delivery`);
   }
   failures.push(...(await household.drain(DRAIN_MS)));
   failures.push(...(await ledger.faultsAt(household.nas, FOLDER)));

@@ -1,6 +1,6 @@
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { Household } from './world/household.ts';
-import { BOUNDARY, inPieces, mutatedBody } from './world/mutated-bodies.ts';
+import { BOUNDARY, inChunks, mutatedBody } from './world/mutated-bodies.ts';
 import { Onlooker } from './world/onlooker.ts';
 import { Random } from './world/random.ts';
 import { contractFault, exchange } from './world/raw-exchange.ts';
@@ -17,7 +17,7 @@ export const fuzz: Proof = {
   run: proveFuzz,
 };
 
-async function proveFuzz({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveFuzz({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   try {
     await household.start();
@@ -91,11 +91,11 @@ class Scene {
       `Authorization: Bearer ${this.#household.token}\r\nContent-Type: ${type}\r\n` +
       (chunked ? 'Transfer-Encoding: chunked\r\n\r\n' : `Content-Length: ${body.length}\r\n\r\n`);
     if (!chunked) return Buffer.concat([Buffer.from(head), body]);
-    const pieces = inPieces(random, body).flatMap((piece) => [
-      Buffer.from(`${piece.length.toString(16)}\r\n`),
-      piece,
+    const chunks = inChunks(random, body).flatMap((chunk) => [
+      Buffer.from(`${chunk.length.toString(16)}\r\n`),
+      chunk,
       Buffer.from('\r\n'),
     ]);
-    return Buffer.concat([Buffer.from(head), ...pieces, Buffer.from('0\r\n\r\n')]);
+    return Buffer.concat([Buffer.from(head), ...chunks, Buffer.from('0\r\n\r\n')]);
   }
 }

@@ -14,7 +14,7 @@ import { basename, join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { FormBrowser } from '../fakes/form-browser.ts';
 import { PracticeNas } from '../practice/nas/practice-nas.ts';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { DebianMachine, whyNoMachine } from './world/debian-machine.ts';
 import { releaseArchive } from './world/release-archive.ts';
 import { until } from '../fakes/until.ts';
@@ -60,7 +60,7 @@ export const install: Proof = {
   run: proveInstall,
 };
 
-async function proveInstall({ count, log }: ProofOptions): Promise<Verdict> {
+async function proveInstall({ count, log }: ProofOptions): Promise<ProofResult> {
   const skipped = whyNoMachine();
   if (skipped !== null) return { failures: [], figures: {}, skipped };
   const archive = releaseArchive(process.arch === 'arm64' ? 'arm64' : 'x64', log);

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
 import { Household, READY_WITHIN_MS } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -23,7 +23,7 @@ export const kill: Proof = {
   run: proveKills,
 };
 
-async function proveKills({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveKills({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const random = new Random(seed);
   const household = await Household.open();
   const ledger = new Ledger();
@@ -77,7 +77,11 @@ async function oneKill(household: Household, ledger: Ledger, random: Random): Pr
   if (household.nas.sleepState !== 'awake') await household.nas.wake();
 }
 
-async function judge(household: Household, ledger: Ledger, readyMs: number[]): Promise<Verdict> {
+async function judge(
+  household: Household,
+  ledger: Ledger,
+  readyMs: number[],
+): Promise<ProofResult> {
   const waiting = ledger.acknowledged.length;
   const failures = await household.drain(DRAIN_BASE_MS + waiting * DRAIN_A_FILE_MS);
   failures.push(...(await ledger.faultsAt(household.nas, FOLDER)));

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { hostileName } from './world/hostile-names.ts';
 import { Household } from './world/household.ts';
 import { BOUNDARY } from './world/mutated-bodies.ts';
@@ -17,20 +17,21 @@ const OWN_FILES = /^(queue|cache|energy)\.db(-wal|-shm)?$|^[a-z.-]+$/;
 
 /** Names that mean to get out of their folder, or to bring down who reads them. */
 export const names: Proof = {
-  title: 'hostile names by every door: nothing outside its place, no answer outside the contract',
+  title:
+    'hostile names by every endpoint: nothing outside its place, no answer outside the contract',
   counts: 'names',
   shortCount: 150,
   run: proveNames,
 };
 
-async function proveNames({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveNames({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   try {
     await household.start();
     await household.signIn();
     const random = new Random(seed);
     const failures: string[] = [];
-    const doors = new Map<string, number>();
+    const counts = new Map<string, number>();
     const onlooker = new Onlooker(household);
     let left = WARM_UP + count;
     const client = async (until: number): Promise<void> => {
@@ -41,11 +42,12 @@ async function proveNames({ count, seed, log }: ProofOptions): Promise<Verdict> 
           log(`${count - left} names`);
         }
         const name = hostileName(random);
-        for (const [door, request] of requestsWith(name, household.token)) {
+        for (const [endpoint, request] of requestsWith(name, household.token)) {
           const answered = await exchange(household.pi.port, request);
           const fault = contractFault(answered, ALLOWED);
-          if (fault !== null) failures.push(`${door} ${JSON.stringify(name.toString())}: ${fault}`);
-          doors.set(door, (doors.get(door) ?? 0) + 1);
+          if (fault !== null)
+            failures.push(`${endpoint} ${JSON.stringify(name.toString())}: ${fault}`);
+          counts.set(endpoint, (counts.get(endpoint) ?? 0) + 1);
         }
       }
     };
@@ -56,7 +58,7 @@ async function proveNames({ count, seed, log }: ProofOptions): Promise<Verdict> 
     await all(0);
     const watched = await onlooker.stop();
     failures.push(...watched.failures, ...strangers(household));
-    return { failures, figures: { ...Object.fromEntries(doors), ...watched.figures } };
+    return { failures, figures: { ...Object.fromEntries(counts), ...watched.figures } };
   } finally {
     await household.close();
   }
@@ -74,9 +76,9 @@ function strangers({ folder, dataFolder }: Household): string[] {
   return [...beside, ...inside, ...queued].map((name) => `a file of its own: ${name}`);
 }
 
-type Door = readonly [door: string, request: Buffer];
+type NamedRequest = readonly [endpoint: string, request: Buffer];
 
-function requestsWith(name: Buffer, token: string): Door[] {
+function requestsWith(name: Buffer, token: string): NamedRequest[] {
   const coded = [...name].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
   const quoted = Buffer.from(name.toString('latin1').replaceAll('"', '\\"'), 'latin1');
   const text = JSON.stringify(name.toString());

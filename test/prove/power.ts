@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PROGRAM_ENDING } from '../bench/project-folder.ts';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { checkDatabases, lostFrom, orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -28,7 +28,7 @@ interface Cuts {
   readonly lost: number;
 }
 
-async function provePower({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function provePower({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const disk = LoopDisk.create();
   if (typeof disk === 'string') return { failures: [], figures: {}, skipped: disk };
   try {

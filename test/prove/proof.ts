@@ -9,7 +9,7 @@ export interface ProofOptions {
 }
 
 /** What came out. No failure means that it holds. */
-export interface Verdict {
+export interface ProofResult {
   readonly failures: readonly string[];
   readonly figures: Readonly<Record<string, string | number>>;
   /** Why it could not be tried on this machine. */
@@ -26,5 +26,5 @@ export interface Proof {
   readonly onlyByName?: true;
   /** Most of its time it waits, and nothing it says depends on having the machine to itself. */
   readonly isPatient?: true;
-  readonly run: (options: ProofOptions) => Promise<Verdict>;
+  readonly run: (options: ProofOptions) => Promise<ProofResult>;
 }

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { checkDatabases, orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -52,7 +52,7 @@ interface World {
   awaited: number;
 }
 
-async function proveLosses({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveLosses({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   const counts = { round: 0, found: 0, dropped: 0, wentOn: 0, awaited: 0 };
   const world: World = {
@@ -133,8 +133,8 @@ async function begin({ household, random, round }: World): Promise<Unfinished> {
   const chunks = sizes.map((size) => random.bytes(size));
   const filename = `${String(round)}-chunks.bin`;
   const total = Buffer.concat(chunks).length;
-  const wish = { filename, total_size: total, target_path: FOLDER };
-  const { body } = await act(household, 'POST', `${CHUNKED}/init`, JSON.stringify(wish));
+  const input = { filename, total_size: total, target_path: FOLDER };
+  const { body } = await act(household, 'POST', `${CHUNKED}/init`, JSON.stringify(input));
   return { id: String(body['upload_id']), path: `${FOLDER}/${filename}`, chunks };
 }
 

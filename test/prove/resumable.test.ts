@@ -97,7 +97,7 @@ describe('Uploads in chunks through a whole BaluPi', function () {
   });
 
   it('are refused in BaluHost’s place and way', async () => {
-    for (const [wish, status] of [
+    for (const [input, status] of [
       [{ filename: 'x', total_size: 1, target_path: 'bob' }, 403],
       [{ filename: 'x', total_size: 99_999_999_999_999, target_path: 'alice' }, 413],
       [{ filename: 'x', total_size: -1, target_path: 'alice' }, 422],
@@ -105,8 +105,8 @@ describe('Uploads in chunks through a whole BaluPi', function () {
       [{ filename: '..', total_size: 1, target_path: 'alice' }, 400],
       [{ total_size: 1 }, 422],
     ] as const) {
-      const refused = await post('/init', wish);
-      assert.equal(refused.status, status, JSON.stringify([wish, refused.body]));
+      const refused = await post('/init', input);
+      assert.equal(refused.status, status, JSON.stringify([input, refused.body]));
       assert.equal(typeof refused.body['code'], 'string');
     }
   });

@@ -14,7 +14,7 @@ import { install } from './install.ts';
 import { kill } from './kill.ts';
 import { names } from './names.ts';
 import { power } from './power.ts';
-import type { Proof, Verdict } from './proof.ts';
+import type { Proof, ProofResult } from './proof.ts';
 import { queueLost } from './queue-lost.ts';
 import { signins } from './signins.ts';
 import { slow } from './slow.ts';
@@ -56,7 +56,7 @@ interface Tally {
   readonly skipped: number;
 }
 
-interface Wish {
+interface RunOptions {
   readonly names: readonly string[];
   /** All that a whole run of the checks tries, the patient ones beside the others. */
   readonly isWhole: boolean;
@@ -64,7 +64,7 @@ interface Wish {
   readonly seed: number;
 }
 
-function readWish(args: readonly string[]): Wish {
+function readOptions(args: readonly string[]): RunOptions {
   const { values, positionals } = parsed(args);
   for (const name of positionals) {
     if (!(name in PROOFS)) throw new ProveUsageError(`There is no proof '${name}'.`);
@@ -98,31 +98,31 @@ function whole(name: string, text: string, least: number): number {
 async function tryOne(
   name: string,
   proof: Proof,
-  { count, seed }: Omit<Wish, 'isWhole'>,
-): Promise<Verdict> {
+  { count, seed }: Omit<RunOptions, 'isWhole'>,
+): Promise<ProofResult> {
   const rounds = count ?? proof.shortCount;
   const beganMs = performance.now();
   console.log(`${name}: ${proof.title}, ${rounds} ${proof.counts}, seed ${seed}`);
-  const verdict = await proof.run({
+  const result = await proof.run({
     count: rounds,
     seed,
     log: (line) => {
       console.log(`  ${line}`);
     },
   });
-  for (const [what, figure] of Object.entries(verdict.figures)) console.log(`  ${what}: ${figure}`);
-  for (const failure of verdict.failures) console.log(`  FAILED: ${failure}`);
-  if (verdict.skipped !== undefined) console.log(`  skipped: ${verdict.skipped}`);
+  for (const [what, figure] of Object.entries(result.figures)) console.log(`  ${what}: ${figure}`);
+  for (const failure of result.failures) console.log(`  FAILED: ${failure}`);
+  if (result.skipped !== undefined) console.log(`  skipped: ${result.skipped}`);
   console.log(`  took, s: ${Math.round((performance.now() - beganMs) / 1_000)}`);
-  return verdict;
+  return result;
 }
 
-async function tryAll({ names, ...wish }: Omit<Wish, 'isWhole'>): Promise<Tally> {
+async function tryAll({ names, ...options }: Omit<RunOptions, 'isWhole'>): Promise<Tally> {
   const tally = { held: 0, failed: 0, skipped: 0 };
   for (const name of names) {
     const proof = PROOFS[name];
     if (proof === undefined) continue;
-    const { failures, skipped: why } = await tryOne(name, proof, { names, ...wish });
+    const { failures, skipped: why } = await tryOne(name, proof, { names, ...options });
     if (why !== undefined) tally.skipped += 1;
     else if (failures.length > 0) tally.failed += 1;
     else tally.held += 1;
@@ -131,10 +131,10 @@ async function tryAll({ names, ...wish }: Omit<Wish, 'isWhole'>): Promise<Tally>
 }
 
 /** Tries them in a process beside this one, and tells what it said once it ends. */
-async function tryBeside(names: readonly string[], { count, seed }: Wish): Promise<Tally> {
-  const wish = [...(count === null ? [] : ['-n', String(count)]), '--seed', String(seed)];
+async function tryBeside(names: readonly string[], { count, seed }: RunOptions): Promise<Tally> {
+  const options = [...(count === null ? [] : ['-n', String(count)]), '--seed', String(seed)];
   const here = fileURLToPath(import.meta.url);
-  const args = [...process.execArgv, here, ...names, ...wish];
+  const args = [...process.execArgv, here, ...names, ...options];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   process.on('exit', () => child.kill());
   const { promise, resolve, reject } = Promise.withResolvers<Tally>();
@@ -158,13 +158,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => process.exit(1));
 }
 try {
-  const wish = readWish(process.argv.slice(2));
+  const options = readOptions(process.argv.slice(2));
   const isPatient = (name: string): boolean => PROOFS[name]?.isPatient === true;
-  const beside = wish.isWhole ? wish.names.filter(isPatient) : [];
-  const names = wish.names.filter((name) => !beside.includes(name));
+  const beside = options.isWhole ? options.names.filter(isPatient) : [];
+  const names = options.names.filter((name) => !beside.includes(name));
   const tallies = await Promise.all([
-    tryAll({ ...wish, names }),
-    ...(beside.length > 0 ? [tryBeside(beside, wish)] : []),
+    tryAll({ ...options, names }),
+    ...(beside.length > 0 ? [tryBeside(beside, options)] : []),
   ]);
   const sum = (of: keyof Tally): number => tallies.reduce((all, tally) => all + tally[of], 0);
   const [held, failed, skipped] = [sum('held'), sum('failed'), sum('skipped')];

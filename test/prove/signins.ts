@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { Household } from './world/household.ts';
 import { Random } from './world/random.ts';
 
@@ -43,7 +43,7 @@ export const signins: Proof = {
   run: proveSignIns,
 };
 
-async function proveSignIns({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveSignIns({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   const random = new Random(seed);
   const figures = { guesses: 0, 'right sign-ins': 0, 'slowest, ms': 0 };

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { Household } from './world/household.ts';
 import { BOUNDARY } from './world/mutated-bodies.ts';
 import { Onlooker } from './world/onlooker.ts';
@@ -21,7 +21,7 @@ export const slow: Proof = {
   run: proveSlow,
 };
 
-async function proveSlow({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveSlow({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open();
   const crowd = new Crowd();
   try {

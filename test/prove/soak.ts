@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Proof, ProofOptions, Verdict } from './proof.ts';
+import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { orphansIn } from './world/data-folder-check.ts';
 import { Household } from './world/household.ts';
 import { Ledger } from './world/ledger.ts';
@@ -38,7 +38,7 @@ interface Reading {
   readonly openFiles: number;
 }
 
-async function proveSoak({ count, seed, log }: ProofOptions): Promise<Verdict> {
+async function proveSoak({ count, seed, log }: ProofOptions): Promise<ProofResult> {
   const household = await Household.open({
     environment: { BALUPI_ENERGY_COMMIT_SECONDS: '1', BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '1' },
   });
@@ -157,7 +157,7 @@ class Load {
   }
 }
 
-async function judge(household: Household, load: Load, readings: Reading[]): Promise<Verdict> {
+async function judge(household: Household, load: Load, readings: Reading[]): Promise<ProofResult> {
   const { failures } = load;
   // The first third loads code and fills caches that are bounded.
   const settled = readings.slice(Math.floor(readings.length / 3));

@@ -110,8 +110,8 @@ function measure(world: World, spanS: number, table: Table): Measured {
     const begun = process.threadCpuUsage();
     for (const device of [1, 5, 9, 13, 17]) {
       const before = process.threadCpuUsage();
-      const wish = { deviceId: `plug-${device}`, from: (toS - spanS) * 1_000, to: toS * 1_000 };
-      const outcome = world.energy.histories.history(wish);
+      const query = { deviceId: `plug-${device}`, from: (toS - spanS) * 1_000, to: toS * 1_000 };
+      const outcome = world.energy.histories.history(query);
       if (outcome.kind === 'history') most = Math.max(most, outcome.points.length);
       single.push(cpuMsSince(before));
     }
@@ -181,8 +181,8 @@ async function csvHoldMs(world: World): Promise<number> {
   let mostMs = 0;
   let count = 0;
   let before = process.threadCpuUsage();
-  for await (const piece of historyCsv(pages)) {
-    bytes += piece.length;
+  for await (const chunk of historyCsv(pages)) {
+    bytes += chunk.length;
     count += 1;
     if (count > 3) mostMs = Math.max(mostMs, cpuMsSince(before));
     before = process.threadCpuUsage();
@@ -228,8 +228,8 @@ export async function benchYear(print: (line: string) => void, goals: Goals): Pr
     const [from, to] = [START_S * 1_000, (START_S + YEAR_DAYS * DAY_S) * 1_000];
     const iso = (atMs: number): string => new Date(atMs).toISOString();
     const page = (): void => {
-      for (const wish of [{ from: iso(from), to: iso(to) }, { period: 'year' }] as const) {
-        const report = world.energy.reports.report({ ...wish, compare: 'year' });
+      for (const query of [{ from: iso(from), to: iso(to) }, { period: 'year' }] as const) {
+        const report = world.energy.reports.report({ ...query, compare: 'year' });
         if (report.kind !== 'report') throw new Error(report.kind);
         JSON.stringify(WORDS.spoken('de', reportJson(report)));
       }
@@ -283,7 +283,7 @@ async function csvRows(world: World, from: number, to: number): Promise<number> 
   const pages = world.energy.histories.pages({ deviceId: 'plug-1', from, to, resolution: 'hour' });
   if (pages.kind !== 'pages') throw new Error(pages.kind);
   let lines = 0;
-  for await (const piece of historyCsv(pages)) lines += piece.split('\n').length - 1;
+  for await (const chunk of historyCsv(pages)) lines += chunk.split('\n').length - 1;
   return lines - 1;
 }
 

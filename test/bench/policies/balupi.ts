@@ -5,7 +5,7 @@ import type { Policy, Use } from './policy.ts';
 
 /**
  * Our own cache's choice, in memory: the cache's own tournament, and for the rows a shadow of all
- * keys by the same rules. test/bench/balupi-policy.test.ts holds it against the rows and the room
+ * keys by the same rules. test/bench/balupi-policy.test.ts holds it against the rows and the space
  * themselves.
  */
 export class BaluPiPolicy implements Policy {
@@ -26,7 +26,7 @@ export class BaluPiPolicy implements Policy {
     return this.#cache.has(keyOf(String(key)));
   }
 
-  /** Fetched before anybody asked. @returns whether there was room */
+  /** Fetched before anybody asked. @returns whether there was space */
   keepAhead({ key, sizeBytes }: Omit<Use, 'nextUse'>): boolean {
     return this.#cache.keepAhead(keyOf(String(key)), sizeBytes);
   }

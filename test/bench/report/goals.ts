@@ -4,7 +4,7 @@ interface Goal {
   readonly what: string;
   readonly wanted: string;
   readonly measured: string;
-  readonly verdict: string;
+  readonly result: string;
 }
 
 /** Figures that are asked for, beside what was measured. */
@@ -21,20 +21,20 @@ export class Goals {
 
   /** A figure that could not be had here. */
   open(what: string, wanted: string, why: string): void {
-    this.#goals.push({ what, wanted, measured: '–', verdict: why });
+    this.#goals.push({ what, wanted, measured: '–', result: why });
   }
 
   lines(): string[] {
     const table = new Table('goal', 'wanted', 'measured', 'reached');
-    for (const { what, wanted, measured, verdict } of this.#goals) {
-      table.add(what, wanted, measured, verdict);
+    for (const { what, wanted, measured, result } of this.#goals) {
+      table.add(what, wanted, measured, result);
     }
     return table.lines();
   }
 
   #add(what: string, wanted: string, measured: number, unit: string, reached: boolean): void {
     const known = Number.isFinite(measured);
-    const verdict = known ? (reached ? 'yes' : '**no**') : 'not measured';
-    this.#goals.push({ what, wanted, measured: `${short(measured)}${known ? unit : ''}`, verdict });
+    const result = known ? (reached ? 'yes' : '**no**') : 'not measured';
+    this.#goals.push({ what, wanted, measured: `${short(measured)}${known ? unit : ''}`, result });
   }
 }

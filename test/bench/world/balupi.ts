@@ -18,13 +18,13 @@ export interface BenchNas {
   readonly wakeAddress: string;
 }
 
-/** The serving room in a process of its own. @param mode without its memory of small files, too */
-export function startServingRoom(
+/** The cache alone in a process of its own. @param mode without its memory of small files, too */
+export function startCacheServer(
   files: string,
   workFolder: string,
   mode: 'from-memory' | 'from-disk' = 'from-memory',
 ): Promise<Target> {
-  return startServer('cache alone', 'serving-room-process', [files, workFolder, mode]);
+  return startServer('cache alone', 'cache-process', [files, workFolder, mode]);
 }
 
 /** A bare `node:http` server in a process of its own. */

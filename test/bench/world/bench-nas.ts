@@ -8,12 +8,12 @@ import { PracticeNas } from '../../practice/nas/practice-nas.ts';
 export const KB = 1024;
 export const MB = 1024 * 1024;
 
-const PIECE_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 
-/** Bytes that differ from piece to piece. */
-export function* pieces(sizeBytes: number): Generator<Buffer> {
-  for (let at = 0; at < sizeBytes; at += PIECE_BYTES) {
-    yield Buffer.alloc(Math.min(PIECE_BYTES, sizeBytes - at), 1 + ((at / PIECE_BYTES) % 251));
+/** Bytes that differ from chunk to chunk. */
+export function* chunks(sizeBytes: number): Generator<Buffer> {
+  for (let at = 0; at < sizeBytes; at += CHUNK_BYTES) {
+    yield Buffer.alloc(Math.min(CHUNK_BYTES, sizeBytes - at), 1 + ((at / CHUNK_BYTES) % 251));
   }
 }
 
@@ -41,7 +41,7 @@ export class BenchWorld {
 
   /** Puts a file into alice's folder on the NAS and beside it. */
   async put(name: string, sizeBytes: number): Promise<void> {
-    await this.nas.putFile(`alice/bench/${name}`, asyncPieces(sizeBytes), 'alice');
+    await this.nas.putFile(`alice/bench/${name}`, asyncChunks(sizeBytes), 'alice');
     copyFileSync(join(this.folder, 'nas', 'alice', 'bench', name), join(this.files, name));
   }
 
@@ -60,8 +60,8 @@ export class BenchWorld {
 
 /** The same, as the NAS takes it. */
 // eslint-disable-next-line @typescript-eslint/require-await
-export async function* asyncPieces(sizeBytes: number): AsyncGenerator<Buffer> {
-  yield* pieces(sizeBytes);
+export async function* asyncChunks(sizeBytes: number): AsyncGenerator<Buffer> {
+  yield* chunks(sizeBytes);
 }
 
 export function passwordOf(username: string): string {

@@ -28,13 +28,13 @@ async def upload(request: Request):
     with open(part, "wb", buffering=1 << 20) as file:
 
         def on_part_data(data, start, end):
-            piece = data[start:end]
-            digest.update(piece)
-            file.write(piece)
+            chunk = data[start:end]
+            digest.update(chunk)
+            file.write(chunk)
 
         parser = MultipartParser(options[b"boundary"], {"on_part_data": on_part_data})
-        async for piece in request.stream():
-            parser.write(piece)
+        async for chunk in request.stream():
+            parser.write(chunk)
         parser.finalize()
         file.flush()
         await asyncio.to_thread(os.fsync, file.fileno())

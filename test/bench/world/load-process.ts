@@ -6,7 +6,7 @@ type ReadJob = Extract<LoadJob, { kind: 'read' }>;
 type UploadJob = Extract<LoadJob, { kind: 'upload' }>;
 
 const BOUNDARY = 'balupi-bench';
-const PIECE_BYTES = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
 
 function read(job: ReadJob): Promise<LoadResult> {
   const { promise, resolve } = Promise.withResolvers<LoadResult>();
@@ -43,7 +43,7 @@ function read(job: ReadJob): Promise<LoadResult> {
   return promise;
 }
 
-/** Sends a body that tells its own place, in pieces, with back-pressure. */
+/** Sends a body that tells its own place, in chunks, with back-pressure. */
 function upload(job: UploadJob): Promise<LoadResult> {
   const { promise, resolve, reject } = Promise.withResolvers<LoadResult>();
   const beganMs = performance.now();
@@ -87,9 +87,9 @@ function upload(job: UploadJob): Promise<LoadResult> {
   const pump = (): void => {
     while (sent < job.sizeBytes) {
       // A fresh buffer each time: one that is still being written must not change.
-      const piece = Buffer.alloc(Math.min(PIECE_BYTES, job.sizeBytes - sent), sent % 251);
-      sent += piece.length;
-      if (!request.write(piece)) {
+      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, job.sizeBytes - sent), sent % 251);
+      sent += chunk.length;
+      if (!request.write(chunk)) {
         request.once('drain', pump);
         return;
       }

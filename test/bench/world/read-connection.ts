@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
 export interface ReadEvents {
-  /** A piece of a body came. */
+  /** A chunk of a body came. */
   bytes(count: number): void;
   /** A whole answer came. @returns whether to ask again */
   answered(): boolean;
@@ -57,10 +57,10 @@ export class ReadConnection {
     this.#socket.destroy();
   }
 
-  #take(piece: Uint8Array): void {
+  #take(chunk: Uint8Array): void {
     if (this.#ended) return;
     if (this.#left < 0) {
-      const text = Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString('latin1');
+      const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
       const before = this.#head.length;
       this.#head += text;
       const at = this.#head.indexOf('\r\n\r\n');
@@ -68,9 +68,9 @@ export class ReadConnection {
       this.#left = this.#lengthIn(this.#head.slice(0, at));
       this.#head = '';
       if (this.#left < 0) return;
-      this.#count(piece.length - (at + 4 - before));
+      this.#count(chunk.length - (at + 4 - before));
     } else {
-      this.#count(piece.length);
+      this.#count(chunk.length);
     }
   }
 

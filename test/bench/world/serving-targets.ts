@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BaluPiProcess, startBareNode, startServingRoom } from './balupi.ts';
+import { BaluPiProcess, startBareNode, startCacheServer } from './balupi.ts';
 import { type BenchWorld, passwordOf } from './bench-nas.ts';
 import { startFastApi } from './fastapi.ts';
 import { startNginxFront } from './nginx-front.ts';
@@ -8,8 +8,8 @@ import type { Target } from './target.ts';
 
 export const NGINX = 'nginx sendfile';
 export const BARE = 'bare node:http, one buffer';
-export const ROOM = 'cache alone';
-export const ROOM_FROM_DISK = 'cache alone, from disk';
+export const CACHE = 'cache alone';
+export const CACHE_FROM_DISK = 'cache alone, from disk';
 export const WHOLE = 'BaluPi, whole';
 export const BEHIND_NGINX = 'BaluPi behind nginx (ACCEL)';
 export const FASTAPI = 'FastAPI FileResponse';
@@ -24,14 +24,14 @@ export async function startServingTargets(
   if (nginx === null) print('nginx is not installed here: no ratio to it');
   else targets.push({ ...nginx, name: NGINX });
   targets.push({ ...(await startBareNode(world.files)), name: BARE });
-  const room = await startServingRoom(world.files, world.workFolder('room'));
-  targets.push({ ...room, name: ROOM });
-  const fromDisk = await startServingRoom(
+  const cache = await startCacheServer(world.files, world.workFolder('cache'));
+  targets.push({ ...cache, name: CACHE });
+  const fromDisk = await startCacheServer(
     world.files,
     world.workFolder('module-disk'),
     'from-disk',
   );
-  targets.push({ ...fromDisk, name: ROOM_FROM_DISK });
+  targets.push({ ...fromDisk, name: CACHE_FROM_DISK });
   const work = world.workFolder('balupi');
   const balupi = await BaluPiProcess.start(world.nas, work, {
     BALUPI_ACCEL: 'nginx',

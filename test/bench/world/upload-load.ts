@@ -33,9 +33,9 @@ const send = (block) => new Promise((resolve, reject) => {
   let left = size;
   const pump = () => {
     while (left > 0) {
-      const piece = left >= block.length ? block : block.subarray(0, left);
-      left -= piece.length;
-      if (!request.write(piece)) return request.once('drain', pump);
+      const chunk = left >= block.length ? block : block.subarray(0, left);
+      left -= chunk.length;
+      if (!request.write(chunk)) return request.once('drain', pump);
     }
     request.end(form ? tail : undefined);
   };
@@ -73,8 +73,8 @@ export async function load({ url, method, bytes, clients, seconds }: Load): Prom
   const args = ['-e', CLIENT, url, method, String(bytes), String(clients), String(seconds)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
-  child.stdout.on('data', (piece: Buffer) => {
-    text += piece.toString();
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
   });
   const [code] = (await once(child, 'close')) as [number];
   if (code !== 0) throw new Error('The client of the bench failed.');

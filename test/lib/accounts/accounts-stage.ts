@@ -22,7 +22,7 @@ import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { type NewestTimeStore, TrustedTime } from '../../../nodes/lib/time/trusted-time.ts';
 import { KeptLog } from '../../fakes/kept-log.ts';
-import { verdictOf } from '../../fakes/verdict.ts';
+import { authResultOf } from '../../fakes/auth-result.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 export const HOUR_MS = 3_600_000;
@@ -370,7 +370,7 @@ export interface StageOptions {
   readonly desktopRefresh?: 'auto' | 'off';
 }
 
-/** The room over a real database file, with a NAS and a clock that the test moves. */
+/** The accounts over a real database file, with a NAS and a clock that the test moves. */
 export class Stage {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-accounts-'));
   readonly clock: ManualClock;
@@ -490,20 +490,20 @@ export class Stage {
   }
 
   /** What becomes of a request with that bearer token; with none where it is empty. */
-  verdict(token: string): Promise<AuthResult> {
-    return verdictOf(this.accounts, token);
+  authenticate(token: string): Promise<AuthResult> {
+    return authResultOf(this.accounts, token);
   }
 
   async caller(token: string): Promise<Caller> {
-    const verdict = await this.verdict(token);
-    if (verdict.kind !== 'caller') throw new Error(`not let in: ${verdict.code}`);
-    return verdict.caller;
+    const result = await this.authenticate(token);
+    if (result.kind !== 'caller') throw new Error(`not let in: ${result.code}`);
+    return result.caller;
   }
 }
 
-/** A verdict in one word. */
-export function word(verdict: AuthResult): string {
-  return verdict.kind === 'caller' ? verdict.caller.user.username : verdict.code;
+/** An authentication result in one word. */
+export function word(result: AuthResult): string {
+  return result.kind === 'caller' ? result.caller.user.username : result.code;
 }
 
 /** An outcome in one word: the code, or the status of an answer. */

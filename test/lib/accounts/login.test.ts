@@ -41,7 +41,7 @@ describe('login', () => {
 
     it('makes the token known without asking for it again', async () => {
       const token = tokenOf(await stage.login('alice', 'alice-password'));
-      assert.equal(word(await stage.verdict(token)), 'alice');
+      assert.equal(word(await stage.authenticate(token)), 'alice');
       assert.equal(stage.nas.asked('preflight'), 0);
     });
 
@@ -233,7 +233,7 @@ describe('login', () => {
       const right = { pendingToken, code: '123456', address: 'a' };
       const outcome = await stage.accounts.verifyTwoFactor(right);
       assert.equal(outcomeWord(outcome), 'passed 200');
-      assert.equal(word(await stage.verdict(tokenOf(outcome))), 'alice');
+      assert.equal(word(await stage.authenticate(tokenOf(outcome))), 'alice');
       stage.sleep();
       assert.equal(await login('alice', 'alice-password'), 'nas_asleep');
       assert.equal(outcomeWord(await stage.accounts.verifyTwoFactor(right)), 'nas_asleep');

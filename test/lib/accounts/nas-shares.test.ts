@@ -49,10 +49,10 @@ describe('a limit of the NAS, shared out', () => {
     assert.equal(takes('known', 5), 1);
   });
 
-  it('does not take right passwords of a house for guesses', () => {
+  it('does not take right passwords of a household for guesses', () => {
     const signsIn = (): boolean => {
-      const goes = share.take('a house behind one proxy', 'stranger').kind === 'go';
-      if (goes) share.wasRight('a house behind one proxy');
+      const goes = share.take('a household behind one proxy', 'stranger').kind === 'go';
+      if (goes) share.wasRight('a household behind one proxy');
       return goes;
     };
     assert.deepEqual([1, 2, 3, 4, 5].map(signsIn), [true, true, true, true, false]);
@@ -73,7 +73,7 @@ describe('a limit of the NAS, shared out', () => {
     share = new NasShares(clock).refreshes;
     assert.equal(takes('stranger', 50), 4);
     assert.equal(
-      takes('known', 50, () => 'a house behind one proxy'),
+      takes('known', 50, () => 'a household behind one proxy'),
       6,
     );
   });

@@ -42,25 +42,25 @@ describe('A desktop whose pairing was seen', () => {
   const refresh = async (of = token): Promise<string> => outcomeWord(await stage.refresh(of));
 
   async function callerOf(username: string): Promise<Caller> {
-    const verdict = await stage.verdict(stage.nas.token(username));
-    assert.ok(verdict.kind === 'caller');
-    return verdict.caller;
+    const result = await stage.authenticate(stage.nas.token(username));
+    assert.ok(result.kind === 'caller');
+    return result.caller;
   }
 
   it('goes on with tokens of the Pi, though the NAS refuses its own', async () => {
     const outcome = await stage.refresh(token);
     assert.equal(outcomeWord(outcome), 'issued');
-    const verdict = await stage.verdict(tokenOf(outcome));
-    assert.ok(verdict.kind === 'caller');
-    const { kind, nasToken, isPaired } = verdict.caller;
+    const result = await stage.authenticate(tokenOf(outcome));
+    assert.ok(result.kind === 'caller');
+    const { kind, nasToken, isPaired } = result.caller;
     assert.deepEqual([kind, nasToken, isPaired], ['pi', null, true]);
     assert.equal(stage.nas.asked('refresh'), 1, 'the NAS is asked each time');
   });
 
   it('is told who it is, as a refresh would bring it no token of the NAS', async () => {
-    const verdict = await stage.verdict(tokenOf(await stage.refresh(token)));
-    assert.ok(verdict.kind === 'caller');
-    assert.equal(outcomeWord(await stage.accounts.profile.me(verdict.caller)), 'issued');
+    const result = await stage.authenticate(tokenOf(await stage.refresh(token)));
+    assert.ok(result.kind === 'caller');
+    assert.equal(outcomeWord(await stage.accounts.profile.me(result.caller)), 'issued');
   });
 
   it('is no other whose refresh token the NAS refuses', async () => {
@@ -165,7 +165,7 @@ describe('A desktop whose pairing was seen', () => {
       'with its account': async () => {
         await stage.clock.advance(1_000);
         stage.nas.account('alice').isActive = false;
-        await stage.verdict(stage.nas.token('alice'));
+        await stage.authenticate(stage.nas.token('alice'));
       },
       'with the person': async () => {
         await stage.clock.advance(1_000);
@@ -183,7 +183,7 @@ describe('A desktop whose pairing was seen', () => {
         const issued = tokenOf(await stage.refresh(token));
         await end();
         assert.equal(await refresh(), 'passed 401');
-        assert.notEqual(word(await stage.verdict(issued)), 'alice');
+        assert.notEqual(word(await stage.authenticate(issued)), 'alice');
         // A new enrolment revives nothing, nor does a restart.
         if (how !== 'with the person') store(ALICE);
         stage.restart();

@@ -35,7 +35,8 @@ describe('a person', () => {
   const login = async (name: string, password = `${name}-password`): Promise<string> =>
     outcomeWord(await stage.login(name, password));
 
-  const verdict = async (token: string): Promise<string> => word(await stage.verdict(token));
+  const authenticate = async (token: string): Promise<string> =>
+    word(await stage.authenticate(token));
 
   /** All that alice may come in by, as of now. */
   async function everythingOf(name: string): Promise<{ refresh: string; cookie: string }> {
@@ -69,7 +70,7 @@ describe('a person', () => {
       stage.nas.account('alice').username = 'alicia';
       await stage.login('alicia', 'alice-password');
       await stage.clock.advance(6 * MINUTE_MS);
-      assert.equal(await verdict(old), 'alicia');
+      assert.equal(await authenticate(old), 'alicia');
     });
 
     it('opens nothing under a name that is another’s by now, and comes back', async () => {
@@ -80,9 +81,9 @@ describe('a person', () => {
       await stage.clock.advance(MINUTE_MS);
       await stage.login('alice', 'bob-password');
       stage.sleep();
-      assert.equal(await verdict(alices), 'nas_asleep');
+      assert.equal(await authenticate(alices), 'nas_asleep');
       stage.wake();
-      assert.equal(await verdict(alices), 'alicia');
+      assert.equal(await authenticate(alices), 'alicia');
       assert.equal(stage.accounts.users.userOf(5)?.username, 'alice');
     });
   });
@@ -108,9 +109,9 @@ describe('a person', () => {
       stage.nas.reuse('alice', 'carol');
       const token = tokenOf(await stage.login('carol', 'carol-password'));
       assert.deepEqual(replaced, [4]);
-      assert.equal(await verdict(token), 'carol');
-      assert.equal(await verdict(old), 'bad_token');
-      assert.equal(await verdict(piToken), 'bad_token');
+      assert.equal(await authenticate(token), 'carol');
+      assert.equal(await authenticate(old), 'bad_token');
+      assert.equal(await authenticate(piToken), 'bad_token');
       assert.equal(stage.accounts.pages.find(cookie), null);
       assert.equal(outcomeWord(await stage.refresh(refresh)), 'bad_token');
       stage.sleep();
@@ -144,11 +145,11 @@ describe('a person', () => {
       stage.nas.reuse('alice', 'carol');
       const token = stage.nas.token('carol');
       stage.nas.brokenCalls.set('me', said(429, 'Rate limit exceeded'));
-      assert.equal(await verdict(token), 'nas_asleep');
+      assert.equal(await authenticate(token), 'nas_asleep');
       stage.nas.brokenCalls.set('me', GONE);
-      assert.equal(await verdict(token), 'nas_asleep');
+      assert.equal(await authenticate(token), 'nas_asleep');
       stage.nas.brokenCalls.clear();
-      assert.equal(await verdict(token), 'carol');
+      assert.equal(await authenticate(token), 'carol');
       assert.deepEqual(replaced, [4]);
       assert.equal(stage.accounts.pages.find(cookie), null);
     });
@@ -157,7 +158,7 @@ describe('a person', () => {
       const { cookie } = await everythingOf('alice');
       await stage.clock.advance(HOUR_MS);
       stage.nas.reuse('alice', 'alice');
-      assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+      assert.equal(await authenticate(stage.nas.token('alice')), 'alice');
       assert.deepEqual(replaced, [4]);
       assert.equal(stage.accounts.pages.find(cookie), null);
     });
@@ -173,9 +174,9 @@ describe('a person', () => {
       // The NAS looks at nothing but the id, and takes it for carol's.
       const outcome = await stage.accounts.profile.me(caller);
       assert.equal(outcomeWord(outcome), 'bad_token');
-      assert.equal(await verdict(old), 'bad_token');
-      assert.equal(await verdict(unseen), 'bad_token');
-      assert.equal(await verdict(stage.nas.token('carol')), 'carol');
+      assert.equal(await authenticate(old), 'bad_token');
+      assert.equal(await authenticate(unseen), 'bad_token');
+      assert.equal(await authenticate(stage.nas.token('carol')), 'carol');
     });
 
     it('is told of again after a power cut, until every service has done its part', async () => {
@@ -235,7 +236,7 @@ describe('a person', () => {
       stage.accounts.introspection.refused(one);
       await stage.accounts.stop();
       stage.sleep();
-      assert.equal(await verdict(other), 'bad_token');
+      assert.equal(await authenticate(other), 'bad_token');
       assert.equal(await login('alice'), 'bad_credentials');
       assert.equal(outcomeWord(await stage.refresh(refresh)), 'gateway_timeout');
       assert.equal(stage.accounts.pages.find(cookie), null);

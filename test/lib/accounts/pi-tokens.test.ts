@@ -47,18 +47,19 @@ describe('Pi tokens', () => {
     await stage.close();
   });
 
-  const verdict = async (token: string): Promise<string> => word(await stage.verdict(token));
+  const authenticate = async (token: string): Promise<string> =>
+    word(await stage.authenticate(token));
 
   it('of which nothing is known are no refused ones while the disk with the sign-ins is gone', async () => {
     const ended = tokenOf(await stage.login('alice', 'alice-password'));
     stage.store
       .prepare('DELETE FROM pi_sessions WHERE jti = ?')
       .run(String(open(ended).claims['jti']));
-    assert.equal(await verdict(ended), 'bad_token');
+    assert.equal(await authenticate(ended), 'bad_token');
     Object.defineProperty(stage.store.file, 'isWhole', { value: false, configurable: true });
     try {
-      assert.equal(await verdict(ended), 'nas_asleep');
-      assert.equal(await verdict(good), 'alice');
+      assert.equal(await authenticate(ended), 'nas_asleep');
+      assert.equal(await authenticate(good), 'alice');
     } finally {
       Reflect.deleteProperty(stage.store.file, 'isWhole');
     }
@@ -88,7 +89,7 @@ describe('Pi tokens', () => {
   it('are spelt in one way only: the same bytes signed again open nothing else', async () => {
     const { header, claims } = open(good);
     assert.equal(sign(header, claims), good, 'the forger below does hold the key');
-    assert.equal(await verdict(sign(header, { ...claims, role: 'admin' })), 'bad_token');
+    assert.equal(await authenticate(sign(header, { ...claims, role: 'admin' })), 'bad_token');
   });
 
   it('are verified with a secret key, which nothing ever tries to read as a public one', () => {
@@ -239,10 +240,10 @@ describe('Pi tokens', () => {
         const forged = forge();
         assert.notEqual(forged, good);
         stage.wake();
-        const awake = await verdict(forged);
+        const awake = await authenticate(forged);
         stage.sleep();
         assert.equal(awake, 'bad_token');
-        assert.notEqual((await stage.verdict(forged)).kind, 'caller');
+        assert.notEqual((await stage.authenticate(forged)).kind, 'caller');
       });
     }
 
@@ -254,22 +255,22 @@ describe('Pi tokens', () => {
       for (const [name, forge] of Object.entries(forgeries)) {
         const forged = forge();
         plant.run(createHash('sha256').update(forged).digest());
-        const answer = await stage.verdict(forged);
+        const answer = await stage.authenticate(forged);
         if (answer.kind === 'caller' && !harmless.has(name)) accepted.push(name);
       }
       plant.run(createHash('sha256').update(good).digest());
       assert.deepEqual(accepted, []);
-      assert.equal(await verdict(good), 'alice');
+      assert.equal(await authenticate(good), 'alice');
     });
 
     it('are not shown to the NAS when they claim to be the Pi’s or carry its signature', async () => {
       stage.wake();
       const asked = stage.nas.asks.length;
-      await verdict(unsigned('none', 'AAAA'));
+      await authenticate(unsigned('none', 'AAAA'));
       const { header, claims } = open(good);
       const likeNas = { ...claims, username: 'alice' };
-      assert.equal(await verdict(sign(header, likeNas, Buffer.alloc(32, 7))), 'bad_token');
-      await verdict(withClaims({ iss: 'baluhost', username: 'alice' }));
+      assert.equal(await authenticate(sign(header, likeNas, Buffer.alloc(32, 7))), 'bad_token');
+      await authenticate(withClaims({ iss: 'baluhost', username: 'alice' }));
       assert.equal(stage.nas.asks.length, asked);
       stage.sleep();
     });
@@ -290,12 +291,12 @@ describe('Pi tokens', () => {
             token = token.slice(0, at) + put.join('') + token.slice(at + cut);
           }
           if (token === good) return;
-          if ((await stage.verdict(token)).kind === 'caller') accepted += 1;
+          if ((await stage.authenticate(token)).kind === 'caller') accepted += 1;
         }),
         { numRuns: 10_000 },
       );
       assert.equal(accepted, 0);
-      assert.equal(await verdict(good), 'alice');
+      assert.equal(await authenticate(good), 'alice');
     }).timeout(30_000);
   });
 
@@ -315,7 +316,7 @@ describe('Pi tokens', () => {
       await own.close();
     });
 
-    const check = async (token: string): Promise<string> => word(await own.verdict(token));
+    const check = async (token: string): Promise<string> => word(await own.authenticate(token));
 
     it('end after 15 minutes', async () => {
       const token = await fresh();
@@ -369,7 +370,7 @@ describe('Pi tokens', () => {
     it('end with another SECRET_KEY', async () => {
       const token = await fresh();
       const other = new Stage({ secretKey: 'another secret of the Pi, also long enough 42' });
-      assert.equal(word(await other.verdict(token)), 'bad_token');
+      assert.equal(word(await other.authenticate(token)), 'bad_token');
       await other.close();
     });
 

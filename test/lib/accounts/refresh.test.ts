@@ -31,7 +31,7 @@ describe('refresh', () => {
     it('gives the NAS’s answer on, and knows the new token', async () => {
       const outcome = await stage.refresh(token);
       assert.equal(outcomeWord(outcome), 'passed 200');
-      assert.equal(word(await stage.verdict(tokenOf(outcome))), 'alice');
+      assert.equal(word(await stage.authenticate(tokenOf(outcome))), 'alice');
       assert.equal(stage.nas.asked('preflight'), 0);
     });
 
@@ -136,7 +136,7 @@ describe('refresh', () => {
       stage.wake();
       stage.nas.refreshTokens.clear();
       assert.equal(await refresh(), 'passed 401');
-      assert.equal(word(await stage.verdict(piToken)), 'bad_token');
+      assert.equal(word(await stage.authenticate(piToken)), 'bad_token');
       stage.sleep();
       assert.equal(await refresh(), 'gateway_timeout');
     });
@@ -270,12 +270,12 @@ describe('me', () => {
     assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'nas_bad_answer');
   });
 
-  it('ends the verdict when the NAS says 401', async () => {
+  it('ends the introspection result when the NAS says 401', async () => {
     const token = stage.nas.token('alice');
     const caller = await stage.caller(token);
     stage.nas.broken = said(401, 'Could not validate credentials');
     assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'passed 401');
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
   });
 
   it('lets nobody in whom it calls inactive', async () => {
@@ -283,7 +283,7 @@ describe('me', () => {
     const caller = await stage.caller(token);
     stage.nas.broken = ok({ id: 4, username: 'alice', role: 'user', is_active: false });
     assert.equal(outcomeWord(await stage.accounts.profile.me(caller)), 'bad_token');
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
   });
 
   describe('for a Pi token', () => {
@@ -360,7 +360,7 @@ describe('logout', () => {
     assert.equal((await stage.caller(stage.nas.token('alice', { nonce: 4 }))).device, undefined);
   });
 
-  it('drops that user’s verdicts, refresh hashes and Pi tokens, and nobody else’s', async () => {
+  it('drops that user’s introspection results, refresh hashes and Pi tokens, and nobody else’s', async () => {
     const refresh = stage.nas.refreshToken('alice');
     const bobs = stage.nas.refreshToken('bob');
     await stage.refresh(refresh);
@@ -377,7 +377,7 @@ describe('logout', () => {
       [other, 'nas_asleep'],
       [piToken, 'bad_token'],
     ] as const) {
-      assert.equal(word(await stage.verdict(token)), expected);
+      assert.equal(word(await stage.authenticate(token)), expected);
     }
     assert.equal(outcomeWord(await stage.refresh(refresh)), 'gateway_timeout');
     assert.equal(outcomeWord(await stage.refresh(bobs)), 'issued');
@@ -386,14 +386,14 @@ describe('logout', () => {
   it('ends the token it came with for good, awake, asleep and after a restart', async () => {
     const token = stage.nas.token('alice', { nonce: 7 });
     await stage.accounts.profile.logout(await stage.caller(token));
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
     assert.ok(stage.accounts.users.isOver(token));
     stage.sleep();
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
     stage.restart();
     stage.wake();
     const asked = stage.nas.asks.length;
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
     assert.equal(stage.nas.asks.length, asked);
     assert.equal(stage.accounts.liveTokens.ofUser(4), null);
   });
@@ -405,9 +405,9 @@ describe('logout', () => {
     stage.nas.before = async (call) => {
       if (call === 'preflight') await stage.accounts.profile.logout(caller);
     };
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
     stage.nas.before = () => Promise.resolve();
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
   });
 
   it('ends the tokens that device had before, by a token of the Pi too, and no other’s', async () => {
@@ -418,7 +418,7 @@ describe('logout', () => {
     stage.sleep();
     await stage.accounts.profile.logout(await stage.caller(tokenOf(await stage.refresh(refresh))));
     stage.wake();
-    assert.equal(word(await stage.verdict(access)), 'bad_token');
+    assert.equal(word(await stage.authenticate(access)), 'bad_token');
     await stage.caller(elsewhere);
   });
 
@@ -436,7 +436,7 @@ describe('logout', () => {
     await stage.caller(again);
     stage.accounts.introspection.refused(again);
     await stage.login('alice', 'alice-password');
-    assert.equal(word(await stage.verdict(again)), 'bad_token');
+    assert.equal(word(await stage.authenticate(again)), 'bad_token');
   });
 
   it('never shows a Pi token to the NAS', async () => {
@@ -454,7 +454,7 @@ describe('logout', () => {
     await stage.caller(refusedToken);
     stage.accounts.introspection.refused(refusedToken);
     await stage.accounts.profile.logout(await stage.caller(stage.nas.token('alice')));
-    assert.equal(word(await stage.verdict(refusedToken)), 'bad_token');
+    assert.equal(word(await stage.authenticate(refusedToken)), 'bad_token');
   });
 
   it('is told to whoever listens', async () => {
@@ -468,31 +468,31 @@ describe('logout', () => {
     assert.deepEqual(heard, [4]);
   });
 
-  it('ends the standing that pages of the Pi rest on', async () => {
+  it('ends the sign-in epoch that pages of the Pi rest on', async () => {
     await stage.login('alice', 'alice-password');
-    const standing = stage.accounts.users.signInEpochOf(4);
-    assert.notEqual(standing, null);
+    const epoch = stage.accounts.users.signInEpochOf(4);
+    assert.notEqual(epoch, null);
     await stage.clock.advance(MINUTE_MS);
     const caller = await stage.caller(stage.nas.token('alice'));
-    assert.equal(stage.accounts.users.signInEpochOf(4), standing);
+    assert.equal(stage.accounts.users.signInEpochOf(4), epoch);
     await stage.accounts.profile.logout(caller);
-    assert.notEqual(stage.accounts.users.signInEpochOf(4), standing);
+    assert.notEqual(stage.accounts.users.signInEpochOf(4), epoch);
   });
 
-  it('is no more than a token’s end for the standing when a token only ran out', async () => {
+  it('is no more than a token’s end for the sign-in epoch when a token only ran out', async () => {
     const token = stage.nas.token('alice');
     await stage.caller(token);
-    const standing = stage.accounts.users.signInEpochOf(4);
+    const epoch = stage.accounts.users.signInEpochOf(4);
     await stage.clock.advance(16 * MINUTE_MS);
-    assert.equal(word(await stage.verdict(token)), 'bad_token');
-    assert.equal(stage.accounts.users.signInEpochOf(4), standing);
+    assert.equal(word(await stage.authenticate(token)), 'bad_token');
+    assert.equal(stage.accounts.users.signInEpochOf(4), epoch);
     const next = stage.nas.token('alice');
     await stage.caller(next);
     stage.accounts.introspection.refused(next);
-    assert.notEqual(stage.accounts.users.signInEpochOf(4), standing);
+    assert.notEqual(stage.accounts.users.signInEpochOf(4), epoch);
   });
 
-  it('aside, the standing ends with the grace and with the account', async () => {
+  it('aside, the sign-in epoch ends with the grace and with the account', async () => {
     await stage.login('alice', 'alice-password');
     await stage.clock.advance(72 * HOUR_MS);
     assert.equal(stage.accounts.users.signInEpochOf(4), null);

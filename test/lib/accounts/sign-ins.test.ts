@@ -38,7 +38,7 @@ describe('the sign-ins of a home', () => {
     assert.notEqual(outcomeWord(await stage.refresh(token)), 'passed 200');
     stage.presence.silent();
     assert.notEqual(outcomeWord(await stage.refresh(token)), 'issued');
-    assert.notEqual(word(await stage.verdict(access)), 'alice');
+    assert.notEqual(word(await stage.authenticate(access)), 'alice');
   });
 
   it('are browsers by keys that are no cookies, each ended alone', async () => {

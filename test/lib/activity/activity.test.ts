@@ -46,16 +46,16 @@ class ActivityBench {
   }
 
   /** Newest first, as an admin reads it. */
-  entries(wish: Partial<ActivityQuery> = {}): readonly Entry[] {
+  entries(query: Partial<ActivityQuery> = {}): readonly Entry[] {
     const reader = { userId: 1, isAdmin: true };
     return this.activity.list({
       ...{ reader, kind: null, days: KEPT_DAYS, beforeId: null, limit: 100 },
-      ...wish,
+      ...query,
     }).entries;
   }
 
-  kinds(wish: Partial<ActivityQuery> = {}): string[] {
-    return this.entries(wish).map(({ kind }) => kind);
+  kinds(query: Partial<ActivityQuery> = {}): string[] {
+    return this.entries(query).map(({ kind }) => kind);
   }
 
   asUser({ id }: typeof ALICE): readonly Entry[] {
@@ -360,10 +360,10 @@ describe('The activity log', () => {
     assert.equal(bench.entries({ kind: 'upload_delivered' }).length, 5);
     assert.equal(bench.entries({ kind: 'upload_delivered', days: 2 }).length, 2);
     const reader = { userId: 1, isAdmin: true };
-    const wish = { reader, kind: 'upload_delivered', days: 90, limit: 2 } as const;
-    const first = bench.activity.list({ ...wish, beforeId: null });
-    const second = bench.activity.list({ ...wish, beforeId: first.nextBeforeId });
-    const third = bench.activity.list({ ...wish, beforeId: second.nextBeforeId });
+    const query = { reader, kind: 'upload_delivered', days: 90, limit: 2 } as const;
+    const first = bench.activity.list({ ...query, beforeId: null });
+    const second = bench.activity.list({ ...query, beforeId: first.nextBeforeId });
+    const third = bench.activity.list({ ...query, beforeId: second.nextBeforeId });
     const paths = [first, second, third].map(({ entries }) =>
       entries.map(({ facts }) => facts.path),
     );

@@ -541,7 +541,7 @@ describe('Cache', function () {
     });
   });
 
-  describe('in its room', () => {
+  describe('in its space', () => {
     async function fetchOf(name: string, sizeBytes: number): Promise<Got> {
       bench.nas.put(`alice/${name}`, Buffer.alloc(sizeBytes, name));
       await bench.clock.advance(10_001);
@@ -643,7 +643,7 @@ describe('Cache', function () {
       assert.equal(bench.cache.stats().capacityBytes, 20 * MB);
     });
 
-    it('makes room for an upload out of copies, or evicts nothing in vain', async () => {
+    it('frees space for an upload out of copies, or evicts nothing in vain', async () => {
       for (const name of ['a', 'b', 'c']) await fetchOf(name, MB);
       bench.otherBytes = bench.diskBytes - 3 * MB;
       assert.equal(await bench.cache.space.evictFor(5 * MB), false);

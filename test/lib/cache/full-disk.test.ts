@@ -10,7 +10,7 @@ import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 const MB = 1024 * 1024;
 
 /** A download of a file onto the kernel's own full disk: every write to it fails with ENOSPC. */
-function onFullDisk(sizeBytes: number, hasRoom: boolean) {
+function onFullDisk(sizeBytes: number, hasSpace: boolean) {
   const file = new FakeFileNas().put('alice/v.mp4', Buffer.alloc(sizeBytes));
   const asked: string[] = [];
   const origin: Origin = {
@@ -29,7 +29,7 @@ function onFullDisk(sizeBytes: number, hasRoom: boolean) {
   };
   const faults: unknown[] = [];
   let released = 0;
-  const room = {
+  const reservation = {
     isPassing: false,
     wroteBytes: () => undefined,
     release: () => (released += 1),
@@ -45,7 +45,7 @@ function onFullDisk(sizeBytes: number, hasRoom: boolean) {
       entries: {} as unknown as EntryStore,
       segments: { find: () => null } as unknown as SegmentRows,
       clock: { monotonicMs: () => 0 },
-      reserve: () => Promise.resolve(hasRoom ? room : null),
+      reserve: () => Promise.resolve(hasSpace ? reservation : null),
       storageFailed: (cause) => faults.push((cause as { code?: string }).code),
     },
     origin,
@@ -56,7 +56,7 @@ function onFullDisk(sizeBytes: number, hasRoom: boolean) {
   return { download, reader, faults, asked, released: () => released };
 }
 
-describe('A fill on a full disk', () => {
+describe('A download on a full disk', () => {
   it('sends its readers to the NAS for the rest, keeps nothing and tells the log', async () => {
     const { download, reader, faults, released } = onFullDisk(1000, true);
     assert.equal((await download.begin(reader)).kind, 'open');
@@ -68,7 +68,7 @@ describe('A fill on a full disk', () => {
     assert.ok(released() > 0);
   });
 
-  it('asks the NAS for nothing where there is no room for it', async () => {
+  it('asks the NAS for nothing where there is no space for it', async () => {
     const { download, reader, faults, asked } = onFullDisk(1000, false);
     assert.equal((await download.begin(reader)).kind, 'no_storage');
     assert.equal(download.isJoinable, false);
@@ -77,16 +77,16 @@ describe('A fill on a full disk', () => {
     assert.deepEqual([faults, asked], [[], []]);
   });
 
-  it('does the same for a file in pieces, and for a piece there is no room for', async () => {
-    for (const hasRoom of [true, false]) {
-      const { download, reader, faults, released } = onFullDisk(70 * MB, hasRoom);
+  it('does the same for a file in segments, and for a segment there is no space for', async () => {
+    for (const hasSpace of [true, false]) {
+      const { download, reader, faults, released } = onFullDisk(70 * MB, hasSpace);
       assert.equal((await download.begin(reader)).kind, 'open');
       assert.equal(await download.open(reader, 0), 'unstored');
       assert.equal(download.isJoinable, false);
       download.leave(reader);
       await download.finished;
-      assert.deepEqual(faults, hasRoom ? ['ENOSPC'] : []);
-      assert.equal(released() > 0, hasRoom);
+      assert.deepEqual(faults, hasSpace ? ['ENOSPC'] : []);
+      assert.equal(released() > 0, hasSpace);
     }
   });
 });

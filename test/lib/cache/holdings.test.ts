@@ -44,7 +44,7 @@ describe('Who has how much in the cache', () => {
     insert.run(copy(path, sizeBytes), userId);
   }
 
-  it('is summed up by home over whole copies and pieces, however many there are', async () => {
+  it('is summed up by home over whole copies and segments, however many there are', async () => {
     store.transaction(() => {
       for (let n = 0; n < 4_500; n += 1) copy(`alice/${n}.jpg`, 10);
     });

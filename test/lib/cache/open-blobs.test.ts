@@ -104,7 +104,7 @@ describe('Open blobs', () => {
     assert.equal(isOpen('a'), false);
   });
 
-  it('that nobody reads are closed when they are removed, so that their room is free', async () => {
+  it('that nobody reads are closed when they are removed, so that their space is free', async () => {
     const reader = await open('a');
     await reader.close();
     assert.equal(blobs.isRead('a'), false);
@@ -132,7 +132,7 @@ describe('Open blobs', () => {
     await blob.close();
   });
 
-  it('are not read on the spot when the system had to make room for other things', async () => {
+  it('are not read on the spot when the system had to free memory for other things', async () => {
     availableBytes = 4 * 2 * SIZE - 4 * 1000;
     const [a, b] = [await open('a'), await open('b')];
     await readAll(a);
@@ -160,7 +160,7 @@ describe('Open blobs', () => {
 });
 
 describe('A kept file of a megabyte', () => {
-  it('comes the same each time, from anywhere in it, and frees its room when it is dropped', async () => {
+  it('comes the same each time, from anywhere in it, and frees its space when it is dropped', async () => {
     const bench = new CacheBench();
     await bench.start();
     const bytes = patterned(1024 * 1024 + 12_345);

@@ -10,7 +10,7 @@ import { openStore } from '../files/files-bench.ts';
 
 const SIZE = 20 * SEGMENT_BYTES + 5;
 
-describe('The rows of pieces', () => {
+describe('The rows of segments', () => {
   let store: Store;
   let segments: SegmentRows;
   let entryRows: EntryRows;
@@ -57,7 +57,7 @@ describe('The rows of pieces', () => {
     assert.equal(entryRows.totals().totalBytes, SEGMENT_BYTES);
   });
 
-  it('give up the coldest piece first, and what a piece was worth lifts those used later', () => {
+  it('give up the coldest segment first, and what a segment was worth lifts those used later', () => {
     for (const [number, blob] of ['a', 'b', 'c'].entries()) segments.keep(segment(number, blob), 1);
     const first = segments.lowest(null);
     assert.equal(first?.number, 0);

@@ -9,18 +9,18 @@ describe('a change on its way to the NAS', () => {
   let isAwake: boolean;
   let isInLine: boolean;
   let taken: ChangeTaken;
-  let wishes: QueuedInput[];
+  let inputs: QueuedInput[];
   let hook: ChangesAsleep;
 
   beforeEach(() => {
     isAwake = false;
     isInLine = false;
     taken = { kind: 'taken', id: 'c1' };
-    wishes = [];
+    inputs = [];
     hook = new ChangesAsleep({
       upload: () => ({
-        acceptChange: (_caller, wish) => {
-          wishes.push(wish);
+        acceptChange: (_caller, input) => {
+          inputs.push(input);
           return Promise.resolve(taken);
         },
         changes: { intake: { isInLine: () => isInLine } },
@@ -52,7 +52,7 @@ describe('a change on its way to the NAS', () => {
   }
 
   it('is taken asleep in every spelling, and answered as the NAS does', async () => {
-    for (const [line, body, wish, message] of [
+    for (const [line, body, input, message] of [
       ['DELETE files/alice/a.txt', undefined, { kind: 'delete', path: 'alice/a.txt' }, 'Deleted'],
       ['DELETE files/raw/alice/a', undefined, { kind: 'delete', path: 'alice/a' }, 'Deleted'],
       ['DELETE files/7', undefined, { kind: 'delete', path: 'alice/seven.txt' }, 'Deleted'],
@@ -104,7 +104,7 @@ describe('a change on its way to the NAS', () => {
       assert.ok(before.kind === 'answer', line);
       assert.deepEqual(before.answer.payload, { message });
       assert.equal(before.answer.headers['X-Balupi-Cache'], 'queued');
-      assert.deepEqual(wishes.pop(), wish);
+      assert.deepEqual(inputs.pop(), input);
     }
   });
 
@@ -160,13 +160,13 @@ describe('a change on its way to the NAS', () => {
       isAwake = true;
       assert.deepEqual(await hook.before(request(line, body)), { kind: 'go' }, what);
     }
-    assert.deepEqual(wishes, []);
+    assert.deepEqual(inputs, []);
   });
 
   it('takes one path that a body names twice', async () => {
     const body = { old_path: '/alice/a', path: 'alice/a', new_name: 'b' };
     assert.equal((await hook.before(request('PUT files/rename', body))).kind, 'answer');
-    assert.deepEqual(wishes, [{ kind: 'rename', path: 'alice/a', name: 'b' }]);
+    assert.deepEqual(inputs, [{ kind: 'rename', path: 'alice/a', name: 'b' }]);
   });
 
   it('waits in line awake too, and is taken where the NAS fell asleep before it was asked', async () => {
@@ -175,13 +175,13 @@ describe('a change on its way to the NAS', () => {
     assert.ok(before.kind === 'go' && before.after !== undefined);
     assert.equal(await before.after({ kind: 'answered', status: 200, body: undefined }), undefined);
     assert.equal(await before.after({ kind: 'not_sent' }), undefined);
-    assert.deepEqual(wishes, []);
+    assert.deepEqual(inputs, []);
     isAwake = false;
     const instead = await before.after({ kind: 'not_sent' });
-    assert.deepEqual([instead?.statusCode, wishes.length], [200, 1]);
+    assert.deepEqual([instead?.statusCode, inputs.length], [200, 1]);
     isAwake = true;
     isInLine = true;
     assert.equal((await hook.before(request('DELETE files/alice/a'))).kind, 'answer');
-    assert.equal(wishes.length, 2);
+    assert.equal(inputs.length, 2);
   });
 });

@@ -134,9 +134,9 @@ describe('energy answers', () => {
     bench.run([plug], fromS, nowS);
     await bench.moveTo(nowS);
     const toldTo = (toS: number): readonly (string | undefined)[] => {
-      const wish = { from: fromS * 1_000, to: toS * 1_000 };
-      const hours = bench.energy.histories.history({ ...wish, resolution: 'hour' });
-      const costs = bench.energy.costs(wish);
+      const query = { from: fromS * 1_000, to: toS * 1_000 };
+      const hours = bench.energy.histories.history({ ...query, resolution: 'hour' });
+      const costs = bench.energy.costs(query);
       assert.ok(hours.kind === 'history' && costs.kind === 'costs');
       return [historyJson(hours).to, costsJson(costs).to];
     };
@@ -205,8 +205,8 @@ describe('energy answers', () => {
     bench.run([plug], fromS, fromS + 30 * HOUR);
     await bench.moveTo(fromS + 30 * HOUR);
     const day = { deviceId: 'plug-1', from: fromS * 1_000, to: (fromS + 24 * HOUR) * 1_000 };
-    const resolutionOf = (wish: object): string => {
-      const outcome = bench.energy.histories.history({ ...day, ...wish });
+    const resolutionOf = (query: object): string => {
+      const outcome = bench.energy.histories.history({ ...day, ...query });
       assert.equal(outcome.kind, 'history');
       assert.ok(outcome.points.length <= 1_000);
       return outcome.resolution;
@@ -234,8 +234,10 @@ describe('energy answers', () => {
     const known = (days: number): string[] => {
       const exists = (): boolean => true;
       const limits = { sampleIntervalS: 30, mostPoints: 1_000, exists, knownS: days * 24 * HOUR };
-      const wishes = ['5m', 'day', 'auto'] as const;
-      return wishes.map((wish) => resolutionFor(wish, 0, 60 * 366 * 24 * HOUR, limits));
+      const resolutions = ['5m', 'day', 'auto'] as const;
+      return resolutions.map((resolution) =>
+        resolutionFor(resolution, 0, 60 * 366 * 24 * HOUR, limits),
+      );
     };
     assert.deepEqual(known(990), ['day', 'day', 'week']);
     assert.deepEqual(known(1_100), ['week', 'week', 'week']);
@@ -271,7 +273,7 @@ describe('energy answers', () => {
     const pages = bench.energy.histories.pages({ deviceId: 'plug-1', resolution: 'raw' });
     assert.equal(pages.kind, 'pages');
     let text = '';
-    for await (const piece of historyCsv(pages)) text += piece;
+    for await (const chunk of historyCsv(pages)) text += chunk;
     const lines = text.trimEnd().split('\r\n');
     assert.equal(lines.length, 1 + 12 * 120);
     assert.equal(lines[1], '2026-05-10T22:00:00Z,100,100,100,0.833,30,false,measured,0');

@@ -36,8 +36,8 @@ describe('Corrections of the past', () => {
   });
 
   function correct(change: object): ReturnType<typeof bench.energy.correct> {
-    const wish = { deviceId: 'plug-1', from: iso(fromS + HOUR), to: iso(fromS + 2 * HOUR) };
-    return bench.energy.correct({ ...wish, energyWh: 250, why: 'it ran', ...change }, 'anna');
+    const input = { deviceId: 'plug-1', from: iso(fromS + HOUR), to: iso(fromS + 2 * HOUR) };
+    return bench.energy.correct({ ...input, energyWh: 250, why: 'it ran', ...change }, 'anna');
   }
 
   function points(deviceId: string | undefined, resolution: string) {
@@ -119,10 +119,10 @@ describe('Corrections of the past', () => {
   });
 
   it('lie over what is metered afterwards, in the hour that runs and in a gap that is covered later', async () => {
-    const wish = { from: iso(fromS + 6 * HOUR), to: iso(fromS + 6 * HOUR + 900), energyWh: 200 };
-    assert.equal(correct(wish).kind, 'invalid');
+    const input = { from: iso(fromS + 6 * HOUR), to: iso(fromS + 6 * HOUR + 900), energyWh: 200 };
+    assert.equal(correct(input).kind, 'invalid');
     await bench.moveTo(fromS + 6 * HOUR + 1_000);
-    const corrected = correct(wish);
+    const corrected = correct(input);
     assert.ok(corrected.kind === 'corrected');
     const quarter = (): number =>
       points('plug-1', '5m')

@@ -43,8 +43,8 @@ describe('the dashboard of one plug', () => {
       const toS = fromS + 3 * HOUR + 900;
       bench.run(plugs, fromS, toS);
       await bench.moveTo(toS);
-      const told = (number: number | null, wish: RangeQuery) => {
-        const found = bench.energy.hours(number, wish);
+      const told = (number: number | null, query: RangeQuery) => {
+        const found = bench.energy.hours(number, query);
         assert.equal(found.kind, 'hours');
         return found.hours.map(({ startS, endS, energyMwh, costUc }) => {
           assert.ok(Math.abs(costUc - energyMwh * 32) <= 32, `${costUc} for ${energyMwh}`);

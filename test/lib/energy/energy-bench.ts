@@ -24,7 +24,7 @@ export interface Weather {
   readonly outages?: readonly (readonly [number, number])[];
 }
 
-/** An energy room over a real file, with a clock that only moves when told. */
+/** The energy module over a real file, with a clock that only moves when told. */
 export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-energy-'));
   time: LocalTime;
@@ -115,7 +115,7 @@ export class Bench {
     }
   }
 
-  /** Moves the clock, firing what the room planned. */
+  /** Moves the clock, firing what the module planned. */
   async moveTo(atS: number): Promise<void> {
     await this.clock.advance(Math.max(0, atS * 1_000 - this.clock.nowMs()));
   }

@@ -135,11 +135,11 @@ describe('A plug through which a solar inverter feeds in', () => {
     await meter(fromS + 15 * HOUR);
     const before = day('plug-1', 'hour')[10];
     const [from, to] = [iso(fromS + 10 * HOUR), iso(fromS + 11 * HOUR)];
-    const wish = { deviceId: 'plug-1', from, to, why: 'a lamp' };
-    assert.equal(bench.energy.correct({ ...wish, energyWh: 4 }, 'anna').kind, 'corrected');
+    const input = { deviceId: 'plug-1', from, to, why: 'a lamp' };
+    assert.equal(bench.energy.correct({ ...input, energyWh: 4 }, 'anna').kind, 'corrected');
     const after = day('plug-1', 'hour')[10];
     assert.deepEqual([after?.feed_in_wh, after?.energy_wh], [before?.feed_in_wh, 4]);
-    assert.equal(bench.energy.correct({ ...wish, energyWh: null }, 'anna').kind, 'corrected');
+    assert.equal(bench.energy.correct({ ...input, energyWh: null }, 'anna').kind, 'corrected');
     assert.equal(
       day('plug-1', 'hour').find(({ timestamp }) => timestamp === from),
       undefined,

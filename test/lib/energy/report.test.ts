@@ -17,18 +17,18 @@ const DAY = 86_400;
 const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
 const iso = (atS: number): string => new Date(atS * 1_000).toISOString();
 
-function reported(bench: Bench, wish: ReportQuery): Report {
-  const outcome = bench.energy.reports.report(wish);
+function reported(bench: Bench, query: ReportQuery): Report {
+  const outcome = bench.energy.reports.report(query);
   assert.equal(outcome.kind, 'report');
   return outcome;
 }
 
-async function csvOf(bench: Bench, wish: object, language: 'en' | 'de'): Promise<string[]> {
-  const outcome = bench.energy.reports.lines({ byDay: false, ...wish });
+async function csvOf(bench: Bench, query: object, language: 'en' | 'de'): Promise<string[]> {
+  const outcome = bench.energy.reports.lines({ byDay: false, ...query });
   assert.equal(outcome.kind, 'lines');
-  const pieces: string[] = [];
-  for await (const piece of reportCsv(outcome, WORDS.of(language).csv)) pieces.push(piece);
-  return pieces.join('').trimEnd().split('\r\n');
+  const chunks: string[] = [];
+  for await (const chunk of reportCsv(outcome, WORDS.of(language).csv)) chunks.push(chunk);
+  return chunks.join('').trimEnd().split('\r\n');
 }
 
 describe('A report of a period', () => {
@@ -123,8 +123,8 @@ describe('A report of a period', () => {
   });
 
   it('says when nothing is known of what it is compared with', () => {
-    const wish = { period: 'day', date: '2026-05-11', compare: 'previous' } as const;
-    const { compared } = reported(bench, wish);
+    const query = { period: 'day', date: '2026-05-11', compare: 'previous' } as const;
+    const { compared } = reported(bench, query);
     assert.deepEqual([compared?.soFar, compared?.total.energyMwh], [null, null]);
     assert.deepEqual([compared?.coveredS, compared?.elapsedS], [0, DAY]);
   });
@@ -154,15 +154,15 @@ describe('A report of a period', () => {
   });
 
   it('refuses what is no stretch of time', () => {
-    const kind = (wish: ReportQuery): string => bench.energy.reports.report(wish).kind;
+    const kind = (query: ReportQuery): string => bench.energy.reports.report(query).kind;
     assert.equal(kind({ date: 'yesterday' }), 'bad_date');
     assert.equal(kind({ date: '2026-02-30' }), 'bad_date');
     assert.equal(kind({ from: '2026-05-13', to: '2026-05-13' }), 'bad_range');
     assert.equal(kind({ from: '1980-01-01', to: '2026-05-13' }), 'bad_range');
     assert.equal(kind({ from: 'x' }), 'bad_range');
     assert.equal(kind({ deviceId: 'nobody' }), 'unknown_device');
-    const field = (wish: ReportQuery): string => {
-      const refused = bench.energy.reports.report(wish);
+    const field = (query: ReportQuery): string => {
+      const refused = bench.energy.reports.report(query);
       assert.equal(refused.kind, 'bad_range');
       return refused.field;
     };
@@ -172,8 +172,8 @@ describe('A report of a period', () => {
   });
 
   it('is about the days that were asked for, before 1970 too, or refused', () => {
-    const told = (wish: ReportQuery): readonly string[] => {
-      const { from, to, buckets } = reportJson(reported(bench, wish));
+    const told = (query: ReportQuery): readonly string[] => {
+      const { from, to, buckets } = reportJson(reported(bench, query));
       assert.ok(buckets.every(({ energy_wh }) => energy_wh === null));
       return [from, to];
     };
@@ -203,8 +203,8 @@ describe('A report of a period', () => {
   });
 
   it('is about one plug where it is asked for, and still tells of all', () => {
-    const wish = { deviceId: 'plug-2', period: 'day', date: '2026-05-11' } as const;
-    const { device, total, devices, baseFeeUc, curves } = reported(bench, wish);
+    const query = { deviceId: 'plug-2', period: 'day', date: '2026-05-11' } as const;
+    const { device, total, devices, baseFeeUc, curves } = reported(bench, query);
     assert.deepEqual([device?.id, baseFeeUc, curves.length], ['plug-2', null, 1]);
     assert.ok(Math.abs((total.energyMwh ?? 0) / 1_000 - 500) < 6);
     assert.equal(devices.filter(({ energyMwh }) => energyMwh !== null).length, 2);
@@ -239,8 +239,8 @@ describe('A report of a period', () => {
       .list()
       .map((device) => ({ ...device, name: names.get(device.number) ?? '' }));
     bench.devices = { list: () => list, forgotten: () => [] };
-    const wish = { period: 'day', date: '2026-05-11' };
-    const english = await csvOf(bench, wish, 'en');
+    const query = { period: 'day', date: '2026-05-11' };
+    const english = await csvOf(bench, query, 'en');
     assert.equal(english.length, 1 + 24 + 10);
     assert.match(english[0] ?? '', /^local_time,utc,minutes,plug_id,plug,energy_kwh,cost_eur/);
     assert.match(
@@ -248,11 +248,11 @@ describe('A report of a period', () => {
       /^2026-05-11 00:00,2026-05-10T22:00:00Z,60,plug-1,"Fridge; ""old"", big",0\.1\d+,0\.0\d+,60\.0,measured,0\.0+$/,
     );
     assert.match(english[25] ?? '', /,'=cmd\|x,/);
-    const german = await csvOf(bench, wish, 'de');
+    const german = await csvOf(bench, query, 'de');
     assert.match(german[0] ?? '', /^\uFEFFOrtszeit;UTC;/);
     assert.match(german[1] ?? '', /^11\.05\.2026 00:00;2026-05-10T22:00:00Z;60;plug-1;/);
     assert.match(german[4] ?? '', /;0,\d+;0,\d+;\d+,\d;geschätzt;0,0+$/);
-    const days = await csvOf(bench, { ...wish, byDay: true }, 'en');
+    const days = await csvOf(bench, { ...query, byDay: true }, 'en');
     assert.deepEqual(
       days.slice(1).map((line) => line.split(',')[2]),
       ['1440', '1440'],

@@ -71,8 +71,8 @@ describe('A plug that takes the place of another', () => {
 
   it('has its raw samples, its corrections too, and hands them on in its turn', async () => {
     const from = iso(fromS + HOUR);
-    const wish = { deviceId: 'plug-1', from, to: iso(fromS + 2 * HOUR), why: 'it ran' };
-    const made = bench.energy.correct({ ...wish, energyWh: 500 }, 'anna');
+    const input = { deviceId: 'plug-1', from, to: iso(fromS + 2 * HOUR), why: 'it ran' };
+    const made = bench.energy.correct({ ...input, energyWh: 500 }, 'anna');
     assert.ok(made.kind === 'corrected');
     const whole = wh('plug-1') + wh('plug-2');
     bench.energy.metering.handOver(1, 2, 'anna');

@@ -45,8 +45,8 @@ describe('Tariffs as they are sold', () => {
     return costsJson(outcome);
   }
 
-  function create(wish: object): ReturnType<typeof bench.energy.prices.create> {
-    return bench.energy.prices.create({ name: 'A', pricePerKwhCents: 30, ...wish });
+  function create(input: object): ReturnType<typeof bench.energy.prices.create> {
+    return bench.energy.prices.create({ name: 'A', pricePerKwhCents: 30, ...input });
   }
 
   it('begin and end on the local quarter hour, or are refused with their place', () => {
@@ -61,9 +61,9 @@ describe('Tariffs as they are sold', () => {
       [{ baseFeeCentsPerMonth: -5 }, 'baseFeeCentsPerMonth'],
       [{ pricePerKwhCents: -100_001 }, 'pricePerKwhCents'],
     ];
-    for (const [wish, field] of wrong) {
-      const outcome = create(wish);
-      assert.equal(outcome.kind, 'invalid', JSON.stringify(wish));
+    for (const [input, field] of wrong) {
+      const outcome = create(input);
+      assert.equal(outcome.kind, 'invalid', JSON.stringify(input));
       assert.deepEqual(
         outcome.faults.map((fault) => fault.field),
         [field],

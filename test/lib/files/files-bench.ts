@@ -36,7 +36,7 @@ export class FilesBench {
     this.files = this.reopened();
   }
 
-  /** The room as after a restart, over the same database. */
+  /** The module as after a restart, over the same database. */
   reopened(): Files {
     // eslint-disable-next-line @typescript-eslint/no-this-alias
     const bench = this;

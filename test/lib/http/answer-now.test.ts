@@ -57,9 +57,9 @@ describe('An answer past Node-RED', () => {
     socket.on('error', (error) => failures.push(error));
     let text = '';
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    const piece = Buffer.alloc(256 * 1024);
-    for (let sent = 0; sent < BODY_BYTES; sent += piece.length) {
-      if (!socket.write(piece)) await once(socket, 'drain');
+    const chunk = Buffer.alloc(256 * 1024);
+    for (let sent = 0; sent < BODY_BYTES; sent += chunk.length) {
+      if (!socket.write(chunk)) await once(socket, 'drain');
     }
     await once(socket, 'end');
     assert.deepEqual(failures, []);

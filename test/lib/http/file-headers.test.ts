@@ -59,7 +59,7 @@ describe('Range', () => {
   });
 
   it('never leaves the file, whatever is sent', () => {
-    const piece = fc.constantFrom(
+    const token = fc.constantFrom(
       'bytes=',
       '-',
       ',',
@@ -71,8 +71,8 @@ describe('Range', () => {
       '99999999999999999',
     );
     fc.assert(
-      fc.property(fc.array(piece), fc.nat(200), (pieces, size) => {
-        const parsed = parseRange(`bytes=${pieces.join('')}`, size);
+      fc.property(fc.array(token), fc.nat(200), (tokens, size) => {
+        const parsed = parseRange(`bytes=${tokens.join('')}`, size);
         if (parsed.kind !== 'ranges') return;
         for (const { first, last } of parsed.ranges) {
           assert.ok(first >= 0 && first <= last && last < size);

@@ -188,7 +188,7 @@ describe('The NAS client', () => {
       seen,
       rows.map(({ name }) => name),
     );
-    assert.ok(most < 700, 'they come in more than one piece');
+    assert.ok(most < 700, 'they come in more than one chunk');
     end = 30_000;
     assert.equal((await client.list('token', 'alice')).kind, 'unreachable');
   });

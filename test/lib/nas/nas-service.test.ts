@@ -10,7 +10,7 @@ import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
 
 describe('The nas module', () => {
   let nas: LoopbackNas;
-  let room: NasService;
+  let service: NasService;
   let store: Store;
   let clock: ManualClock;
   let answer: RequestListener;
@@ -20,7 +20,7 @@ describe('The nas module', () => {
 
   async function open(changes: Partial<NasServiceDeps> = {}): Promise<void> {
     clock = new ManualClock();
-    room = new NasService({
+    service = new NasService({
       clock,
       log: new KeptLog(),
       store,
@@ -44,7 +44,7 @@ describe('The nas module', () => {
       tokenRefused: () => undefined,
       ...changes,
     });
-    room.start();
+    service.start();
     await Promise.resolve();
   }
 
@@ -66,27 +66,27 @@ describe('The nas module', () => {
   });
 
   afterEach(async () => {
-    await room.stop();
+    await service.stop();
     store.close();
     await nas.close();
   });
 
   it('sees a NAS that answers two minutes after its goodbye, however seldom it is probed', async () => {
     await open({ probeIntervalSeconds: 3_600 });
-    room.goodbye();
-    assert.equal(room.status().sleepState, 'going_offline');
+    service.goodbye();
+    assert.equal(service.status().sleepState, 'going_offline');
     await clock.advance(119_000);
-    assert.equal(room.status().online, false);
+    assert.equal(service.status().online, false);
     await clock.advance(1_000);
-    await until(() => room.status().online);
-    assert.equal(room.status().sleepState, 'awake');
+    await until(() => service.status().online);
+    assert.equal(service.status().sleepState, 'awake');
   });
 
   it('does not show a NAS that answers as off by a reading from before it woke', async () => {
     await open({ plug: { watts: () => 0.4, powerState: () => 'off' } });
-    assert.deepEqual([room.status().powerState, room.status().powerW], ['off', 0.4]);
-    await room.probe();
-    assert.deepEqual([room.status().powerState, room.status().powerW], ['unknown', null]);
+    assert.deepEqual([service.status().powerState, service.status().powerW], ['off', 0.4]);
+    await service.probe();
+    assert.deepEqual([service.status().powerState, service.status().powerW], ['unknown', null]);
   });
 
   describe('tells', () => {
@@ -95,30 +95,30 @@ describe('The nas module', () => {
     async function hearing(): Promise<void> {
       told.length = 0;
       await open();
-      room.onNews(({ kind }) => told.push(kind));
+      service.onNews(({ kind }) => told.push(kind));
     }
 
     it('that the NAS fell asleep and woke, and not what the first look after a start finds', async () => {
       await hearing();
-      await room.probe();
+      await service.probe();
       assert.deepEqual(told, []);
-      room.presence.silent();
+      service.presence.silent();
       assert.deepEqual(told, ['nas_asleep']);
-      room.presence.heard();
+      service.presence.heard();
       assert.deepEqual(told, ['nas_asleep', 'nas_awake']);
     });
 
     it('that it says goodbye, and then sleeps', async () => {
       await hearing();
-      await room.probe();
-      room.goodbye();
+      await service.probe();
+      service.goodbye();
       assert.deepEqual(told, ['nas_goodbye', 'nas_asleep']);
     });
 
     it('that a NAS which was asleep at the start woke', async () => {
       await hearing();
-      room.presence.silent();
-      room.presence.heard();
+      service.presence.silent();
+      service.presence.heard();
       assert.deepEqual(told, ['nas_awake']);
     });
   });
@@ -130,7 +130,7 @@ describe('The nas module', () => {
       response.end('{}');
     };
     await open({ heardDate: (date) => dates.push(date) });
-    await room.client.call({ method: 'GET', path: '/api/health', auto: true });
+    await service.client.call({ method: 'GET', path: '/api/health', auto: true });
     assert.equal(dates[0], 'Sun, 22 Feb 2026 14:30:05 GMT');
   });
 
@@ -139,7 +139,7 @@ describe('The nas module', () => {
     url.username = 'someone';
     url.password = 'secret';
     await open({ url });
-    assert.deepEqual(room.status(), {
+    assert.deepEqual(service.status(), {
       online: false,
       version: null,
       url: nas.url.origin,
@@ -159,23 +159,23 @@ describe('The nas module', () => {
 
   it('learns by a probe that the NAS lives, and keeps that over a restart', async () => {
     await open();
-    assert.equal(await room.probe(), 'alive');
+    assert.equal(await service.probe(), 'alive');
     assert.equal(asked[0], 'GET /api/system/info');
-    assert.equal(room.status().online, true);
-    await room.stop();
+    assert.equal(service.status().online, true);
+    await service.stop();
     await open();
-    assert.deepEqual([room.status().everSeen, room.status().online], [true, false]);
+    assert.deepEqual([service.status().everSeen, service.status().online], [true, false]);
   });
 
   it('follows the sleep that preflight tells', async () => {
     await open({ liveToken: () => 'live' });
     answer = json({ current_sleep_state: 'soft_sleep', next_wake_at: '2026-02-23T06:00:00' });
-    assert.equal(await room.probe(), 'told');
-    assert.equal(room.presence.state.sleepState, 'soft_sleep');
-    assert.equal(room.status().nextWakeAt, '2026-02-23T06:00:00');
+    assert.equal(await service.probe(), 'told');
+    assert.equal(service.presence.state.sleepState, 'soft_sleep');
+    assert.equal(service.status().nextWakeAt, '2026-02-23T06:00:00');
     answer = json({ current_sleep_state: 'awake' });
-    await room.probe();
-    assert.equal(room.presence.state.awake, true);
+    await service.probe();
+    assert.equal(service.presence.state.awake, true);
   });
 
   it('wakes a soft-sleeping NAS by a plain request and learns its version from it', async () => {
@@ -187,11 +187,11 @@ describe('The nas module', () => {
       } else json({ current_sleep_state: sleepState })(request, response);
     };
     await open({ liveToken: () => 'live' });
-    await room.probe();
-    const outcome = room.wake.wake({ kind: 'call', by: null });
+    await service.probe();
+    const outcome = service.wake.wake({ kind: 'call', by: null });
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.deepEqual(packets, []);
-    assert.equal(room.status().version, '1.38.0');
+    assert.equal(service.status().version, '1.38.0');
   });
 
   it('learns the version each time the NAS wakes, in a way that keeps nobody awake', async () => {
@@ -203,21 +203,21 @@ describe('The nas module', () => {
       json({ status: 'ok', version: '1.39.0', api_version: '1' })(request, response);
     };
     await open({ liveToken: () => 'live' });
-    await room.probe();
-    await until(() => room.status().version === '1.39.0');
+    await service.probe();
+    await until(() => service.status().version === '1.39.0');
     assert.deepEqual(triggers, ['auto']);
-    await room.probe();
+    await service.probe();
     assert.equal(triggers.length, 1);
   });
 
   it('learns the MAC address from the neighbour table and wakes by it after a restart', async () => {
     neighbours = 'head\n127.0.0.1  0x1  0x2  AA:BB:CC:DD:EE:FF  *  eth0\n';
     await open();
-    await room.probe();
-    await room.stop();
+    await service.probe();
+    await service.stop();
     await nas.close();
     await open();
-    const outcome = room.wake.wake({ kind: 'call', by: null });
+    const outcome = service.wake.wake({ kind: 'call', by: null });
     assert.equal('packetSent' in outcome && outcome.packetSent, true);
     assert.deepEqual(packets, ['aa:bb:cc:dd:ee:ff']);
   });
@@ -225,8 +225,8 @@ describe('The nas module', () => {
   it('shows another machine at the address of the NAS and sends it nothing', async () => {
     neighbours = 'head\n127.0.0.1  0x1  0x2  02:00:00:00:00:01  *  eth0\n';
     await open({ macAddress: 'aa:bb:cc:dd:ee:ff' });
-    assert.equal((await room.client.login('alice', 'secret')).kind, 'unreachable');
-    const { online, sleepState, fault } = room.status();
+    assert.equal((await service.client.login('alice', 'secret')).kind, 'unreachable');
+    const { online, sleepState, fault } = service.status();
     assert.deepEqual([online, sleepState, fault], [false, 'nas_mismatch', 'nas_mismatch']);
     assert.deepEqual(asked, []);
   });
@@ -235,16 +235,16 @@ describe('The nas module', () => {
     const direct = await serveHttp(json({ upload_id: 'u', chunk_size: 4 }));
     await open({ directUrl: direct.url });
     const target = { folder: 'alice', filename: 'a', sizeBytes: 1 };
-    const first = room.client.openUpload('token');
+    const first = service.client.openUpload('token');
     assert.equal((await first.init(target)).kind, 'answer');
     first.close();
     assert.deepEqual(asked, []);
-    assert.equal(room.presence.state.awake, true);
+    assert.equal(service.presence.state.awake, true);
     await direct.close();
-    const second = room.client.openUpload('token');
+    const second = service.client.openUpload('token');
     assert.equal((await second.init(target)).kind, 'unreachable');
     second.close();
-    assert.equal(room.presence.state.awake, true);
+    assert.equal(service.presence.state.awake, true);
   });
 
   it('lets go of what runs when it stops', async () => {
@@ -253,9 +253,9 @@ describe('The nas module', () => {
       hanging = true;
     };
     await open();
-    const call = room.client.me('token');
+    const call = service.client.me('token');
     await until(() => hanging);
-    await room.stop();
+    await service.stop();
     assert.equal((await call).kind, 'unreachable');
   });
 });

@@ -16,7 +16,7 @@ class FakeNas {
   /** `+<seconds since the start> <what was done>`. */
   readonly done: string[] = [];
   /** What the next probe finds. */
-  standing: 'gone' | 'soft_sleep' | 'awake' = 'gone';
+  condition: 'gone' | 'soft_sleep' | 'awake' = 'gone';
   mac: string | null = MAC;
   told = true;
   sinceGoodbyeMs: number | null = null;
@@ -43,9 +43,9 @@ class FakeNas {
   }
 
   /** Lets presence know, as a probe or another call would. */
-  be(standing: 'gone' | 'soft_sleep' | 'awake'): void {
-    this.standing = standing;
-    this.#state = this.#stateOf(standing);
+  be(condition: 'gone' | 'soft_sleep' | 'awake'): void {
+    this.condition = condition;
+    this.#state = this.#stateOf(condition);
     for (const listener of this.#listeners) listener(this.#state);
   }
 
@@ -57,7 +57,7 @@ class FakeNas {
       probe: () => this.#probe(),
       nudge: () => {
         this.#note('nudge');
-        return Promise.resolve(this.standing !== 'gone');
+        return Promise.resolve(this.condition !== 'gone');
       },
       packet: {
         send: (mac, to) => {
@@ -79,21 +79,21 @@ class FakeNas {
 
   #probe(): Promise<ProbeOutcome> {
     this.#note('probe');
-    if (this.told || this.standing === 'gone') this.be(this.standing);
+    if (this.told || this.condition === 'gone') this.be(this.condition);
     const alive = this.told ? 'told' : 'alive';
-    return Promise.resolve(this.standing === 'gone' ? 'silent' : alive);
+    return Promise.resolve(this.condition === 'gone' ? 'silent' : alive);
   }
 
   #note(what: string): void {
     this.done.push(`+${this.clock.monotonicMs() / 1_000} ${what}`);
   }
 
-  #stateOf(standing: string): NasState {
+  #stateOf(condition: string): NasState {
     return {
-      awake: standing === 'awake',
-      reachable: standing !== 'gone',
-      sleepState: standing,
-      reachableBy: standing === 'gone' ? 'none' : 'http',
+      awake: condition === 'awake',
+      reachable: condition !== 'gone',
+      sleepState: condition,
+      reachableBy: condition === 'gone' ? 'none' : 'http',
       everSeen: true,
       version: null,
       sinceMs: 0,
@@ -120,7 +120,7 @@ describe('Waking the NAS', () => {
     assert.equal(outcome.packetSent, true);
     assert.deepEqual(wake.status, { state: 'waking', startedAtMs, attempts: 1, cause: A_TEST });
     await nas.clock.advance(2_500);
-    nas.standing = 'awake';
+    nas.condition = 'awake';
     await nas.clock.advance(1_000);
     assert.equal(await outcome.done, 'awake');
     assert.deepEqual(nas.done, [
@@ -150,7 +150,7 @@ describe('Waking the NAS', () => {
         ['joined', false],
       ],
     );
-    nas.standing = 'awake';
+    nas.condition = 'awake';
     await nas.clock.advance(1_000);
     for (const outcome of [first, second, third]) {
       assert.equal('done' in outcome && (await outcome.done), 'awake');
@@ -203,7 +203,7 @@ describe('Waking the NAS', () => {
     nas.be('soft_sleep');
     const outcome = nas.wake().wake(A_TEST);
     assert.equal('packetSent' in outcome && outcome.packetSent, false);
-    nas.standing = 'awake';
+    nas.condition = 'awake';
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.deepEqual(nas.done, ['+0 nudge', '+0 probe']);
   });
@@ -221,7 +221,7 @@ describe('Waking the NAS', () => {
     const nas = new FakeNas();
     nas.be('soft_sleep');
     const wake = nas.wake();
-    nas.standing = 'gone';
+    nas.condition = 'gone';
     wake.wake(A_TEST);
     await nas.clock.advance(1_500);
     assert.deepEqual(nas.done.slice(0, 3), [
@@ -237,7 +237,7 @@ describe('Waking the NAS', () => {
     nas.packetFails = true;
     const outcome = nas.wake().wake(A_TEST);
     await nas.clock.advance(1_500);
-    nas.standing = 'awake';
+    nas.condition = 'awake';
     await nas.clock.advance(1_000);
     assert.equal('done' in outcome && (await outcome.done), 'awake');
     assert.match(nas.log.lines.join('\n'), /no route/);
@@ -290,7 +290,7 @@ describe('A wake for a miss', () => {
     const kinds: string[] = [];
     for (let turn = 0; turn < 7; turn += 1) {
       kinds.push(wake.wakeForMiss(A_TEST).kind);
-      nas.standing = 'awake';
+      nas.condition = 'awake';
       await nas.clock.advance(60_000);
       nas.be('gone');
     }

@@ -34,7 +34,7 @@ class Household {
   readonly heard: Heard[] = [];
   readonly tries: string[] = [];
   readonly users = new Map([ALICE, BOB, ADMIN].map((user) => [user.id, user]));
-  readonly standings = new Map<number, number | null>([ALICE, BOB, ADMIN].map(({ id }) => [id, 0]));
+  readonly epochs = new Map<number, number | null>([ALICE, BOB, ADMIN].map(({ id }) => [id, 0]));
   outcome: (at: string) => PushOutcome = () => ({ kind: 'sent' });
   secretKey = 'a secret key of a BaluPi that is long enough';
   data = DataFolder.open(this.folder);
@@ -82,7 +82,7 @@ class Household {
       cipher: new CredentialCipher(this.secretKey, randomBytes),
       people: {
         userOf: (id) => this.users.get(id) ?? null,
-        signInEpochOf: (id) => this.standings.get(id) ?? null,
+        signInEpochOf: (id) => this.epochs.get(id) ?? null,
       },
       contact: 'mailto:owner@example.com',
       timeZone: 'Europe/Berlin',
@@ -342,7 +342,7 @@ describe('Notices', () => {
   it('end when their user is signed out elsewhere, which is the last they say', async () => {
     home.add(ALICE, 'alice');
     home.notices.told(conflictOf(ALICE));
-    home.standings.set(ALICE.id, 7);
+    home.epochs.set(ALICE.id, 7);
     home.notices.loggedOut();
     await home.clock.advance(MINUTE_MS);
     assert.deepEqual(home.take(), ['alice: No more messages here']);
@@ -354,12 +354,12 @@ describe('Notices', () => {
 
   it('rest while the NAS was silent for too long, and go on', async () => {
     home.add(ALICE, 'alice');
-    home.standings.set(ALICE.id, null);
+    home.epochs.set(ALICE.id, null);
     home.notices.told(WAKE_FAILED);
     home.notices.sweep();
     await home.clock.advance(HOUR_MS);
     assert.deepEqual(home.take(), []);
-    home.standings.set(ALICE.id, 0);
+    home.epochs.set(ALICE.id, 0);
     home.notices.told(WAKE_FAILED);
     await home.clock.advance(MINUTE_MS);
     assert.deepEqual(home.take(), ['alice: The NAS does not wake']);

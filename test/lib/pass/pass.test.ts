@@ -39,14 +39,14 @@ class Rig {
   async pass(method: string, url: string, more: Partial<PassAsked> = {}): Promise<PassOutcome> {
     const found = passedAddress(method === 'HEAD' ? 'GET' : method, new Target(url));
     assert.ok(found.kind === 'address', url);
-    return await this.#room().pass({
+    return await this.#passThrough().pass({
       ...{ method, address: found.address, caller: ALICE, auto: false, headers: {} },
       ...{ signal: new AbortController().signal, openBody: null },
       ...more,
     });
   }
 
-  #room(): PassThrough {
+  #passThrough(): PassThrough {
     const state = this.awake ? AWAKE : ASLEEP;
     return new PassThrough({
       clock: new ManualClock(),

@@ -219,7 +219,7 @@ describe('Pinned folders', () => {
     });
   });
 
-  describe('and room', () => {
+  describe('and space', () => {
     beforeEach(async () => {
       bench.maxBytes = 100 * KB;
       await bench.reopen();
@@ -355,7 +355,7 @@ describe('Pinned folders', () => {
       await pin('alice/v');
     });
 
-    it('keep all its pieces', async () => {
+    it('keep all its segments', async () => {
       await bench.tick();
       assert.deepEqual([pinOf('alice/v').keptFiles, pinOf('alice/v').pendingFiles], [1, 0]);
       bench.turn(false);

@@ -8,7 +8,7 @@ import { CacheBench } from '../cache/cache-bench.ts';
 export const MB = 1_000_000;
 export const MINUTE_MS = 60_000;
 
-/** The prefetch room over real files and cache modules, a fake NAS and a clock that a test moves. */
+/** The prefetch module over real files and cache modules, a fake NAS and a clock that a test moves. */
 export class PrefetchBench extends CacheBench {
   readonly need = new CallerNeed(this.clock);
   readonly tokens = new Map<number, string>();

@@ -187,7 +187,7 @@ describe('Small pictures', () => {
     assert.equal(new ThumbnailRows(store).find(copy, 320), null);
   });
 
-  it('count in the room of the cache, and go with their copy', () => {
+  it('count in the space of the cache, and go with their copy', () => {
     const copy = keep('a');
     const rows = new ThumbnailRows(store);
     rows.keep(copy, 160, Buffer.alloc(10));

@@ -137,8 +137,8 @@ describe('accepting an upload', () => {
       assert.deepEqual([status, body['code']], [409, 'conflict']);
       assert.match(String(body['detail']), /^alice\/[fq] is a file/);
     }
-    const wish = { filename: 'a.txt', totalBytes: 1, folder: 'alice/f' };
-    const begun = await bench.upload.resumable.begin(ALICE, wish);
+    const input = { filename: 'a.txt', totalBytes: 1, folder: 'alice/f' };
+    const begun = await bench.upload.resumable.begin(ALICE, input);
     assert.partialDeepStrictEqual(begun, { kind: 'refused', code: 'conflict' });
     bench.who = BOB;
     bench.listed.set('2 Shared/f', { kind: 'unknown' });
@@ -150,8 +150,8 @@ describe('accepting an upload', () => {
     const { status, body } = await bench.send('alice', 'Photos', 'no folder');
     assert.deepEqual([status, body['code']], [409, 'conflict']);
     assert.match(String(body['detail']), /^alice\/Photos is a folder/);
-    const wish = { filename: 'Photos', totalBytes: 1, folder: 'alice' };
-    const begun = await bench.upload.resumable.begin(ALICE, wish);
+    const input = { filename: 'Photos', totalBytes: 1, folder: 'alice' };
+    const begun = await bench.upload.resumable.begin(ALICE, input);
     assert.partialDeepStrictEqual(begun, { kind: 'refused', code: 'conflict' });
     assert.equal((await bench.send('alice/Photos', 'late.jpg', 'a photo')).status, 200);
   });

@@ -45,8 +45,8 @@ describe('two devices that save one file', () => {
 
   async function saveByChunks(who: Caller, content: string, base: string): Promise<void> {
     bench.who = who;
-    const wish = { filename: 'a.txt', totalBytes: content.length, folder: 'alice' };
-    const begun = await bench.upload.resumable.begin(who, wish);
+    const input = { filename: 'a.txt', totalBytes: content.length, folder: 'alice' };
+    const begun = await bench.upload.resumable.begin(who, input);
     assert.equal(begun.kind, 'begun');
     const id = begun.kind === 'begun' ? begun.id : '';
     assert.equal((await bench.chunk(id, 0, Buffer.from(content))).status, 200);

@@ -3,13 +3,13 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { EmptiedArray } from '../../../nodes/lib/upload/spool/emptied-array.ts';
 
-async function passed(json: string, pieceBytes: number): Promise<[string, number]> {
+async function passed(json: string, chunkBytes: number): Promise<[string, number]> {
   const bytes = Buffer.from(json);
-  const pieces = Array.from({ length: Math.ceil(bytes.length / pieceBytes) }, (_, index) =>
-    bytes.subarray(index * pieceBytes, (index + 1) * pieceBytes),
+  const chunks = Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, index) =>
+    bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes),
   );
   const emptied = new EmptiedArray('to_delete');
-  return [await text(Readable.from(pieces).pipe(emptied)), emptied.removed];
+  return [await text(Readable.from(chunks).pipe(emptied)), emptied.removed];
 }
 
 /** What is sent, what comes out, how many elements were left out. */
@@ -32,8 +32,8 @@ const CASES: readonly (readonly [string, string, number])[] = [
 describe('an answer with one array emptied', () => {
   for (const [sent, expected, removed] of CASES) {
     it(`turns ${sent === '' ? 'nothing' : sent} into ${expected === '' ? 'nothing' : expected}, wherever it is cut`, async () => {
-      for (const pieceBytes of [1, 2, 7, 1_000]) {
-        assert.deepEqual(await passed(sent, pieceBytes), [expected, removed]);
+      for (const chunkBytes of [1, 2, 7, 1_000]) {
+        assert.deepEqual(await passed(sent, chunkBytes), [expected, removed]);
       }
     });
   }

@@ -298,13 +298,13 @@ export class MemoryNas {
     body: Readable,
     length: number,
   ): Promise<NasJson> {
-    const pieces: Buffer[] = [];
+    const chunks: Buffer[] = [];
     try {
-      for await (const piece of body) pieces.push(piece as Buffer);
+      for await (const chunk of body) chunks.push(chunk as Buffer);
     } catch {
       return GONE;
     }
-    const bytes = Buffer.concat(pieces);
+    const bytes = Buffer.concat(chunks);
     if (bytes.length !== length) throw new Error(`announced ${length}, sent ${bytes.length}`);
     const call = `chunk ${index}`;
     const troubled = await this.#begin(call, token);

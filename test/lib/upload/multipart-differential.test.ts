@@ -5,7 +5,7 @@ import {
   MultipartParser,
   readPartHead,
 } from '../../../nodes/lib/upload/receive/multipart.ts';
-import { BOUNDARY, inPieces, mutatedBody } from '../../prove/world/mutated-bodies.ts';
+import { BOUNDARY, inChunks, mutatedBody } from '../../prove/world/mutated-bodies.ts';
 import { Random } from '../../prove/world/random.ts';
 
 interface ReadPart {
@@ -19,7 +19,7 @@ type Reading =
   | { readonly kind: 'parts'; readonly parts: readonly ReadPart[] }
   | { readonly kind: 'refused'; readonly reason: string };
 
-function ours(pieces: readonly Buffer[]): Reading {
+function ours(chunks: readonly Buffer[]): Reading {
   const parts: ReadPart[] = [];
   let content: Buffer[] = [];
   let head = { name: '' as string | null, filename: null as string | null };
@@ -41,7 +41,7 @@ function ours(pieces: readonly Buffer[]): Reading {
     },
   });
   try {
-    for (const piece of pieces) parser.push(piece);
+    for (const chunk of chunks) parser.push(chunk);
     parser.end();
     return { kind: 'parts', parts };
   } catch (error) {
@@ -50,7 +50,7 @@ function ours(pieces: readonly Buffer[]): Reading {
   }
 }
 
-async function theirs(pieces: readonly Buffer[]): Promise<Reading> {
+async function theirs(chunks: readonly Buffer[]): Promise<Reading> {
   const parts: ReadPart[] = [];
   const { promise, resolve } = Promise.withResolvers<Reading>();
   const parser = busboy({
@@ -63,7 +63,7 @@ async function theirs(pieces: readonly Buffer[]): Promise<Reading> {
   parser.on('file', (name: string | undefined, stream, info: { filename?: string }) => {
     const at = parts.push({ name: name ?? '', filename: '', content: '' }) - 1;
     const content: Buffer[] = [];
-    stream.on('data', (piece: Buffer) => content.push(piece));
+    stream.on('data', (chunk: Buffer) => content.push(chunk));
     const ended = Promise.withResolvers<void>();
     files.push(ended.promise);
     stream.on('error', () => undefined);
@@ -88,7 +88,7 @@ async function theirs(pieces: readonly Buffer[]): Promise<Reading> {
       resolve({ kind: 'parts', parts });
     });
   });
-  for (const piece of pieces) parser.write(piece);
+  for (const chunk of chunks) parser.write(chunk);
   parser.end();
   return promise;
 }
@@ -147,7 +147,7 @@ function isSame(a: ReadPart, b: ReadPart | undefined): boolean {
 /** White space between a boundary and the end of its line, which RFC 2046 allows. */
 const PADDED = new RegExp(`--${BOUNDARY}[ \\t]+\\r\\n`);
 
-function verdictOn(body: Buffer, our: Reading, their: Reading): string {
+function comparisonOf(body: Buffer, our: Reading, their: Reading): string {
   if (our.kind === 'parts' && their.kind === 'parts') {
     return difference(our.parts, their.parts, PADDED.test(body.toString('latin1'))) ?? 'same';
   }
@@ -166,18 +166,18 @@ describe('the multipart parser beside busboy', () => {
     const seen = new Map<string, number>();
     for (let count = 0; count < 10_000; count += 1) {
       const body = mutatedBody(random);
-      const pieces = inPieces(random, body);
-      const our = ours(pieces);
-      const their = await theirs(pieces);
-      const verdict = verdictOn(body, our, their);
-      seen.set(verdict, (seen.get(verdict) ?? 0) + 1);
+      const chunks = inChunks(random, body);
+      const our = ours(chunks);
+      const their = await theirs(chunks);
+      const comparison = comparisonOf(body, our, their);
+      seen.set(comparison, (seen.get(comparison) ?? 0) + 1);
       assert.ok(
-        verdict !== 'unexplained',
-        `${verdict}: ${JSON.stringify([body.toString('latin1'), our, their])}`,
+        comparison !== 'unexplained',
+        `${comparison}: ${JSON.stringify([body.toString('latin1'), our, their])}`,
       );
     }
-    for (const verdict of ['same', 'refused by both', ...REFUSED_BY_US.map(([, why]) => why)]) {
-      assert.ok(seen.has(verdict), `never seen: ${verdict}`);
+    for (const comparison of ['same', 'refused by both', ...REFUSED_BY_US.map(([, why]) => why)]) {
+      assert.ok(seen.has(comparison), `never seen: ${comparison}`);
     }
     assert.ok((seen.get('same') ?? 0) > 2_000, 'too few bodies were readable');
   });

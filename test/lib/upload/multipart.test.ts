@@ -8,8 +8,8 @@ import {
 
 const HEAD = 'Content-Disposition: form-data; name="file"; filename="a"\r\n';
 
-/** The contents of a body's parts, given in pieces of that many bytes. */
-function contents(body: string, boundary = 'B', pieceBytes = body.length): string[] {
+/** The contents of a body's parts, given in chunks of that many bytes. */
+function contents(body: string, boundary = 'B', chunkBytes = body.length): string[] {
   const parts: string[] = [];
   const parser = new MultipartParser(boundary, {
     partBegin: () => parts.push(''),
@@ -19,8 +19,8 @@ function contents(body: string, boundary = 'B', pieceBytes = body.length): strin
     partEnd: () => undefined,
   });
   const bytes = Buffer.from(body, 'latin1');
-  for (let at = 0; at < bytes.length; at += pieceBytes) {
-    parser.push(bytes.subarray(at, at + pieceBytes));
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    parser.push(bytes.subarray(at, at + chunkBytes));
   }
   parser.end();
   return parts;
@@ -33,8 +33,8 @@ describe('taking a multipart body apart', () => {
 
   it('finds the same parts however the body is cut', () => {
     const wanted = ['one\r\n-\r\n--\r\n--C\r', '', '', '\r\n\r\n'];
-    for (let pieceBytes = 1; pieceBytes <= body.length; pieceBytes += 1) {
-      assert.deepEqual(contents(body, 'B', pieceBytes), wanted, `pieces of ${pieceBytes} bytes`);
+    for (let chunkBytes = 1; chunkBytes <= body.length; chunkBytes += 1) {
+      assert.deepEqual(contents(body, 'B', chunkBytes), wanted, `chunks of ${chunkBytes} bytes`);
     }
   });
 
@@ -57,9 +57,9 @@ describe('taking a multipart body apart', () => {
     ['a boundary is followed by too many spaces', `--B${' '.repeat(99)}\r\n`, /begins like/],
   ] as const) {
     it(`refuses a body when ${what}`, () => {
-      for (const pieceBytes of [1, 7, Math.max(1, text.length)]) {
+      for (const chunkBytes of [1, 7, Math.max(1, text.length)]) {
         assert.throws(
-          () => contents(text, 'B', pieceBytes),
+          () => contents(text, 'B', chunkBytes),
           (error: unknown) => error instanceof MultipartError && reason.test(error.message),
         );
       }

@@ -224,10 +224,10 @@ describe('a queue whose database is lost', () => {
     await bench.send('alice', 'a.txt', 'inherited');
     const [before] = bench.onDisk();
     bench.upload.held.hold(1);
-    const wish = { username: 'bob', path: 'bob/From alice/a.txt' };
+    const input = { username: 'bob', path: 'bob/From alice/a.txt' };
     const id = before ?? '';
     const refused = async (who: typeof ALICE, over = {}) => {
-      const done = await bench.upload.takeUp(who, id, { ...wish, ...over });
+      const done = await bench.upload.takeUp(who, id, { ...input, ...over });
       return done.kind === 'refused' ? done.code : done.kind;
     };
     assert.equal(await refused(ALICE), 'admin_only');
@@ -343,8 +343,8 @@ describe('a queue whose database is lost', () => {
   });
 
   async function begun(totalBytes: number): Promise<string> {
-    const wish = { filename: 'big.bin', totalBytes, folder: 'alice' };
-    const answered = await bench.upload.resumable.begin(ALICE, wish);
+    const input = { filename: 'big.bin', totalBytes, folder: 'alice' };
+    const answered = await bench.upload.resumable.begin(ALICE, input);
     assert.equal(answered.kind, 'begun');
     return answered.kind === 'begun' ? answered.id : '';
   }

@@ -30,10 +30,10 @@ describe('an upload in chunks', function () {
 
   async function begin(
     totalBytes: number,
-    wish: { folder?: string; filename?: string } = {},
+    input: { folder?: string; filename?: string } = {},
     who: Caller = ALICE,
   ): Promise<string> {
-    const begun = await tryBegin(totalBytes, wish, who);
+    const begun = await tryBegin(totalBytes, input, who);
     assert.equal(begun.kind, 'begun');
     return begun.kind === 'begun' ? begun.id : '';
   }
@@ -277,7 +277,7 @@ describe('an upload in chunks', function () {
     assert.deepEqual(bench.onDisk(), []);
   });
 
-  for (const [what, wish, totalBytes, code] of [
+  for (const [what, input, totalBytes, code] of [
     ['a foreign folder', { folder: 'bob' }, 1, 'not_yours'],
     ['a folder that is none', { folder: 'alice/..' }, 1, 'bad_path'],
     ['a name that is none', { filename: 'a\u0000b' }, 1, 'bad_path'],
@@ -286,7 +286,7 @@ describe('an upload in chunks', function () {
     ['too much', {}, 10_000_001, 'too_large'],
   ] as const) {
     it(`is not begun with ${what}`, async () => {
-      const begun = await tryBegin(totalBytes, wish);
+      const begun = await tryBegin(totalBytes, input);
       assert.equal(begun.kind === 'refused' && begun.code, code);
       assert.deepEqual(bench.onDisk(), []);
     });
@@ -297,7 +297,7 @@ describe('an upload in chunks', function () {
     assert.equal(done.kind === 'completed' && done.file.path, 'alice/evil.txt');
   });
 
-  it('takes no room but that of the chunks that came, over a restart too', async () => {
+  it('takes no space but that of the chunks that came, over a restart too', async () => {
     let free = 1_000;
     class SmallDisk extends WatchedDisk {
       override freeBytes(): Promise<number> {

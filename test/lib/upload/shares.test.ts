@@ -14,7 +14,7 @@ class SmallDisk extends WatchedDisk {
   }
 }
 
-describe('the room for queued uploads', () => {
+describe('the quota of queued uploads', () => {
   let bench: UploadBench;
 
   beforeEach(async () => {
@@ -40,7 +40,7 @@ describe('the room for queued uploads', () => {
     assert.equal(await send(ALICE, 'c', 4_000), '507 no_room');
   });
 
-  it('is shared evenly with who signed in or queued lately, and says so', async () => {
+  it('is shared evenly with who signed in or queued recently, and says so', async () => {
     bench.signedIn.add(1).add(2);
     assert.equal(await send(ALICE, 'a', 4_000), 'taken');
     bench.who = ALICE;

@@ -90,8 +90,8 @@ export class TreeBench {
     return found.file.version?.checksum ?? `at ${found.file.path}`;
   }
 
-  async change(wish: QueuedInput, who: Caller = ALICE): Promise<string> {
-    const taken = await this.bench.upload.acceptChange(who, wish);
+  async change(input: QueuedInput, who: Caller = ALICE): Promise<string> {
+    const taken = await this.bench.upload.acceptChange(who, input);
     return taken.kind === 'refused' ? taken.code : taken.kind;
   }
 

@@ -47,21 +47,21 @@ export interface Part {
 export const BOUNDARY = 'xXboundaryXx';
 
 export function multipart(parts: readonly Part[]): Buffer {
-  const pieces: Buffer[] = [];
+  const body: Buffer[] = [];
   for (const { name, filename, content } of parts) {
     const file = filename === undefined ? '' : `; filename="${filename}"`;
     const type = filename === undefined ? '' : 'Content-Type: application/octet-stream\r\n';
-    pieces.push(
+    body.push(
       Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"${file}\r\n`),
       Buffer.from(`${type}\r\n`),
       Buffer.from(content),
       Buffer.from('\r\n'),
     );
   }
-  return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
+  return Buffer.concat([...body, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 }
 
-/** An upload room over a real folder and database, a small NAS and a bare HTTP server. */
+/** The upload module over a real folder and database, a small NAS and a bare HTTP server. */
 export class UploadBench {
   /** Time synchronisation and the NAS both tell the time of the clock. */
   isClockProved = true;
@@ -189,10 +189,10 @@ export class UploadBench {
           },
         },
         (response) => {
-          const pieces: Buffer[] = [];
-          response.on('data', (piece: Buffer) => pieces.push(piece));
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
           response.on('end', () => {
-            const text = Buffer.concat(pieces).toString();
+            const text = Buffer.concat(chunks).toString();
             resolve({
               status: response.statusCode ?? 0,
               body: JSON.parse(text) as Answered['body'],

@@ -69,8 +69,8 @@ describe('The words of the pages', () => {
     const isSaid = (text: string): boolean =>
       text
         .split(/\d+|\(|\)|(?<=\.) /)
-        .map((piece) => piece.trim())
-        .every((piece) => all.includes(piece) || all.includes(piece.replaceAll("'", "\\'")));
+        .map((part) => part.trim())
+        .every((part) => all.includes(part) || all.includes(part.replaceAll("'", "\\'")));
     assert.deepEqual(
       Object.values(answers ?? {}).filter((text) => !isSaid(text)),
       [],

@@ -147,7 +147,7 @@ export function describeChanges(caller: () => NasCaller): void {
       });
     });
 
-    it('refuses a resumable upload elsewhere, into a missing folder and beyond all room', async () => {
+    it('refuses a resumable upload elsewhere, into a missing folder and beyond all space', async () => {
       const json = { filename: 'x', total_size: 1, target_path: nas.nas.other.username };
       const foreign = await nas.call(`POST ${CHUNKED}/init`, { token, json });
       assert.deepEqual(foreign.body, { detail: 'Access denied' });

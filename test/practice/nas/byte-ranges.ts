@@ -4,7 +4,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
-export type RangeVerdict =
+export type RangeResult =
   | { readonly kind: 'whole' }
   | { readonly kind: 'ranges'; readonly ranges: readonly ByteRange[] }
   | { readonly kind: 'unsatisfiable' }
@@ -37,7 +37,7 @@ function merged(ranges: readonly ByteRange[]): readonly ByteRange[] {
  * Reads a Range header as the NAS's framework does: one range outside the file refuses all of them,
  * those that overlap become one, an empty file has none.
  */
-export function readRanges(header: string | undefined, sizeBytes: number): RangeVerdict {
+export function readRanges(header: string | undefined, sizeBytes: number): RangeResult {
   if (header === undefined) return { kind: 'whole' };
   const equals = header.indexOf('=');
   if (equals === -1) return { kind: 'malformed', message: MALFORMED };

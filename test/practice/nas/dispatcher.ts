@@ -108,9 +108,9 @@ export class Dispatcher {
   #limit(route: Route, exchange: Exchange): void {
     if (route.limit === null) return;
     const { scope, by } = route.limit;
-    const verdict = exchange.worker.limits.take(scope, this.#signIn.limitKey(exchange, by));
-    if (verdict.kind === 'limited') throw new Refusal(429, TOO_MANY, TOO_MANY_HEADERS);
-    if (by === 'user') exchange.limitHeaders = verdict.headers;
+    const taken = exchange.worker.limits.take(scope, this.#signIn.limitKey(exchange, by));
+    if (taken.kind === 'limited') throw new Refusal(429, TOO_MANY, TOO_MANY_HEADERS);
+    if (by === 'user') exchange.limitHeaders = taken.headers;
   }
 }
 

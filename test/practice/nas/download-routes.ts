@@ -113,23 +113,23 @@ export class Downloads {
     const ifRange = exchange.header('if-range');
     const current =
       ifRange === undefined || ifRange === headers['etag'] || ifRange === headers['last-modified'];
-    const verdict = readRanges(current ? exchange.header('range') : undefined, sizeBytes);
-    switch (verdict.kind) {
+    const asked = readRanges(current ? exchange.header('range') : undefined, sizeBytes);
+    switch (asked.kind) {
       case 'whole':
         return this.#range(download, 200, { start: 0, end: sizeBytes });
       case 'ranges': {
-        const [only] = verdict.ranges;
-        if (verdict.ranges.length === 1 && only !== undefined) {
+        const [only] = asked.ranges;
+        if (asked.ranges.length === 1 && only !== undefined) {
           return this.#range(download, 206, only);
         }
-        return this.#several(download, verdict.ranges);
+        return this.#several(download, asked.ranges);
       }
       case 'unsatisfiable':
         exchange.limitHeaders = {};
         return text(416, '', { 'content-range': `bytes */${String(sizeBytes)}` });
       case 'malformed':
         exchange.limitHeaders = {};
-        return text(400, verdict.message);
+        return text(400, asked.message);
     }
   }
 

@@ -38,43 +38,43 @@ export interface Fault extends Effect {
   readonly times?: number;
 }
 
-interface Standing {
+interface ActiveFault {
   readonly fault: Fault;
   left: number;
 }
 
 /** The fault switches of a practice NAS. Never for its control routes. */
 export class FaultSwitches {
-  readonly #standing = new Set<Standing>();
+  readonly #active = new Set<ActiveFault>();
 
   /** Adds a fault. Of several that meet a request the later ones win, field by field. */
   set(fault: Fault): Cancel {
-    const standing: Standing = { fault, left: fault.times ?? Number.POSITIVE_INFINITY };
-    this.#standing.add(standing);
+    const active: ActiveFault = { fault, left: fault.times ?? Number.POSITIVE_INFINITY };
+    this.#active.add(active);
     return () => {
-      this.#standing.delete(standing);
+      this.#active.delete(active);
     };
   }
 
   clear(): void {
-    this.#standing.clear();
+    this.#active.clear();
   }
 
   /** Whether a fault still waits for requests. */
   get pending(): number {
-    return this.#standing.size;
+    return this.#active.size;
   }
 
   /** The faults for one request, which count it. */
   take(method: string, path: string): Effect {
     let effect: Effect = {};
-    for (const standing of this.#standing) {
-      const { fault } = standing;
+    for (const active of this.#active) {
+      const { fault } = active;
       if (fault.method !== undefined && fault.method !== method) continue;
       if (fault.path !== undefined && path.search(fault.path) === -1) continue;
       effect = { ...effect, ...fault };
-      standing.left -= 1;
-      if (standing.left <= 0) this.#standing.delete(standing);
+      active.left -= 1;
+      if (active.left <= 0) this.#active.delete(active);
     }
     return effect;
   }

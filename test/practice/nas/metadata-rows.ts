@@ -21,7 +21,7 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Bytes that reached a path through the NAS, by any of its doors. */
+/** Bytes that reached a path through the NAS, by any of its endpoints. */
 export interface StoredContent {
   readonly path: string;
   readonly checksum: string;

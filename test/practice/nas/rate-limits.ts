@@ -35,7 +35,7 @@ const MILD_LIMIT = 1_000_000;
 export type LimitScope = keyof typeof PER_MINUTE;
 export type LimitMode = 'mild' | 'production';
 
-export type LimitVerdict =
+export type LimitResult =
   | { readonly kind: 'allowed'; readonly headers: Readonly<Record<string, string>> }
   | { readonly kind: 'limited' };
 
@@ -56,7 +56,7 @@ export class RateLimits {
   }
 
   /** Counts one request of `key` in `scope`. The headers are those of a success: the trap is `retry-after`. */
-  take(scope: LimitScope, key: string): LimitVerdict {
+  take(scope: LimitScope, key: string): LimitResult {
     const nowMs = this.#clock.nowMs();
     const window = this.#windowFor(`${scope} ${key}`, nowMs);
     const limit = this.#mode === 'mild' ? MILD_LIMIT : PER_MINUTE[scope];

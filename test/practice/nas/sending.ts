@@ -62,7 +62,7 @@ export class Sender {
     }
   }
 
-  /** A body in pieces; the headers say its length. Cuts the connection when it comes out shorter. */
+  /** A body in chunks; the headers say its length. Cuts the connection when it comes out shorter. */
   async stream(
     exchange: Exchange,
     status: number,

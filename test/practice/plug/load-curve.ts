@@ -6,7 +6,7 @@ export interface LoadCurve {
 }
 
 /** A stretch of a pattern, straight from one power to the other. */
-export interface LoadPiece {
+export interface LoadSegment {
   readonly durationMs: number;
   readonly fromW: number;
   readonly toW: number;
@@ -16,29 +16,32 @@ const MS_PER_HOUR = 3_600_000;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-/** A pattern of straight pieces that repeats for ever, so that its integral is exact. */
+/** A pattern of straight segments that repeats for ever, so that its integral is exact. */
 export class PatternCurve implements LoadCurve {
-  readonly #pieces: readonly LoadPiece[];
+  readonly #segments: readonly LoadSegment[];
   readonly #periodMs: number;
   readonly #periodWh: number;
   readonly #startMs: number;
 
   /** @param startMs a moment at which the pattern begins */
-  constructor(pieces: readonly LoadPiece[], startMs = 0) {
-    this.#pieces = pieces;
+  constructor(segments: readonly LoadSegment[], startMs = 0) {
+    this.#segments = segments;
     this.#startMs = startMs;
-    this.#periodMs = pieces.reduce((sum, piece) => sum + piece.durationMs, 0);
-    this.#periodWh = pieces.reduce((sum, piece) => sum + pieceWh(piece, piece.durationMs), 0);
+    this.#periodMs = segments.reduce((sum, segment) => sum + segment.durationMs, 0);
+    this.#periodWh = segments.reduce(
+      (sum, segment) => sum + segmentWh(segment, segment.durationMs),
+      0,
+    );
     if (!(this.#periodMs > 0)) throw new Error(`A load pattern lasts ${this.#periodMs} ms.`);
   }
 
   wattsAt(atMs: number): number {
     let intoMs = this.#intoPeriod(atMs);
-    for (const piece of this.#pieces) {
-      if (intoMs < piece.durationMs) return powerInto(piece, intoMs);
-      intoMs -= piece.durationMs;
+    for (const segment of this.#segments) {
+      if (intoMs < segment.durationMs) return powerInto(segment, intoMs);
+      intoMs -= segment.durationMs;
     }
-    return this.#pieces.at(-1)?.toW ?? 0;
+    return this.#segments.at(-1)?.toW ?? 0;
   }
 
   energyWhBetween(fromMs: number, toMs: number): number {
@@ -54,9 +57,9 @@ export class PatternCurve implements LoadCurve {
     let intoMs = this.#intoPeriod(atMs);
     const periods = Math.round((atMs - this.#startMs - intoMs) / this.#periodMs);
     let energyWh = periods * this.#periodWh;
-    for (const piece of this.#pieces) {
-      energyWh += pieceWh(piece, Math.min(intoMs, piece.durationMs));
-      intoMs -= piece.durationMs;
+    for (const segment of this.#segments) {
+      energyWh += segmentWh(segment, Math.min(intoMs, segment.durationMs));
+      intoMs -= segment.durationMs;
       if (intoMs <= 0) break;
     }
     return energyWh;
@@ -138,10 +141,10 @@ export function wave(lowW: number, highW: number, periodMs: number): LoadCurve {
   ]);
 }
 
-function powerInto(piece: LoadPiece, intoMs: number): number {
-  return piece.fromW + ((piece.toW - piece.fromW) * intoMs) / piece.durationMs;
+function powerInto(segment: LoadSegment, intoMs: number): number {
+  return segment.fromW + ((segment.toW - segment.fromW) * intoMs) / segment.durationMs;
 }
 
-function pieceWh(piece: LoadPiece, untilMs: number): number {
-  return (((piece.fromW + powerInto(piece, untilMs)) / 2) * untilMs) / MS_PER_HOUR;
+function segmentWh(segment: LoadSegment, untilMs: number): number {
+  return (((segment.fromW + powerInto(segment, untilMs)) / 2) * untilMs) / MS_PER_HOUR;
 }

@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * Loaded before BaluPi: counts what it asks of the disk that can fail for want of room or health
+ * Loaded before BaluPi: counts what it asks of the disk that can fail for want of space or health
  * (open for writing, write, fsync, rename, commit) and makes the k-th of them fail when told so.
  */
 type Code = 'EIO' | 'ENOSPC';

@@ -8,7 +8,7 @@ const MOST_P95_MS = 1_000;
 const LEAST_SHARE = 0.99;
 
 /** What they ask for in turn. */
-interface Wish {
+interface FamilyRequest {
   readonly path: string;
   readonly body?: object;
 }
@@ -17,7 +17,7 @@ interface Deps {
   readonly port: number;
   readonly address: string;
   readonly token: string;
-  readonly wishes: readonly Wish[];
+  readonly requests: readonly FamilyRequest[];
 }
 
 /** How a family was served. */
@@ -92,24 +92,24 @@ export class Family {
   }
 
   async #run(): Promise<void> {
-    const { wishes } = this.#deps;
+    const { requests } = this.#deps;
     for (let count = 0; !this.#stop.signal.aborted; count += 1) {
-      const wish = wishes[count % wishes.length];
-      if (wish === undefined) return;
+      const wanted = requests[count % requests.length];
+      if (wanted === undefined) return;
       const startedMs = performance.now();
       try {
-        // Odd wish lists and even turns: each is asked for both ways.
-        const status = await this.#ask(wish, count % 2 === 0);
-        if (status !== 200) this.#failures.push(`${wish.path} answered ${String(status)}`);
+        // Odd request lists and even turns: each is asked for both ways.
+        const status = await this.#ask(wanted, count % 2 === 0);
+        if (status !== 200) this.#failures.push(`${wanted.path} answered ${String(status)}`);
       } catch (error) {
-        this.#failures.push(`${wish.path}: ${(error as Error).message}`);
+        this.#failures.push(`${wanted.path}: ${(error as Error).message}`);
       }
       this.#tookMs.push(performance.now() - startedMs);
       await pause(ASK_EVERY_MS);
     }
   }
 
-  async #ask({ path, body }: Wish, isKept: boolean): Promise<number> {
+  async #ask({ path, body }: FamilyRequest, isKept: boolean): Promise<number> {
     const { port, address, token } = this.#deps;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const asked = request({

@@ -12,7 +12,7 @@ export const TROUBLES: readonly Trouble[] = ['refuse', 'reset', 'blackhole', 'tr
 const SLOW_BYTES = 1_000;
 const SLOW_STEP_MS = 100;
 
-/** A door between BaluPi and the NAS through which bytes come badly, or not at all. */
+/** A proxy between BaluPi and the NAS through which bytes come badly, or not at all. */
 export class FaultGate {
   readonly #server: Server;
   readonly #random: Random;

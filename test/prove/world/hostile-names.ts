@@ -20,7 +20,7 @@ const TARGETS = [
   'flows/api-files.json',
   'incoming/x.part',
 ];
-const PIECES = [
+const PARTS = [
   'a',
   'photo.jpg',
   'CON',
@@ -85,10 +85,10 @@ export function hostileName(random: Random): Buffer {
   }
   if (kind === 1) {
     const raw = Buffer.from(random.pick(RAW), 'hex');
-    return Buffer.concat([Buffer.from('alice/'), raw, raw, Buffer.from(random.pick(PIECES))]);
+    return Buffer.concat([Buffer.from('alice/'), raw, raw, Buffer.from(random.pick(PARTS))]);
   }
   if (kind === 2)
     return Buffer.concat([Buffer.from('alice/'), random.bytes(random.between(1, 40))]);
-  const pieces = Array.from({ length: random.between(1, 5) }, () => random.pick(PIECES));
-  return Buffer.from(`${random.pick(['', 'alice/', '/alice/'])}${pieces.join('')}`);
+  const parts = Array.from({ length: random.between(1, 5) }, () => random.pick(PARTS));
+  return Buffer.from(`${random.pick(['', 'alice/', '/alice/'])}${parts.join('')}`);
 }

@@ -44,19 +44,19 @@ const MORSELS = [
 
 /** A body that follows the rules: a few parts of all forms the clients send. */
 export function goodBody(random: Random): Buffer {
-  const pieces: Buffer[] = [];
+  const parts: Buffer[] = [];
   for (let part = 0; part <= random.between(0, 3); part += 1) {
     const disposition = random.pick(DISPOSITIONS);
     const type = random.between(0, 1) === 0 ? '' : 'Content-Type: application/octet-stream\r\n';
     const isPath = disposition.includes('"path"');
     const content = isPath ? Buffer.from('alice/fuzz') : random.bytes(random.between(0, 199));
-    pieces.push(
+    parts.push(
       Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: ${disposition}\r\n${type}\r\n`),
       content,
       Buffer.from('\r\n'),
     );
   }
-  return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
+  return Buffer.concat([...parts, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 }
 
 /** A body of {@link goodBody} with up to four wounds; every eighth stays whole. */
@@ -76,16 +76,16 @@ export function mutatedBody(random: Random): Buffer {
   return body;
 }
 
-/** Cuts a body into pieces as a network might. */
-export function inPieces(random: Random, body: Buffer): Buffer[] {
-  const pieces: Buffer[] = [];
+/** Cuts a body into chunks as a network might. */
+export function inChunks(random: Random, body: Buffer): Buffer[] {
+  const chunks: Buffer[] = [];
   const most = random.pick([1, 3, 20, 200, 4_000]);
   for (let at = 0; at < body.length;) {
     const length = random.between(1, most);
-    pieces.push(Buffer.from(body.subarray(at, at + length)));
+    chunks.push(Buffer.from(body.subarray(at, at + length)));
     at += length;
   }
-  return pieces;
+  return chunks;
 }
 
 /** Right behind one of the body's line breaks. */

@@ -60,7 +60,7 @@ function sha256(text: string): string {
 /** A household in memory and a data folder: two users, their NAS, and nights in which they change it. */
 export class NightHome {
   readonly failures: string[] = [];
-  wishes = 0;
+  requests = 0;
   deaths = 0;
   conflicts = 0;
   readonly #random: Random;
@@ -103,7 +103,7 @@ export class NightHome {
     this.#bench.presence.set(false);
     const wanted = this.#random.between(6, 14);
     for (let turn = 0; turn < wanted && this.failures.length === 0; turn += 1) {
-      await this.#wish();
+      await this.#ask();
       if (this.#wild.mayDie && this.#random.next() < 0.05) await this.#reborn();
     }
     if (this.#wild.losesDatabase && this.#random.next() < 0.5) await this.#reborn(true);
@@ -186,13 +186,13 @@ export class NightHome {
     this.#views.set(who.user.id, new WantedTree(places));
   }
 
-  /** One wish of one user, and what they see afterwards. */
-  async #wish(): Promise<void> {
+  /** One request of one user, and what they see afterwards. */
+  async #ask(): Promise<void> {
     const who = this.#random.pick(USERS);
     const view = this.#views.get(who.user.id);
     const want = view === undefined ? null : this.#wantOf(who, view);
     if (view === undefined || want === null) return;
-    this.wishes += 1;
+    this.requests += 1;
     if (this.#wild.mayDie && this.#random.next() < 0.15) {
       this.#process.dieIn(this.#random.between(0, 12));
     }
@@ -217,7 +217,7 @@ export class NightHome {
       const sent = await this.#bench.send(above(want.path), nameIn(want.path), want.content);
       return { isTaken: sent.status === 200, id: String(sent.body['id']) };
     }
-    const taken = await this.#bench.upload.acceptChange(who, wishOf(want, this.#random));
+    const taken = await this.#bench.upload.acceptChange(who, inputOf(want, this.#random));
     return { isTaken: taken.kind === 'taken', id: taken.kind === 'taken' ? taken.id : null };
   }
 
@@ -548,7 +548,7 @@ function isOwed(view: WantedTree, want: Want): boolean {
   return isFree && want.to !== want.path;
 }
 
-function wishOf(want: Exclude<Want, { kind: 'upload' }>, random: Random): QueuedInput {
+function inputOf(want: Exclude<Want, { kind: 'upload' }>, random: Random): QueuedInput {
   if (want.kind !== 'move') return want;
   const { path, to } = want;
   if (above(path) === above(to)) return { kind: 'rename', path, name: nameIn(to) };

@@ -16,12 +16,12 @@ const PATIENCE_MS = 15_000;
 export async function exchange(port: number, bytes: Buffer, cut = false): Promise<RawAnswer> {
   const { promise, resolve } = Promise.withResolvers<RawAnswer>();
   const socket = connect(port, '127.0.0.1');
-  const pieces: Buffer[] = [];
+  const chunks: Buffer[] = [];
   const patience = setTimeout(() => {
     resolve({ kind: 'silent' });
   }, PATIENCE_MS);
   const look = (): boolean => {
-    const text = Buffer.concat(pieces)
+    const text = Buffer.concat(chunks)
       .toString('latin1')
       .replace(/^HTTP\/1\.1 100 .*\r\n\r\n/, '');
     const head = /^HTTP\/1\.1 (\d{3})[\s\S]*?\r\n\r\n/.exec(text);
@@ -32,8 +32,8 @@ export async function exchange(port: number, bytes: Buffer, cut = false): Promis
     if (isWhole) resolve({ kind: 'answer', status: Number(head[1]), text: body });
     return isWhole;
   };
-  socket.on('data', (piece: Buffer) => {
-    pieces.push(piece);
+  socket.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
     look();
   });
   socket.on('error', () => undefined);

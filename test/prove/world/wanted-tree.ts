@@ -8,7 +8,7 @@ export type Want =
   | { readonly kind: 'mkdir'; readonly path: string }
   | { readonly kind: 'move'; readonly path: string; readonly to: string };
 
-/** A tree of files and folders, and what each wish makes of it: the whole reference. */
+/** A tree of files and folders, and what each request makes of it: the whole reference. */
 export class WantedTree {
   readonly places: Map<string, Place>;
 

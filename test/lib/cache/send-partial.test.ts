@@ -13,7 +13,7 @@ import {
 } from '../../../nodes/lib/cache/serve/byte-source.ts';
 
 describe('Sending what is still fetched', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'balupi-growing-'));
+  const folder = mkdtempSync(join(tmpdir(), 'balupi-partial-'));
   const file = join(folder, 'part');
   let fd: number;
 
@@ -30,7 +30,7 @@ describe('Sending what is still fetched', () => {
   it('ends for a caller who went while a block was read, though no more ever comes', async () => {
     const response = new Writable({ write: (_chunk, _encoding, done) => done() });
     let waits = 0;
-    const extent: ByteSource = {
+    const source: ByteSource = {
       get fd() {
         // Asked for as the read begins: it is told before the disk has answered.
         response.destroy();
@@ -47,7 +47,7 @@ describe('Sending what is still fetched', () => {
     };
     const writer = new ResponseWriter(response as unknown as ServerResponse);
     const range = { first: 0, last: 99 };
-    const outcome = await sendSource(writer, extent, range, new BufferPool(64, 2, 16));
+    const outcome = await sendSource(writer, source, range, new BufferPool(64, 2, 16));
     assert.deepEqual([outcome, waits], [{ kind: 'cut' }, 0]);
   });
 });

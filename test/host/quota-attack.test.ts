@@ -6,7 +6,7 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 const GB = 1e9;
 const MB = 1e6;
 /** What uploads may take of the disk of this test. */
-const ROOM_BYTES = 1.5 * GB;
+const QUOTA_BYTES = 1.5 * GB;
 /** Together more than that, and each less than the share of one of two. */
 const ANNOUNCED_MB = [400, 400, 400, 200, 100, 50, 25];
 
@@ -14,7 +14,7 @@ describe('a user who announces uploads and sends none', () => {
   it('blocks nobody', async function () {
     this.timeout(120_000);
     const { bavail, bsize } = statfsSync(tmpdir());
-    const minFreeGb = Math.max(0, (bavail * bsize - ROOM_BYTES) / GB);
+    const minFreeGb = Math.max(0, (bavail * bsize - QUOTA_BYTES) / GB);
     const booted = await BootedBaluPi.start({
       environment: { BALUPI_CACHE_MIN_FREE_GB: minFreeGb.toFixed(3) },
     });

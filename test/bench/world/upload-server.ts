@@ -16,8 +16,8 @@ const CALLER: Caller = {
   scope: 'all',
 };
 
-/** An upload room behind a bare server. */
-export async function openUploadRoom(
+/** The upload module behind a bare server. */
+export async function openUploadServer(
   path: string,
 ): Promise<{ url: string; close: () => Promise<void> }> {
   const data = DataFolder.open(path);

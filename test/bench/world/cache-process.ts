@@ -10,7 +10,7 @@ import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
 import { STEADY_DISK } from '../../fakes/steady-disk.ts';
 
 /**
- * The cache alone: `node serving-room-process <files> <work folder> <mode>` keeps copies of the
+ * The cache alone: `node cache-process <files> <work folder> <mode>` keeps copies of the
  * files and serves them by look-up and serve on a bare server, without sign-in, permission and flow.
  */
 const [files = '', workFolder = '', mode = 'from-memory'] = process.argv.slice(2);

@@ -3,7 +3,7 @@ import type { Accounts, KnownRequest } from '../../nodes/lib/accounts/accounts.t
 import type { AuthResult } from '../../nodes/lib/accounts/caller.ts';
 
 /** What becomes of a request that comes with a bearer token, or with none where it is empty. */
-export function verdictOf(accounts: Accounts, token: string): Promise<AuthResult> {
+export function authResultOf(accounts: Accounts, token: string): Promise<AuthResult> {
   const { promise, resolve, reject } = Promise.withResolvers<AuthResult>();
   const headers = token === '' ? {} : { authorization: `Bearer ${token}` };
   const request = { headers } as IncomingMessage as KnownRequest;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { GONE, HOUR_MS, MINUTE_MS, ok, said, Stage, word } from './accounts-stage.ts';
 
-describe('verdicts on NAS tokens', () => {
+describe('the introspection of NAS tokens', () => {
   let stage: Stage;
 
   beforeEach(() => {
@@ -12,7 +12,8 @@ describe('verdicts on NAS tokens', () => {
     await stage.close();
   });
 
-  const verdict = async (token: string): Promise<string> => word(await stage.verdict(token));
+  const authenticate = async (token: string): Promise<string> =>
+    word(await stage.authenticate(token));
 
   it('lets in whom the NAS lets in, with id, name and role of the token', async () => {
     const token = stage.nas.token('alice');
@@ -27,9 +28,9 @@ describe('verdicts on NAS tokens', () => {
 
   it('asks by preflight with X-Sync-Trigger auto, and once who somebody new is', async () => {
     stage.budget = 0;
-    await verdict(stage.nas.token('alice'));
+    await authenticate(stage.nas.token('alice'));
     await stage.clock.advance(1_000);
-    await verdict(stage.nas.token('alice'));
+    await authenticate(stage.nas.token('alice'));
     assert.deepEqual(
       stage.nas.asks.map(({ call, auto }) => [call, auto]),
       [
@@ -40,34 +41,34 @@ describe('verdicts on NAS tokens', () => {
     );
   });
 
-  it('keeps the verdict for 5 minutes while the NAS answers, then asks again', async () => {
+  it('keeps the result for 5 minutes while the NAS answers, then asks again', async () => {
     const token = stage.nas.token('alice');
-    await verdict(token);
+    await authenticate(token);
     await stage.clock.advance(5 * MINUTE_MS - 1);
-    await verdict(token);
+    await authenticate(token);
     assert.equal(stage.nas.asked('preflight'), 1);
     await stage.clock.advance(1);
-    await verdict(token);
+    await authenticate(token);
     assert.equal(stage.nas.asked('preflight'), 2);
   });
 
-  it('does not let an expired token in on a fresh verdict while the NAS answers', async () => {
+  it('does not let an expired token in on a fresh result while the NAS answers', async () => {
     const token = stage.nas.token('alice', { exp: stage.clock.nowMs() / 1_000 + 60 });
-    assert.equal(await verdict(token), 'alice');
+    assert.equal(await authenticate(token), 'alice');
     await stage.clock.advance(MINUTE_MS);
-    assert.equal(await verdict(token), 'bad_token');
+    assert.equal(await authenticate(token), 'bad_token');
   });
 
   it('makes one call of a hundred concurrent asks for one token', async () => {
     const token = stage.nas.token('alice');
-    const all = await Promise.all(Array.from({ length: 100 }, () => verdict(token)));
+    const all = await Promise.all(Array.from({ length: 100 }, () => authenticate(token)));
     assert.deepEqual(new Set(all), new Set(['alice']));
     assert.equal(stage.nas.asked('preflight'), 1);
   });
 
   it('asks the NAS in soft sleep too', async () => {
     stage.softSleep();
-    assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+    assert.equal(await authenticate(stage.nas.token('alice')), 'alice');
     assert.ok(stage.nas.asks.every((ask) => ask.auto));
   });
 
@@ -78,7 +79,7 @@ describe('verdicts on NAS tokens', () => {
       if (stage.nas.asked('preflight') === 2) stage.nas.brokenCalls.clear();
       return Promise.resolve();
     };
-    assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+    assert.equal(await authenticate(stage.nas.token('alice')), 'alice');
     assert.deepEqual(
       stage.nas.asks.map((ask) => ask.auto),
       [true, false, true],
@@ -88,52 +89,52 @@ describe('verdicts on NAS tokens', () => {
   describe('while the NAS sleeps', () => {
     it('lets a token in until its own exp plus the grace', async () => {
       const token = stage.nas.token('alice');
-      await verdict(token);
+      await authenticate(token);
       stage.sleep();
       await stage.clock.advance(15 * MINUTE_MS + 72 * HOUR_MS - 1_000);
-      assert.equal(await verdict(token), 'alice');
+      assert.equal(await authenticate(token), 'alice');
       await stage.clock.advance(1_000);
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
     });
 
     it('does not ask the NAS', async () => {
       const token = stage.nas.token('alice');
-      await verdict(token);
+      await authenticate(token);
       stage.sleep();
       await stage.clock.advance(HOUR_MS);
-      await verdict(token);
-      await verdict(stage.nas.token('bob'));
+      await authenticate(token);
+      await authenticate(stage.nas.token('bob'));
       assert.equal(stage.nas.asked('preflight'), 1);
     });
 
     it('says nas_asleep to a token it never saw', async () => {
       stage.sleep();
-      assert.equal(await verdict(stage.nas.token('alice')), 'nas_asleep');
+      assert.equal(await authenticate(stage.nas.token('alice')), 'nas_asleep');
     });
 
     it('says nas_never_seen when the NAS was never seen', async () => {
       stage.sleep();
       stage.presence.state = { ...stage.presence.state, everSeen: false };
-      assert.equal(await verdict(stage.nas.token('alice')), 'nas_never_seen');
+      assert.equal(await authenticate(stage.nas.token('alice')), 'nas_never_seen');
     });
 
     it('ends with the exp of the token when the grace is 0 hours', async () => {
       await stage.close();
       stage = new Stage({ graceHours: 0 });
       const token = stage.nas.token('alice');
-      await verdict(token);
+      await authenticate(token);
       stage.sleep();
       await stage.clock.advance(15 * MINUTE_MS - 1);
-      assert.equal(await verdict(token), 'alice');
+      assert.equal(await authenticate(token), 'alice');
       await stage.clock.advance(1);
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
     });
 
     it('still refuses what the NAS refused', async () => {
       const forged = stage.nas.token('alice').slice(0, -4) + 'AAAA';
-      assert.equal(await verdict(forged), 'bad_token');
+      assert.equal(await authenticate(forged), 'bad_token');
       stage.sleep();
-      assert.equal(await verdict(forged), 'bad_token');
+      assert.equal(await authenticate(forged), 'bad_token');
     });
   });
 
@@ -147,27 +148,27 @@ describe('verdicts on NAS tokens', () => {
     for (const [name, answer] of Object.entries(silences)) {
       it(`fall back to the kept one on ${name}`, async () => {
         const token = stage.nas.token('alice');
-        await verdict(token);
+        await authenticate(token);
         stage.nas.broken = answer;
         await stage.clock.advance(HOUR_MS);
-        assert.equal(await verdict(token), 'alice');
+        assert.equal(await authenticate(token), 'alice');
       });
 
       it(`are nas_asleep for a token never seen on ${name}`, async () => {
         stage.nas.broken = answer;
-        assert.equal(await verdict(stage.nas.token('alice')), 'nas_asleep');
+        assert.equal(await authenticate(stage.nas.token('alice')), 'nas_asleep');
       });
     }
 
     it('are asked for once after a start, so that what waits for their user goes on', async () => {
       const token = stage.nas.token('alice');
-      await verdict(token);
+      await authenticate(token);
       stage.restart();
       const heard: string[] = [];
       stage.accounts.onConfirmed((user) => {
         heard.push(user.username);
       });
-      for (let call = 0; call < 3; call += 1) assert.equal(await verdict(token), 'alice');
+      for (let call = 0; call < 3; call += 1) assert.equal(await authenticate(token), 'alice');
       assert.deepEqual(heard, ['alice']);
       assert.equal(stage.accounts.liveTokens.ofUser(4)?.token, token);
       assert.equal(stage.nas.asked('preflight'), 2);
@@ -175,13 +176,13 @@ describe('verdicts on NAS tokens', () => {
 
     it('do not make each call wait for a NAS that just was silent', async () => {
       const token = stage.nas.token('alice');
-      await verdict(token);
+      await authenticate(token);
       stage.nas.broken = GONE;
       await stage.clock.advance(HOUR_MS);
-      for (let call = 0; call < 10; call += 1) await verdict(token);
+      for (let call = 0; call < 10; call += 1) await authenticate(token);
       assert.equal(stage.nas.asked('preflight'), 2);
       await stage.clock.advance(5_000);
-      await verdict(token);
+      await authenticate(token);
       assert.equal(stage.nas.asked('preflight'), 3);
     });
 
@@ -191,13 +192,13 @@ describe('verdicts on NAS tokens', () => {
     ] as const) {
       it(`stand on ${name}, and let in nobody who was never seen`, async () => {
         const token = stage.nas.token('alice');
-        await verdict(token);
+        await authenticate(token);
         await stage.clock.advance(6 * MINUTE_MS);
         stage.nas.broken = answer;
-        assert.equal(await verdict(token), 'alice');
-        assert.equal(await verdict(stage.nas.token('bob')), 'nas_asleep');
+        assert.equal(await authenticate(token), 'alice');
+        assert.equal(await authenticate(stage.nas.token('bob')), 'nas_asleep');
         stage.nas.broken = null;
-        assert.equal(await verdict(stage.nas.token('bob')), 'bob');
+        assert.equal(await authenticate(stage.nas.token('bob')), 'bob');
       });
     }
   });
@@ -205,13 +206,13 @@ describe('verdicts on NAS tokens', () => {
   describe('that end', () => {
     it('end at once and for good by a 401 on any call', async () => {
       const token = stage.nas.token('alice');
-      await verdict(token);
+      await authenticate(token);
       stage.accounts.introspection.refused(token);
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
       stage.sleep();
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
       stage.restart();
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
       // At the beginning, and once to hear whether the whole account is switched off.
       assert.equal(stage.nas.asked('preflight'), 2);
     });
@@ -219,19 +220,19 @@ describe('verdicts on NAS tokens', () => {
     it('end for good by a 401 on a token never seen good', async () => {
       const token = stage.nas.token('alice');
       stage.accounts.introspection.refused(token);
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
       assert.equal(stage.nas.asked('preflight'), 0);
     });
 
     for (const status of [401, 403]) {
       it(`end by a ${status} on preflight, and stay so when the NAS would say yes again`, async () => {
         const token = stage.nas.token('alice');
-        await verdict(token);
+        await authenticate(token);
         stage.nas.broken = said(status, 'no');
         await stage.clock.advance(5 * MINUTE_MS);
-        assert.equal(await verdict(token), 'bad_token');
+        assert.equal(await authenticate(token), 'bad_token');
         stage.nas.broken = null;
-        assert.equal(await verdict(token), 'bad_token');
+        assert.equal(await authenticate(token), 'bad_token');
       });
     }
 
@@ -241,22 +242,22 @@ describe('verdicts on NAS tokens', () => {
         stage.accounts.introspection.refused(token);
         return Promise.resolve();
       };
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
       stage.nas.before = () => Promise.resolve();
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
     });
 
     it('end with everything of a user the NAS calls inactive, after one request', async () => {
       const first = stage.nas.token('alice');
       const second = stage.nas.token('alice', { nonce: 2 });
       await stage.login('alice', 'alice-password');
-      await verdict(first);
-      await verdict(second);
+      await authenticate(first);
+      await authenticate(second);
       stage.nas.account('alice').isActive = false;
       await stage.clock.advance(5 * MINUTE_MS);
-      assert.equal(await verdict(first), 'bad_token');
+      assert.equal(await authenticate(first), 'bad_token');
       stage.sleep();
-      assert.equal(await verdict(second), 'bad_token');
+      assert.equal(await authenticate(second), 'bad_token');
       const outcome = await stage.login('alice', 'alice-password');
       assert.equal(outcome.kind === 'refused' && outcome.code, 'bad_credentials');
     });
@@ -265,7 +266,7 @@ describe('verdicts on NAS tokens', () => {
       stage.nas.account('alice').isActive = false;
       await stage.login('alice', 'alice-password');
       stage.nas.account('alice').isActive = true;
-      assert.equal(await verdict(stage.nas.token('alice')), 'alice');
+      assert.equal(await authenticate(stage.nas.token('alice')), 'alice');
     });
   });
 
@@ -278,7 +279,7 @@ describe('verdicts on NAS tokens', () => {
 
     it('take the user from me, with X-Sync-Trigger auto', async () => {
       stage.budget = 0;
-      assert.equal(await verdict(KEY), 'alice');
+      assert.equal(await authenticate(KEY), 'alice');
       assert.deepEqual(
         stage.nas.asks.map(({ call, auto }) => [call, auto]),
         [
@@ -289,26 +290,26 @@ describe('verdicts on NAS tokens', () => {
     });
 
     it('count the grace from the last time the NAS confirmed the key', async () => {
-      await verdict(KEY);
+      await authenticate(KEY);
       await stage.clock.advance(5 * MINUTE_MS);
-      await verdict(KEY);
+      await authenticate(KEY);
       stage.sleep();
       await stage.clock.advance(72 * HOUR_MS - 1);
-      assert.equal(await verdict(KEY), 'alice');
+      assert.equal(await authenticate(KEY), 'alice');
       await stage.clock.advance(1);
-      assert.equal(await verdict(KEY), 'nas_asleep');
+      assert.equal(await authenticate(KEY), 'nas_asleep');
     });
 
     it('keep the known user while me cannot be asked', async () => {
-      await verdict(KEY);
+      await authenticate(KEY);
       await stage.clock.advance(5 * MINUTE_MS);
       stage.nas.brokenCalls.set('me', said(429, 'Rate limit exceeded'));
-      assert.equal(await verdict(KEY), 'alice');
+      assert.equal(await authenticate(KEY), 'alice');
     });
 
     it('are nas_asleep when preflight says yes and me says nothing', async () => {
       stage.nas.brokenCalls.set('me', said(500, 'Internal server error'));
-      assert.equal(await verdict(KEY), 'nas_asleep');
+      assert.equal(await authenticate(KEY), 'nas_asleep');
     });
 
     it('end when me calls the account inactive', async () => {
@@ -316,23 +317,23 @@ describe('verdicts on NAS tokens', () => {
         'me',
         ok({ id: 4, username: 'alice', role: 'user', is_active: false }),
       );
-      assert.equal(await verdict(KEY), 'bad_token');
+      assert.equal(await authenticate(KEY), 'bad_token');
     });
 
     it('end when me refuses the key that preflight still took', async () => {
       stage.nas.brokenCalls.set('me', said(401, 'API key target user inactive'));
-      assert.equal(await verdict(KEY), 'bad_token');
+      assert.equal(await authenticate(KEY), 'bad_token');
       stage.nas.brokenCalls.clear();
-      assert.equal(await verdict(KEY), 'bad_token');
+      assert.equal(await authenticate(KEY), 'bad_token');
     });
 
     it('end when the key is revoked', async () => {
-      await verdict(KEY);
+      await authenticate(KEY);
       stage.nas.apiKeys.delete(KEY);
       await stage.clock.advance(5 * MINUTE_MS);
-      assert.equal(await verdict(KEY), 'bad_token');
+      assert.equal(await authenticate(KEY), 'bad_token');
       stage.sleep();
-      assert.equal(await verdict(KEY), 'bad_token');
+      assert.equal(await authenticate(KEY), 'bad_token');
     });
   });
 
@@ -369,7 +370,7 @@ describe('verdicts on NAS tokens', () => {
       stage.nas.token('alice', { username: '' }),
     ];
     for (const form of forms) {
-      const answer = await stage.verdict(form);
+      const answer = await stage.authenticate(form);
       assert.equal(answer.kind, 'refused', JSON.stringify(form).slice(0, 80));
     }
     assert.equal(stage.nas.asks.length, 0);
@@ -379,47 +380,47 @@ describe('verdicts on NAS tokens', () => {
     const count = (): number =>
       Number(stage.store.prepare('SELECT count(*) AS n FROM token_verdicts').get()?.['n']);
     for (let nonce = 0; nonce < 20; nonce += 1) {
-      await verdict(stage.nas.token('alice', { nonce }));
+      await authenticate(stage.nas.token('alice', { nonce }));
     }
     assert.equal(count(), 20);
     await stage.clock.advance(16 * MINUTE_MS + 72 * HOUR_MS);
-    await verdict(stage.nas.token('alice'));
+    await authenticate(stage.nas.token('alice'));
     assert.equal(count(), 1);
   });
 
   it('stores no row for tokens the NAS refuses, however many are sent', async () => {
     for (let nonce = 0; nonce < 50; nonce += 1) {
       const forged = `${stage.nas.token('alice', { nonce }).slice(0, -6)}AAAAAA`;
-      assert.equal(await verdict(forged), 'bad_token');
+      assert.equal(await authenticate(forged), 'bad_token');
     }
     const rows = stage.store.prepare('SELECT count(*) AS n FROM token_verdicts').get();
     assert.equal(rows?.['n'], 0);
   });
 
-  it('knows its verdicts after a restart, and with the clock at 1970', async () => {
+  it('knows its results after a restart, and with the clock at 1970', async () => {
     const token = stage.nas.token('alice');
     const never = stage.nas.token('bob');
-    await verdict(token);
+    await authenticate(token);
     stage.time.nowMs();
     stage.time.stop();
     stage.sleep();
     stage.restart(0);
     assert.equal(stage.time.unsynced, true);
-    assert.equal(await verdict(token), 'alice');
-    assert.equal(await verdict(never), 'nas_asleep');
+    assert.equal(await authenticate(token), 'alice');
+    assert.equal(await authenticate(never), 'nas_asleep');
     await stage.clock.advance(72 * HOUR_MS + 15 * MINUTE_MS);
-    assert.equal(await verdict(token), 'bad_token');
+    assert.equal(await authenticate(token), 'bad_token');
   });
 
-  it('does not bring a run-out verdict back by a clock at 1970', async () => {
+  it('does not bring a run-out result back by a clock at 1970', async () => {
     const token = stage.nas.token('alice');
-    await verdict(token);
+    await authenticate(token);
     stage.sleep();
     await stage.clock.advance(80 * HOUR_MS);
-    assert.equal(await verdict(token), 'bad_token');
+    assert.equal(await authenticate(token), 'bad_token');
     stage.time.stop();
     stage.restart(0);
-    assert.equal(await verdict(token), 'bad_token');
+    assert.equal(await authenticate(token), 'bad_token');
   });
 
   describe('after a clock that was once ahead', () => {
@@ -440,32 +441,34 @@ describe('verdicts on NAS tokens', () => {
       await jump();
       stage.clock.stepWallTo(right);
       const token = stage.nas.token('alice');
-      assert.equal(await verdict(token), 'alice');
+      assert.equal(await authenticate(token), 'alice');
       stage.sleep();
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
       pulledBack(right);
-      assert.equal(await verdict(token), 'alice');
+      assert.equal(await authenticate(token), 'alice');
       await stage.clock.advance(72 * HOUR_MS + 15 * MINUTE_MS);
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
     });
 
     it('keeps over what the higher time had ended, until the NAS says otherwise', async () => {
       const right = stage.clock.nowMs();
       const token = stage.nas.token('alice');
-      assert.equal(await verdict(token), 'alice');
+      assert.equal(await authenticate(token), 'alice');
       stage.sleep();
       await jump();
       pulledBack(right + 1_000);
-      assert.equal(await verdict(token), 'nas_asleep');
+      assert.equal(await authenticate(token), 'nas_asleep');
       stage.wake();
-      assert.equal(await verdict(token), 'alice');
+      assert.equal(await authenticate(token), 'alice');
     });
 
-    it('deletes no verdict for its age while it may be ahead', async () => {
-      await verdict(stage.nas.token('alice'));
+    it('deletes no result for its age while it may be ahead', async () => {
+      await authenticate(stage.nas.token('alice'));
       const right = stage.clock.nowMs();
       await jump();
-      await verdict(stage.nas.token('alice', { nonce: 2, exp: stage.clock.nowMs() / 1_000 + 900 }));
+      await authenticate(
+        stage.nas.token('alice', { nonce: 2, exp: stage.clock.nowMs() / 1_000 + 900 }),
+      );
       const rows = stage.store.prepare('SELECT count(*) AS n FROM token_verdicts').get();
       assert.equal(rows?.['n'], 2);
       pulledBack(right + 1_000);
@@ -541,9 +544,9 @@ describe('verdicts on NAS tokens', () => {
       assert.equal((await stage.caller(stage.nas.token('alice'))).user.id, 9);
       stage.sleep();
       // Renamed or gone: only the NAS can tell.
-      assert.equal(await verdict(old), 'nas_asleep');
+      assert.equal(await authenticate(old), 'nas_asleep');
       stage.wake();
-      assert.equal(await verdict(old), 'bad_token');
+      assert.equal(await authenticate(old), 'bad_token');
     });
   });
 
@@ -573,7 +576,7 @@ describe('verdicts on NAS tokens', () => {
       assert.equal(stage.accounts.liveTokens.ofUser(4), null);
     });
 
-    it('are not made of a kept verdict while the NAS sleeps', async () => {
+    it('are not made of a kept result while the NAS sleeps', async () => {
       const token = stage.nas.token('alice');
       await stage.caller(token);
       stage.sleep();
@@ -591,7 +594,7 @@ describe('verdicts on NAS tokens', () => {
       };
       await stage.accounts.profile.me(caller);
       assert.equal(stage.accounts.liveTokens.ofUser(4), null);
-      assert.equal(await verdict(token), 'bad_token');
+      assert.equal(await authenticate(token), 'bad_token');
     });
 
     it('are told to whoever listens, whose faults change nothing', async () => {
