@@ -97,9 +97,9 @@ export async function makeBackup(input: BackupInput): Promise<Made> {
     const bytes = input.passphrase === null ? plain : sealed(plain, input.passphrase);
     if (input.target !== '-') return await writeFile(bytes, input);
     let sizeBytes = 0;
-    for await (const piece of bytes) {
-      sizeBytes += piece.length;
-      if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
+    for await (const chunk of bytes) {
+      sizeBytes += chunk.length;
+      if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
     }
     return { ...(summary ?? { entries: 0, faults: [] }), file: null, sizeBytes };
   } finally {
@@ -210,9 +210,9 @@ async function* untilEnd(
   onEnd: (summary: Summary) => void,
 ): AsyncGenerator<Buffer> {
   let tail = Buffer.alloc(0);
-  for await (const piece of bytes) {
-    tail = Buffer.concat([tail, piece]).subarray(-TAIL_BYTES);
-    yield piece;
+  for await (const chunk of bytes) {
+    tail = Buffer.concat([tail, chunk]).subarray(-TAIL_BYTES);
+    yield chunk;
   }
   const at = tail.lastIndexOf('end {');
   if (at < 0 || tail.at(-1) !== 0x0a) throw new BackupFault('cut');
@@ -465,8 +465,8 @@ async function* sealed(bytes: AsyncIterable<Buffer>, passphrase: string): AsyncG
   yield start;
   let number = 0;
   let held: Buffer = Buffer.alloc(0);
-  for await (const piece of bytes) {
-    held = held.length === 0 ? piece : Buffer.concat([held, piece]);
+  for await (const chunk of bytes) {
+    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     // `>`, so that the last chunk is never empty by accident.
     while (held.length > CHUNK_BYTES) {
       yield sealOne(key, start, number, held.subarray(0, CHUNK_BYTES), false);

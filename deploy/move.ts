@@ -40,7 +40,7 @@ const YOUNG_MS = 5_000;
 /** A pass that copied less leaves little to do while BaluPi is stopped. */
 const LITTLE_BYTES = 64_000_000;
 const MOST_PASSES = 5;
-const PIECE_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 /** Granularity of the search for holes; file systems have blocks of 4 KB or more. */
 const HOLE_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(HOLE_BYTES);
@@ -149,7 +149,7 @@ export class Move {
     if (!this.#isEmpty() && !this.#isOurs()) {
       throw new UsageFault(`${to} is not empty. Name an empty folder, or one that is not there.`);
     }
-    this.#checkRoom();
+    this.#checkSpace();
   }
 
   #checkService(): void {
@@ -162,7 +162,7 @@ export class Move {
     if (!service.isActive()) holdDataFolder(this.#from)();
   }
 
-  #checkRoom(): void {
+  #checkSpace(): void {
     const { bavail, bsize } = statfsSync(existsSync(this.#to) ? this.#to : dirname(this.#to));
     const neededBytes = bytesBelow(this.#from) - bytesBelow(this.#to);
     if (bavail * bsize >= neededBytes * 1.05) return;
@@ -411,12 +411,12 @@ async function copyInto(staged: string, source: FileHandle, told: BigIntStats): 
     const sizeBytes = Number(told.size);
     // Files in segments have holes, which a copy must not fill.
     await target.truncate(sizeBytes);
-    const piece = Buffer.alloc(PIECE_BYTES);
+    const chunk = Buffer.alloc(CHUNK_BYTES);
     for (let at = 0; at < sizeBytes;) {
-      const { bytesRead } = await source.read(piece, 0, PIECE_BYTES, at);
+      const { bytesRead } = await source.read(chunk, 0, CHUNK_BYTES, at);
       if (bytesRead === 0) break;
       for (let begin = 0; begin < bytesRead; begin += HOLE_BYTES) {
-        const part = piece.subarray(begin, Math.min(begin + HOLE_BYTES, bytesRead));
+        const part = chunk.subarray(begin, Math.min(begin + HOLE_BYTES, bytesRead));
         if (!part.equals(NOTHING.subarray(0, part.length))) {
           await writeWhole(target, part, at + begin);
         }

@@ -64,14 +64,14 @@ async function fetched(url: URL): Promise<Buffer | null> {
     answer = await fetch(url, { signal: AbortSignal.timeout(FETCH_MS) });
     if (answer.status === 404) return null;
     if (!answer.ok) throw new UsageFault(`${url.href} answers ${answer.status}.`);
-    const pieces: Uint8Array[] = [];
+    const chunks: Uint8Array[] = [];
     let sizeBytes = 0;
-    for await (const piece of answer.body ?? []) {
-      sizeBytes += piece.length;
+    for await (const chunk of answer.body ?? []) {
+      sizeBytes += chunk.length;
       if (sizeBytes > MOST_BYTES) throw new UsageFault(`${url.href} is too large for a release.`);
-      pieces.push(piece);
+      chunks.push(chunk);
     }
-    return Buffer.concat(pieces);
+    return Buffer.concat(chunks);
   } catch (error) {
     if (error instanceof UsageFault) throw error;
     const { cause, name } = error as Error;

@@ -139,9 +139,9 @@ data() {
     rm -rf before-update.last before-update.next
     return 0
   fi
-  wish=$(word data)
+  choice=$(word data)
   keep
-  [ "$wish" != returns ] || return_to_last
+  [ "$choice" != returns ] || return_to_last
 }
 
 case ${1:-} in

@@ -189,7 +189,7 @@ export class Updater {
     const { say } = this.#deps;
     const from = this.#current();
     this.#check(to, data);
-    this.#mustHaveRoom(data);
+    this.#mustHaveSpace(data);
     const before = await this.#health();
     if (before === null) say(`BaluPi ${from} does not answer, so any answer will do.`);
     this.#ask({ from, to, data });
@@ -228,7 +228,7 @@ export class Updater {
   }
 
   /** Space for a copy of the databases, or for two when going back. */
-  #mustHaveRoom(data: DataChoice): void {
+  #mustHaveSpace(data: DataChoice): void {
     const { dataFolder } = this.#deps;
     let bytes = 0;
     for (const name of DATABASES) {

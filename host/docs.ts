@@ -16,8 +16,8 @@ import type { RequestWatch } from './request-watch.ts';
  * Chunk size and pace: 3 MB a second. Chunks show how far a slow reader has come; the pace keeps
  * clients that request again and again without reading from filling the kernel's buffers.
  */
-const PIECE_BYTES = 64 * 1024;
-const PIECE_EVERY_MS = 20;
+const CHUNK_BYTES = 64 * 1024;
+const CHUNK_EVERY_MS = 20;
 const KEPT_MS = 60_000;
 
 /** Two browsers with six connections each. */
@@ -144,14 +144,14 @@ export class Docs {
     }
     let sentBytes = 0;
     const later = (): void => {
-      this.#deps.clock.after(PIECE_EVERY_MS, sendOn);
+      this.#deps.clock.after(CHUNK_EVERY_MS, sendOn);
     };
     const sendOn = (): void => {
       if (response.destroyed) return;
-      const piece = bytes.subarray(sentBytes, sentBytes + PIECE_BYTES);
-      sentBytes += piece.length;
-      if (sentBytes >= bytes.length) response.end(piece);
-      else if (response.write(piece)) later();
+      const chunk = bytes.subarray(sentBytes, sentBytes + CHUNK_BYTES);
+      sentBytes += chunk.length;
+      if (sentBytes >= bytes.length) response.end(chunk);
+      else if (response.write(chunk)) later();
       else response.once('drain', later);
     };
     sendOn();

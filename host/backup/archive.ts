@@ -56,10 +56,10 @@ export async function* archiveOf(
     yield lineOf('file', { name, sizeBytes });
     const hash = createHash('sha256');
     let bytes = 0;
-    for await (const piece of content) {
-      hash.update(piece);
-      bytes += piece.length;
-      yield piece;
+    for await (const chunk of content) {
+      hash.update(chunk);
+      bytes += chunk.length;
+      yield chunk;
     }
     if (bytes !== sizeBytes) throw new BackupFault('cut');
     const digest = hash.digest();
@@ -114,7 +114,7 @@ async function oneEntry(
     }
   }
   await visit(head, content(), about);
-  for await (const piece of taken) hash.update(piece);
+  for await (const chunk of taken) hash.update(chunk);
   if (!hash.digest().equals(await reader.exactly(HASH_BYTES))) throw new BackupFault('damaged');
 }
 
@@ -143,11 +143,11 @@ const LINE_FEED = 0x0a;
 
 /** Reads lines and counted bytes from a stream of arbitrary chunks. */
 export class ByteReader {
-  readonly #pieces: AsyncIterator<Buffer>;
+  readonly #chunks: AsyncIterator<Buffer>;
   #rest: Buffer = Buffer.alloc(0);
 
   constructor(bytes: AsyncIterable<Buffer>) {
-    this.#pieces = bytes[Symbol.asyncIterator]();
+    this.#chunks = bytes[Symbol.asyncIterator]();
   }
 
   /** @returns the next line, without its line feed */
@@ -169,9 +169,9 @@ export class ByteReader {
   async *take(count: number): AsyncGenerator<Buffer> {
     for (let left = count; left > 0;) {
       if (this.#rest.length === 0) await this.#need();
-      const piece = this.#cut(Math.min(left, this.#rest.length));
-      left -= piece.length;
-      yield piece;
+      const chunk = this.#cut(Math.min(left, this.#rest.length));
+      left -= chunk.length;
+      yield chunk;
     }
   }
 
@@ -196,7 +196,7 @@ export class ByteReader {
 
   async #more(): Promise<boolean> {
     for (;;) {
-      const next = await this.#pieces.next();
+      const next = await this.#chunks.next();
       if (next.done === true) return false;
       if (next.value.length === 0) continue;
       this.#rest = this.#rest.length === 0 ? next.value : Buffer.concat([this.#rest, next.value]);

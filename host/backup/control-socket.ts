@@ -92,8 +92,8 @@ export class ControlSocket {
     // The client is gone; a running backup ends by its own write error.
     socket.on('error', () => socket.destroy());
     let asked = '';
-    const read = (piece: Buffer): void => {
-      asked += piece.toString('latin1');
+    const read = (chunk: Buffer): void => {
+      asked += chunk.toString('latin1');
       if (!asked.includes('\n') && asked.length < LONGEST_REQUEST_BYTES) return;
       socket.off('data', read);
       const done = this.#answer(socket, asked);

@@ -129,7 +129,7 @@ export class Restore {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const handle = await open(file, 'wx', 0o600);
     try {
-      for await (const piece of content) await handle.writeFile(piece);
+      for await (const chunk of content) await handle.writeFile(chunk);
       await handle.sync();
     } finally {
       await handle.close();

@@ -85,7 +85,7 @@ async function wantedFile({ files }: Services, message: FileMessage): Promise<Wa
 /** A larger folder is sent in chunks, bypassing Node-RED, which would hold all of it. */
 const MOST_AT_ONCE = 1_000;
 /** Entries per chunk. */
-const PIECE_ITEMS = 125;
+const PAGE_ITEMS = 125;
 
 /** `GET /api/files/list`. */
 export async function listFolder(
@@ -202,7 +202,7 @@ async function* chunks(
     const end = listing.page?.end ?? null;
     if (end === null) return;
     await setImmediate();
-    const page: PageQuery = { limit: PIECE_ITEMS, after: end };
+    const page: PageQuery = { limit: PAGE_ITEMS, after: end };
     const next = await files.list(caller, begin.path, { auto, page });
     listing = goesOn(next, begin);
   }

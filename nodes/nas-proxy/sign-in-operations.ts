@@ -25,7 +25,7 @@ import {
   requestOf,
   withAnswer,
 } from '../lib/guard/guard.ts';
-import type { ClaimedCall, Verdict } from '../lib/handshake/handshake.ts';
+import type { ClaimedCall, HandshakeResult } from '../lib/handshake/handshake.ts';
 import {
   type Answer,
   isoSeconds,
@@ -291,8 +291,8 @@ function one(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header.join(', ') : header;
 }
 
-function refusalOf(verdict: Verdict): Answer | null {
-  switch (verdict.kind) {
+function refusalOf(result: HandshakeResult): Answer | null {
+  switch (result.kind) {
     case 'accepted':
       return null;
     case 'malformed':
@@ -302,9 +302,9 @@ function refusalOf(verdict: Verdict): Answer | null {
     case 'clock_unsynced':
       return refuse('clock_unsynced');
     case 'too_many_tries':
-      return refuse('too_many_tries', { retryAfterSeconds: verdict.waitMs / 1_000 });
+      return refuse('too_many_tries', { retryAfterSeconds: result.waitMs / 1_000 });
     case 'refused':
-      return refuse('bad_signature', { detail: verdict.reason });
+      return refuse('bad_signature', { detail: result.reason });
   }
 }
 

@@ -23,7 +23,7 @@ export interface ClaimedCall extends Omit<SignedCall, 'timestamp'> {
   readonly address: string;
 }
 
-export type Verdict =
+export type HandshakeResult =
   | { readonly kind: 'accepted' }
   /** The NAS signed it, but its body is no JSON object. */
   | { readonly kind: 'malformed' }
@@ -56,12 +56,12 @@ export class Handshake {
   }
 
   /** Whether the NAS says hello now. Its body, if any, is not kept. */
-  hello(call: ClaimedCall): Verdict {
+  hello(call: ClaimedCall): HandshakeResult {
     return this.#judge(call, () => null);
   }
 
   /** Whether the NAS says goodbye now; keeps its snapshot before it is acknowledged. */
-  goodbye(call: ClaimedCall): Verdict {
+  goodbye(call: ClaimedCall): HandshakeResult {
     return this.#judge(call, (text) => ({ text, receivedAtMs: this.#deps.time.nowMs() }));
   }
 
@@ -75,7 +75,7 @@ export class Handshake {
     return this.#rows.snapshotAtMs();
   }
 
-  #judge(call: ClaimedCall, snapshotOf: (text: string) => Snapshot | null): Verdict {
+  #judge(call: ClaimedCall, snapshotOf: (text: string) => Snapshot | null): HandshakeResult {
     const { secret } = this.#deps;
     if (secret === null || secret === '') return { kind: 'switched_off' };
     const waitMs = this.#wrong.waitMs(call.address);
@@ -93,7 +93,7 @@ export class Handshake {
     return this.#accept(signature.toLowerCase(), Number(timestamp), call.body, snapshotOf);
   }
 
-  #timeFault(timestamp: string): Verdict | null {
+  #timeFault(timestamp: string): HandshakeResult | null {
     if (!/^\d{1,12}$/.test(timestamp)) return refused('Invalid HMAC timestamp');
     const { time } = this.#deps;
     const ageS = Math.trunc(time.nowMs() / 1_000 - Number(timestamp));
@@ -107,7 +107,7 @@ export class Handshake {
     signedS: number,
     body: Uint8Array,
     snapshotOf: (text: string) => Snapshot | null,
-  ): Verdict {
+  ): HandshakeResult {
     const text = textOf(body);
     if (text === null || (text !== '' && !isObject(text))) return { kind: 'malformed' };
     const snapshot = text === '' ? null : snapshotOf(text);
@@ -119,7 +119,7 @@ export class Handshake {
   }
 }
 
-function refused(reason: string): Verdict {
+function refused(reason: string): HandshakeResult {
   return { kind: 'refused', reason };
 }
 

@@ -81,8 +81,8 @@ describe('unusual consumption', () => {
     let told = 0;
     const hours = weeks(10, restless, hour(LAST_S, 40));
     for (let end = hours.length - 300; end < hours.length; end += 1) {
-      const rated = judgeHour(hours.slice(Math.max(0, end - 8 * 168), end), berlin);
-      if (rated !== null && rated.level !== 'usual') told += 1;
+      const compared = judgeHour(hours.slice(Math.max(0, end - 8 * 168), end), berlin);
+      if (compared !== null && compared.level !== 'usual') told += 1;
     }
     assert.ok(told <= 6, `${told} of 300 hours`);
   });

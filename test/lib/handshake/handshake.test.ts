@@ -7,7 +7,7 @@ import {
   type ClaimedCall,
   Handshake,
   isSignedBy,
-  type Verdict,
+  type HandshakeResult,
 } from '../../../nodes/lib/handshake/handshake.ts';
 import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
@@ -77,8 +77,8 @@ describe('The handshake', () => {
     return { method, path, timestamp, signature, body: Buffer.from(body), address: '192.0.2.1' };
   }
 
-  function reason(verdict: Verdict): string {
-    return verdict.kind === 'refused' ? verdict.reason : verdict.kind;
+  function reason(result: HandshakeResult): string {
+    return result.kind === 'refused' ? result.reason : result.kind;
   }
 
   beforeEach(() => {

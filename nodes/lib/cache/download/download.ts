@@ -10,7 +10,7 @@ import {
   isOfVersion,
   isWorthFinishing,
   type Origin,
-  type Verdict,
+  type Comparison,
 } from './origin.ts';
 import { type DownloadDeps, DownloadState, PresentSegments } from './partial-segments.ts';
 import type {
@@ -146,10 +146,10 @@ export class Download implements SegmentSource {
   }
 
   /** Asks the NAS whether what came is of one version; publishes it, or ends the download. */
-  async verify(): Promise<Verdict> {
-    const verdict = await this.#checks.verify(this);
-    if (verdict === 'changed') this.#fail();
-    return verdict;
+  async verify(): Promise<Comparison> {
+    const result = await this.#checks.verify(this);
+    if (result === 'changed') this.#fail();
+    return result;
   }
 
   async open(

@@ -60,7 +60,7 @@ export function isOfVersion(
 }
 
 /** What the NAS says about a version after its bytes arrived. */
-export type Verdict =
+export type Comparison =
   /** The bytes are of this version and it is still there: keep them, let readers finish. */
   | 'same'
   /** Good enough for readers as far as can be told, but not to be kept. */
@@ -77,7 +77,7 @@ export async function isUnchanged(
   origin: Origin,
   version: FileVersion,
   head: DownloadHead | null,
-): Promise<Verdict> {
+): Promise<Comparison> {
   if (head?.etag != null && version.sizeBytes > 0) {
     const answer = await origin.open({ firstByte: 0, lastByte: 0 });
     if (answer.kind === 'stream') {
@@ -104,7 +104,7 @@ export async function judge(
   version: FileVersion,
   head: DownloadHead | null,
   sha256: string,
-): Promise<Verdict | 'torn'> {
+): Promise<Comparison | 'torn'> {
   if (version.checksum === sha256) {
     // Certainly one whole version. A newer one there makes it not worth keeping, but not wrong.
     return (await isListed(origin, version)) ? 'same' : 'unknown';

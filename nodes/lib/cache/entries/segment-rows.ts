@@ -6,10 +6,10 @@ import { PolicyRows } from '../policy/policy-rows.ts';
 import { weightOf, worthOf } from '../policy/worth.ts';
 
 const BELOW = `
-  SELECT piece.id, file_id, number, piece.size_bytes, blob, crc32, priority, pinned
-  FROM pieced_files AS file JOIN cached_pieces AS piece ON piece.file_id = file.id
-  WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? AND piece.id > ?
-  ORDER BY piece.id LIMIT ?`;
+  SELECT segment.id, file_id, number, segment.size_bytes, blob, crc32, priority, pinned
+  FROM pieced_files AS file JOIN cached_pieces AS segment ON segment.file_id = file.id
+  WHERE (path = ? OR (path > ? AND path < ?)) AND pinned <= ? AND segment.id > ?
+  ORDER BY segment.id LIMIT ?`;
 
 export interface KeptSegment {
   readonly id: number;

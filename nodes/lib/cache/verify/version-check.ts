@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileVersion } from '../../files/files.ts';
-import { isUnchanged, judge, type Verdict } from '../download/origin.ts';
+import { isUnchanged, judge, type Comparison } from '../download/origin.ts';
 import type {
   DownloadDeps,
   DownloadState,
@@ -30,10 +30,10 @@ export class VersionChecks {
   readonly #hash = new WholeHash();
   #unverified: PartialSegment[] = [];
   readonly #added = new WeakSet<PartialSegment>();
-  #running: Promise<Verdict> | null = null;
+  #running: Promise<Comparison> | null = null;
   /** The current check covers all bytes: none can arrive after it began. */
   #isLast = false;
-  #next: Promise<Verdict> | null = null;
+  #next: Promise<Comparison> | null = null;
   #publishing: Promise<void> = Promise.resolve();
   #sha256: string | null = null;
   #lastAtMs: number;
@@ -83,7 +83,7 @@ export class VersionChecks {
    * Asks, or joins a check about to start; a running one may have begun before the last byte.
    * @param source where bytes are read that came past the hash
    */
-  verify(source: SegmentSource): Promise<Verdict> {
+  verify(source: SegmentSource): Promise<Comparison> {
     if (this.#running === null) return this.#start(source);
     if (this.#isLast) return this.#running;
     this.#next ??= this.#running.then(() => {
@@ -98,23 +98,23 @@ export class VersionChecks {
     return this.#publishing;
   }
 
-  #start(source: SegmentSource): Promise<Verdict> {
+  #start(source: SegmentSource): Promise<Comparison> {
     const full = this.#unverified;
     this.#lastAtMs = this.#deps.clock.monotonicMs();
     this.#isLast = this.#here.missingBytes === 0;
-    const asking = this.#judged(source).then((verdict) => {
+    const asking = this.#judged(source).then((result) => {
       this.#running = null;
-      if (verdict === 'same') {
+      if (result === 'same') {
         this.#unverified = this.#unverified.filter((segment) => !full.includes(segment));
         this.#publishing = this.#publishing.then(() => this.#publish(full));
       }
-      return verdict;
+      return result;
     });
     this.#running = asking;
     return asking;
   }
 
-  async #judged(source: SegmentSource): Promise<Verdict> {
+  async #judged(source: SegmentSource): Promise<Comparison> {
     try {
       return await this.#judge(source);
     } catch (error) {
@@ -123,11 +123,11 @@ export class VersionChecks {
     }
   }
 
-  async #judge(source: SegmentSource): Promise<Verdict> {
+  async #judge(source: SegmentSource): Promise<Comparison> {
     if (this.#isLast) {
       if (this.#sha256 !== null) return 'same';
-      const verdict = await this.#judgeWhole(source);
-      if (verdict !== null) return verdict;
+      const result = await this.#judgeWhole(source);
+      if (result !== null) return result;
     }
     const { origin, target, head } = this.#state;
     return isUnchanged(origin, target.version, head);
@@ -140,15 +140,15 @@ export class VersionChecks {
   }
 
   /** Null where nobody needs the hash, or too much would have to be re-read. */
-  async #judgeWhole(source: SegmentSource): Promise<Verdict | null> {
+  async #judgeWhole(source: SegmentSource): Promise<Comparison | null> {
     const { version, path } = this.#state.target;
     if (!this.#wantsHash || version.sizeBytes - this.#hash.next > READ_AGAIN_BYTES) return null;
     if (!(await this.#hashUpto(version.sizeBytes, source))) return null;
     const sha256 = this.#hash.digest();
     const { origin, head } = this.#state;
-    const verdict = await judge(origin, version, head, sha256);
-    if (verdict === 'same') this.#sha256 = sha256;
-    if (verdict !== 'torn') return verdict;
+    const result = await judge(origin, version, head, sha256);
+    if (result === 'same') this.#sha256 = sha256;
+    if (result !== 'torn') return result;
     // Which of them is torn is unknown; it may be those already kept.
     await this.#deps.entries.discardSegmentsOf(path);
     return 'changed';

@@ -461,9 +461,9 @@ export class ChangeAttempt {
       return changed(path, reason(isFolder ? 'itIsAFolderNow' : 'itIsAFileNow'), null);
     }
     if (!target.isFolder) {
-      const verdict = await this.#judge(target, item, isForGood, run);
-      if (verdict === 'same') return null;
-      if (verdict !== 'changed') return verdict;
+      const comparison = await this.#judge(target, item, isForGood, run);
+      if (comparison === 'same') return null;
+      if (comparison !== 'changed') return comparison;
       return changed(path, CHANGED, [entryOf('', item)]);
     }
     const tree = await this.#tree(path, run);
@@ -495,9 +495,9 @@ export class ChangeAttempt {
       if (entry === undefined) {
         return changed(`${path}/${inside}`, reason('notSeenByYou'), found());
       }
-      const verdict = await this.#judge(entry, its, of.isForGood, run);
-      if (verdict === 'changed') return changed(`${path}/${inside}`, CHANGED, found());
-      if (verdict !== 'same') return verdict;
+      const comparison = await this.#judge(entry, its, of.isForGood, run);
+      if (comparison === 'changed') return changed(`${path}/${inside}`, CHANGED, found());
+      if (comparison !== 'same') return comparison;
     }
     return null;
   }
@@ -508,8 +508,8 @@ export class ChangeAttempt {
     isForGood: boolean,
     { token, signal }: Run,
   ): Promise<'same' | 'changed' | Interruption> {
-    const verdict = judgeEntry(entry, item, isForGood);
-    if (verdict !== 'doubtful') return verdict;
+    const comparison = judgeEntry(entry, item, isForGood);
+    if (comparison !== 'doubtful') return comparison;
     const content = await readBack(this.#deps.nas, token, item, signal);
     if (content.kind === 'unsteady') return 'changed';
     if (content.kind !== 'hash') return content;
@@ -556,24 +556,24 @@ function changed(
 }
 
 /** `doubtful`: the listing alone cannot tell, the content must be read. */
-type EntryVerdict = 'same' | 'changed' | 'doubtful';
+type EntryComparison = 'same' | 'changed' | 'doubtful';
 
 /**
  * Compares what the NAS lists now with what its user saw. A checksum of the NAS may be stale, so a
  * match proves nothing where the time is unknown.
  * @param isForGood the change destroys data, so no doubt may be left
  */
-function judgeEntry(seen: SeenEntry, item: NasFileItem, isForGood: boolean): EntryVerdict {
+function judgeEntry(seen: SeenEntry, item: NasFileItem, isForGood: boolean): EntryComparison {
   if (seen.isFolder || item.type === 'directory') {
     return seen.isFolder && item.type === 'directory' ? 'same' : 'changed';
   }
   const { sizeBytes, modifiedAt, checksum } = seen;
-  const verdict = compareBase(
+  const comparison = compareBase(
     { ...NO_BASE, source: 'listing', sizeBytes, modifiedAt, checksum },
     item,
   );
-  if (verdict === 'doubtful') return 'doubtful';
-  if (verdict !== 'unchanged') return 'changed';
+  if (comparison === 'doubtful') return 'doubtful';
+  if (comparison !== 'unchanged') return 'changed';
   return isForGood && modifiedAt === null ? 'doubtful' : 'same';
 }
 

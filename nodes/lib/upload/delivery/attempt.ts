@@ -294,9 +294,9 @@ export class DeliveryAttempt {
   ): Promise<StepOutcome> {
     if (found === null || found.size !== wanted.sizeBytes) return { kind: 'mismatch', found };
     const asBefore: Wanted = { ...wanted, base: NO_BASE };
-    const verdict = await this.#deps.check.judge(token, asBefore, found, signal);
-    if (verdict === 'ours') return { kind: 'delivered', path: wanted.path, item: found, beside };
-    return typeof verdict === 'string' ? { kind: 'mismatch', found } : verdict;
+    const comparison = await this.#deps.check.judge(token, asBefore, found, signal);
+    if (comparison === 'ours') return { kind: 'delivered', path: wanted.path, item: found, beside };
+    return typeof comparison === 'string' ? { kind: 'mismatch', found } : comparison;
   }
 }
 
@@ -353,8 +353,8 @@ export class TargetCheck {
     if (seen.kind !== 'seen') return seen;
     const item = seen.items.get(name) ?? null;
     if (item === null) return { kind: 'free', item, folderEmpty: seen.folderEmpty };
-    const verdict = await this.judge(token, wanted, item, signal);
-    switch (verdict) {
+    const comparison = await this.judge(token, wanted, item, signal);
+    switch (comparison) {
       case 'ours':
         return { kind: 'ours', item };
       case 'unchanged':
@@ -362,7 +362,7 @@ export class TargetCheck {
       case 'changed':
         return { kind: 'changed' };
       default:
-        return verdict;
+        return comparison;
     }
   }
 
@@ -393,10 +393,10 @@ function judgeByRow(
   const sameSize = item.size === wanted.sizeBytes;
   if (sameSize && item.checksum?.toLowerCase() === wanted.sha256) return 'ours';
   if (wanted.seenFree !== undefined && isSameItem(wanted.seenFree, item)) return 'unchanged';
-  const verdict = compareBase(wanted.base, item);
-  if (verdict === 'doubtful') return 'unknown';
-  if (sameSize && (verdict === 'changed' || item.checksum === null)) return 'unknown';
-  return verdict === 'unchanged' ? 'unchanged' : 'changed';
+  const comparison = compareBase(wanted.base, item);
+  if (comparison === 'doubtful') return 'unknown';
+  if (sameSize && (comparison === 'changed' || item.checksum === null)) return 'unknown';
+  return comparison === 'unchanged' ? 'unchanged' : 'changed';
 }
 
 /** The longest name ext4 takes, in bytes. */
@@ -425,8 +425,8 @@ export function conflictName(naming: ConflictNaming): string {
   const count = naming.count > 1 ? ` ${naming.count}` : '';
   const moment = localMinute(naming.acceptedAtMs, naming.timezone);
   const mark = ` (conflict ${moment} ${naming.username})${count}`;
-  const room = LONGEST_NAME_BYTES - Buffer.byteLength(mark) - Buffer.byteLength(extension);
-  return `${cutToBytes(stem, Math.max(0, room))}${mark}${extension}`;
+  const stemBytes = LONGEST_NAME_BYTES - Buffer.byteLength(mark) - Buffer.byteLength(extension);
+  return `${cutToBytes(stem, Math.max(0, stemBytes))}${mark}${extension}`;
 }
 
 function splitName(filename: string): { readonly stem: string; readonly extension: string } {

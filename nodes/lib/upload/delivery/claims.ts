@@ -365,11 +365,11 @@ export class DeliveryBatch {
       }
       const wanted: Wanted = { path, sizeBytes, sha256, base };
       const item = seen.items.get(row.filename) ?? null;
-      const verdict =
+      const comparison =
         item === null ? 'unchanged' : await check.judge(run.token, wanted, item, run.signal);
-      if (typeof verdict !== 'string') return verdict;
-      if (verdict === 'unchanged') flying.push({ row, wanted, seenFree: item });
-      else if (verdict === 'changed' || item === null) run.outcomes.set(row.id, ALONE);
+      if (typeof comparison !== 'string') return comparison;
+      if (comparison === 'unchanged') flying.push({ row, wanted, seenFree: item });
+      else if (comparison === 'changed' || item === null) run.outcomes.set(row.id, ALONE);
       else run.outcomes.set(row.id, { kind: 'delivered', path, item, beside: false });
     }
     return flying;
@@ -420,8 +420,8 @@ export class DeliveryBatch {
   ): Promise<'yes' | 'no'> {
     if (item === null) return 'yes';
     const { token, signal } = run;
-    const verdict = await this.#deps.check.judge(token, { ...wanted, seenFree }, item, signal);
-    return verdict === 'unchanged' ? 'yes' : 'no';
+    const comparison = await this.#deps.check.judge(token, { ...wanted, seenFree }, item, signal);
+    return comparison === 'unchanged' ? 'yes' : 'no';
   }
 
   async #verify(sent: readonly Flying[], run: Run): Promise<Interruption | null> {

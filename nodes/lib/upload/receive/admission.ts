@@ -215,13 +215,13 @@ const SHARING_MS = 30 * 86_400_000;
 const COUNTED_FOR_MS = 60_000;
 
 /** Why something does not fit. */
-interface NoRoom {
+interface QuotaRefusal {
   readonly kind: 'refused';
   readonly code: 'no_room' | 'share_used';
   readonly detail?: string;
 }
 
-const NO_ROOM: NoRoom = { kind: 'refused', code: 'no_room' };
+const NO_ROOM: QuotaRefusal = { kind: 'refused', code: 'no_room' };
 
 /** Space reserved for one body. */
 export interface Reservation {
@@ -229,7 +229,7 @@ export interface Reservation {
    * Makes sure that `bytes` more fit, reserving more where needed.
    * @returns why there is no space for them; null when there is
    */
-  take(bytes: number): Promise<NoRoom | null>;
+  take(bytes: number): Promise<QuotaRefusal | null>;
   /** Gives back what was not used. Calling it twice is harmless. */
   release(): void;
 }
@@ -271,14 +271,14 @@ export class UploadQuota {
    * Whether that many more bytes of a user would fit now, evicting entries where needed.
    * @returns why not; null when they would
    */
-  async refusal(userId: number, bytes: number): Promise<NoRoom | null> {
+  async refusal(userId: number, bytes: number): Promise<QuotaRefusal | null> {
     const overShare = await this.#overShare(userId, bytes, 1);
     if (overShare !== null) return overShare;
     return (await this.#fits(bytes)) ? null : NO_ROOM;
   }
 
   /** Whether that many more uploads, whose bytes have arrived, are within their user's share. */
-  async rowsRefusal(userId: number, rows: number): Promise<NoRoom | null> {
+  async rowsRefusal(userId: number, rows: number): Promise<QuotaRefusal | null> {
     return this.#overShare(userId, 0, rows);
   }
 
@@ -286,7 +286,7 @@ export class UploadQuota {
    * @param bytes the announced length of the body; null where there is none
    * @returns why there is no space for it
    */
-  async reserve(userId: number, bytes: number | null): Promise<Reservation | NoRoom> {
+  async reserve(userId: number, bytes: number | null): Promise<Reservation | QuotaRefusal> {
     const wanted = bytes ?? STEP_BYTES;
     // If the length is unknown, one byte has to fit the share: the rest is reserved as it arrives.
     const refusal = await this.refusal(userId, bytes ?? 1);
@@ -333,7 +333,7 @@ export class UploadQuota {
     };
   }
 
-  async #overShare(userId: number, bytes: number, rows: number): Promise<NoRoom | null> {
+  async #overShare(userId: number, bytes: number, rows: number): Promise<QuotaRefusal | null> {
     const usage = this.#deps.rows.usageOf(userId);
     const users = this.#usersBeside(userId) + 1;
     const rowShare = Math.floor(MOST_ROWS / users);

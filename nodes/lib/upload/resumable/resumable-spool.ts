@@ -101,11 +101,11 @@ class ResumableIntents {
     const { disk, log } = this.#deps;
     const sizeBytes = await disk.sizeOf(this.fileOf(id));
     if (sizeBytes === null || sizeBytes > MOST_BYTES) return null;
-    const pieces: Buffer[] = [];
-    for await (const piece of disk.read(this.fileOf(id), 0, sizeBytes)) {
-      pieces.push(piece as Buffer);
+    const buffers: Buffer[] = [];
+    for await (const buffer of disk.read(this.fileOf(id), 0, sizeBytes)) {
+      buffers.push(buffer as Buffer);
     }
-    const lines = Buffer.concat(pieces).toString().split('\n');
+    const lines = Buffer.concat(buffers).toString().split('\n');
     const values = lines.filter((line) => line !== '').map(sealedValue);
     const intent = readIntent(values[0]);
     if (intent?.id !== id) return null;

@@ -591,9 +591,9 @@ class ChunkIntake {
     // An error is thrown again where it is awaited.
     writing.then(onStop, onStop);
     const fed = await feedBody(request, {
-      take: (piece) => {
-        flow.isTooMuch ||= receivedBytes + writes.sizeBytes + piece.length > totalBytes;
-        if (!flow.isTooMuch) writes.push(piece);
+      take: (bytes) => {
+        flow.isTooMuch ||= receivedBytes + writes.sizeBytes + bytes.length > totalBytes;
+        if (!flow.isTooMuch) writes.push(bytes);
       },
       state: () => {
         if (flow.isTooMuch || flow.isStopped) return 'over';

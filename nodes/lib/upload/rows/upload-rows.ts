@@ -471,21 +471,21 @@ export const FREED = `due_tick_ms = 0, next_attempt_ms = NULL,
  * How the target's content compares with an upload's base. `doubtful`: the listing alone cannot
  * tell, the content must be read.
  */
-type BaseVerdict = 'absent' | 'unchanged' | 'changed' | 'doubtful';
+type BaseComparison = 'absent' | 'unchanged' | 'changed' | 'doubtful';
 
 /**
  * Compares by the NAS's row alone. A checksum of the NAS may be stale or missing (docs/NAS.md), so
  * a match with a changed size or time proves nothing.
  * @param item null where the folder shows no such name
  */
-export function compareBase(base: UploadBase, item: NasFileItem | null): BaseVerdict {
+export function compareBase(base: UploadBase, item: NasFileItem | null): BaseComparison {
   if (item === null) return 'absent';
   if (item.type === 'directory' || base.source === 'none') return 'changed';
   if (base.sizeBytes !== null && base.sizeBytes !== item.size) return 'changed';
   return compareContent(base, item);
 }
 
-function compareContent(base: UploadBase, item: NasFileItem): BaseVerdict {
+function compareContent(base: UploadBase, item: NasFileItem): BaseComparison {
   const sameTime = base.modifiedAt === null ? null : isSameTime(base.modifiedAt, item.modified_at);
   if (base.checksum === null) return sameTime === true ? 'unchanged' : 'changed';
   if (item.checksum === null) return sameTime === true ? 'unchanged' : 'doubtful';

@@ -184,7 +184,7 @@ export class GatheredWrites {
 }
 
 /** Bytes per read: fewer calls than with Node's 64 KB, for little memory. */
-const READ_PIECE_BYTES = 256 * 1024;
+const READ_CHUNK_BYTES = 256 * 1024;
 
 /** Records what the disk refused, and knows whether it refuses. */
 interface DiskHealth {
@@ -255,7 +255,7 @@ export class NodeDisk implements Disk {
     return createReadStream(file, {
       start: firstByte,
       end: firstByte + lengthBytes - 1,
-      highWaterMark: READ_PIECE_BYTES,
+      highWaterMark: READ_CHUNK_BYTES,
     });
   }
 

@@ -149,8 +149,8 @@ export function restoreEnergy(hour: Hour, fromS: number, energyMj: number, mostM
   for (const slot of slots) {
     passedS += slot.coveredS;
     const upToMj = Math.round((energyMj * passedS) / coveredS);
-    const roomMj = Math.max(0, mostMw * slot.coveredS - slot.energyMj);
-    const givenMj = Math.min(upToMj - dealtMj, roomMj);
+    const headroomMj = Math.max(0, mostMw * slot.coveredS - slot.energyMj);
+    const givenMj = Math.min(upToMj - dealtMj, headroomMj);
     slot.energyMj += givenMj;
     leftMj += upToMj - dealtMj - givenMj;
     dealtMj = upToMj;

@@ -4,7 +4,7 @@ import { type Bucket, HOUSEHOLD, usedMw } from './buckets.ts';
 import type { EnergyDevice } from './sample.ts';
 
 /** How an hour compares with the usual at this hour of this weekday. */
-export interface HourVerdict {
+export interface HourComparison {
   readonly level: 'high' | 'low' | 'usual';
   readonly powerMw: number;
   /** Median of the same weekday's same hour in the last weeks. */
@@ -16,7 +16,7 @@ export interface HourVerdict {
 }
 
 /** A plug's, or the household's, consumption became unusual, or usual again. */
-export interface UnusualHour extends HourVerdict {
+export interface UnusualHour extends HourComparison {
   /** Null: the household. */
   readonly deviceId: string | null;
   readonly deviceName: string | null;
@@ -48,7 +48,7 @@ const USUAL_SHARE = 0.98;
  * @param hours of one plug, up to and with the hour in question, the last one
  * @returns null while there is no basis of weeks, or when too little is known of the hour itself
  */
-export function judgeHour(hours: readonly Bucket[], time: LocalTime): HourVerdict | null {
+export function judgeHour(hours: readonly Bucket[], time: LocalTime): HourComparison | null {
   const judged = hours.at(-1);
   if (judged === undefined || !isKnown(judged)) return null;
   const known = hours.slice(0, -1).filter(isKnown);
@@ -95,7 +95,7 @@ export class UnusualWatch {
   readonly #deps: WatchDeps;
   readonly #listeners = new Set<OnUnusual>();
   /** Start of the hour judged last, and the result, by plug. */
-  readonly #judged = new Map<number, { hourS: number; level: HourVerdict['level'] }>();
+  readonly #judged = new Map<number, { hourS: number; level: HourComparison['level'] }>();
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -115,15 +115,15 @@ export class UnusualWatch {
     const next = this.#subjects().find(({ number }) => this.#judged.get(number)?.hourS !== hourS);
     if (next === undefined) return;
     const before = this.#judged.get(next.number)?.level ?? 'usual';
-    const verdict = this.#verdict(next.number, hourS);
-    this.#judged.set(next.number, { hourS, level: verdict?.level ?? before });
-    if (verdict === null || verdict.level === before) return;
+    const compared = this.#compared(next.number, hourS);
+    this.#judged.set(next.number, { hourS, level: compared?.level ?? before });
+    if (compared === null || compared.level === before) return;
     const { deviceId, deviceName } = next;
-    const told = { ...verdict, deviceId, deviceName, hourStartS: hourS };
+    const told = { ...compared, deviceId, deviceName, hourStartS: hourS };
     for (const listener of this.#listeners) listener(told);
   }
 
-  #verdict(number: number, hourS: number): HourVerdict | null {
+  #compared(number: number, hourS: number): HourComparison | null {
     const hours = this.#deps.view().hours(number, hourS - BASIS_S, hourS + 1);
     return hours.at(-1)?.startS === hourS ? judgeHour(hours, this.#deps.time) : null;
   }
