@@ -10,6 +10,8 @@ import { DemoWorld } from '../practice/demo-world.ts';
 export const ZONE = 'Europe/Berlin';
 /** Long enough to be seen waking. */
 const BOOT_MS = 1_000;
+/** Longer than the first retries of a delivery that failed take together. */
+export const DELIVERY_MS = 60_000;
 
 /** A BaluPi as `npm start` runs it, beside a practice NAS and practice plugs, with a past. */
 export class DashboardWorld {

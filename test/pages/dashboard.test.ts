@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { dashboardCookie, RawPage } from '../fakes/raw-page.ts';
+import { until } from '../fakes/until.ts';
 import { browserOf, picture } from './browser.ts';
 import {
   CUT_OFF,
@@ -12,9 +13,8 @@ import {
   signedIn,
   textOf,
 } from './dashboard-reader.ts';
-import { DashboardWorld } from './dashboard-world.ts';
+import { DashboardWorld, DELIVERY_MS } from './dashboard-world.ts';
 import { settled } from './page-asks.ts';
-import { until } from './until.ts';
 
 const PAGES = ['energy', 'nas', 'uploads', 'plugs', 'activity', 'people', 'notices', 'system'];
 
@@ -114,7 +114,7 @@ describe('The Dashboard in a browser', function () {
       const devices = (await answered.json()) as { name: string; role: string }[];
       return devices.find(({ name }) => name === 'Fridge & freezer')?.role;
     };
-    await until(async () => (await role()) === 'generic', 'the role');
+    await until('the role', async () => (await role()) === 'generic');
     await renamed.locator('select').selectOption('monitor');
     await renamed.locator('button[title="Rename"]').click();
     await renamed.locator('input').fill('Fridge');
@@ -209,10 +209,11 @@ describe('The Dashboard in a browser', function () {
     count: number,
   ): Promise<void> {
     const token = await balupi.token(username);
-    await until(async () => {
+    const isCounted = async (): Promise<boolean> => {
       const answered = await balupi.call(token, '/api/files/sync/status');
       return ((await answered.json()) as Record<typeof field, number>)[field] === count;
-    }, `${field} of ${username}`);
+    };
+    await until(`${field} of ${username}`, isCounted, DELIVERY_MS);
   }
 
   /** Lets uploads of theirs go beside files of theirs that had changed meanwhile. */
@@ -280,7 +281,7 @@ describe('The Dashboard in a browser', function () {
     await upload('walter', filename);
     // The NAS tells when a user was made in whole seconds.
     const uploadedS = Math.floor(Date.now() / 1_000);
-    await until(() => Date.now() >= (uploadedS + 1) * 1_000, 'the next second');
+    await until('the next second', () => Date.now() >= (uploadedS + 1) * 1_000);
     await nas.accounts.reuseId('walter', { ...who, username: 'wilma' });
     await balupi.call(await balupi.token('wilma'), '/api/auth/me');
     nas.faults.clear();
@@ -495,7 +496,7 @@ describe('The Dashboard in a browser', function () {
     const reloaded = page.waitForEvent('load');
     await page.click('.bp-actions button[title="Hell oder dunkel"]');
     await reloaded;
-    await until(async () => (await brightness(page)) < 80, 'the look');
+    await until('the look', async () => (await brightness(page)) < 80);
     await page.context().close();
   });
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { HttpSink } from '../fakes/http-sink.ts';
+import { until } from '../fakes/until.ts';
 import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
 import { browserOf, openPage, type Watched } from './browser.ts';
 import { deploy, edit, importFlows, notices, press, signIn } from './editor-page.ts';
-import { until } from './until.ts';
 
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
 
@@ -155,15 +155,18 @@ describe('The examples, taken up in the editor', function () {
     const kept = await page.evaluate(`RED.nodes.node('lesson-midnight-off').fields`);
     assert.deepEqual(kept, { device: { type: 'plug', value: plugId } });
     assert.equal(await deploy(page), 200);
-    await until(async () => (await fetch(`${balupi.url}/api/ping`)).status === 200);
+    await until(
+      'the flows to run',
+      async () => (await fetch(`${balupi.url}/api/ping`)).status === 200,
+    );
     assert.equal(plug.isOn, true);
     await press(page, 'lesson-midnight-clock');
-    await until(async () => (await nasState()) === 'awake');
+    await until('the NAS to be awake', async () => (await nasState()) === 'awake');
     assert.equal(plug.isOn, true, 'as the NAS is awake');
     await balupi.nas.sleep('suspend');
-    await until(async () => (await nasState()) !== 'awake');
+    await until('the NAS to sleep', async () => (await nasState()) !== 'awake');
     await press(page, 'lesson-midnight-clock');
-    await until(() => !plug.isOn);
+    await until('the plug to be off', () => !plug.isOn);
     await balupi.nas.wake();
   });
 
@@ -172,8 +175,11 @@ describe('The examples, taken up in the editor', function () {
     const url = await phone.start();
     await importFlows(page, example('14 ').replace(/https:\/\/ntfy\.sh[^"]*/, `${url}/our-topic`));
     assert.equal(await deploy(page), 200);
-    await until(async () => (await fetch(`${balupi.url}/api/ping`)).status === 200);
-    await until(async () => (await nasState()) === 'awake');
+    await until(
+      'the flows to run',
+      async () => (await fetch(`${balupi.url}/api/ping`)).status === 200,
+    );
+    await until('the NAS to be awake', async () => (await nasState()) === 'awake');
     await balupi.nas.putFile('alice/plan.txt', Buffer.from('somebody else’s plan'), 'alice');
     await upload('plan.txt', 10, { 'X-Base-Checksum': 'a'.repeat(64) });
     const told = await phone.took(({ body }) => body.includes('plan.txt'));
@@ -193,10 +199,13 @@ describe('The examples, taken up in the editor', function () {
       await page.fill('#node-input-as', 'alice');
     });
     assert.equal(await deploy(page), 200);
-    await until(async () => (await fetch(`${balupi.url}/api/ping`)).status === 200);
+    await until(
+      'the flows to run',
+      async () => (await fetch(`${balupi.url}/api/ping`)).status === 200,
+    );
     await hear();
     await press(page, 'lesson-largest-ask');
-    await until(async () => (await shown()) !== '');
+    await until('the answer', async () => (await shown()) !== '');
     const said = await shown();
     assert.ok(said.includes('size-12.bin'), said);
     assert.ok(said.includes('size-3.bin') && !said.includes('size-2.bin'), said);

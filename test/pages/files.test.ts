@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import type { ChunkedList } from '../../nodes/lib/api/api.ts';
+import { until } from '../fakes/until.ts';
 import { noiseBytes, pngPhoto } from '../practice/nas/seed-demo.ts';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
 import { BrokenLine } from './broken-line.ts';
 import { says, textOf } from './dashboard-reader.ts';
-import { DashboardWorld } from './dashboard-world.ts';
+import { DashboardWorld, DELIVERY_MS } from './dashboard-world.ts';
 import { address, filesReader, type FilesReader, type FilesReaderOptions } from './files-world.ts';
-import { until } from './until.ts';
 
 interface Listed {
   readonly name: string;
@@ -112,11 +112,12 @@ describe('The page Files in a browser', function () {
 
   /** In the practice NAS, when all of the queue has come to it. */
   async function onTheNas(path: string): Promise<readonly Listed[]> {
-    await until(async () => {
+    const isDelivered = async (): Promise<boolean> => {
       const answered = await balupi.call(await balupi.token('alice'), '/api/files/sync/status');
       const status = (await answered.json()) as Record<string, number>;
       return status['pending_uploads'] === 0 && status['pending_changes'] === 0;
-    });
+    };
+    await until('the queue to be delivered', isDelivered, DELIVERY_MS);
     return listed('alice', path);
   }
 
@@ -256,7 +257,7 @@ describe('The page Files in a browser', function () {
       [1, 9_000_000],
       [2, 0],
     ] as const) {
-      await until(() => line.isCut);
+      await until('the line to be cut', () => line.isCut);
       await page.waitForSelector('.line.paused');
       if (cut === 1) await picture(page, 'files-cut');
       if (more > 0) line.cutAfter(more);
@@ -285,7 +286,7 @@ describe('The page Files in a browser', function () {
     line.cutAfter(600_000);
     await page.setInputFiles('#pick-files', photos);
     for (const more of [700_000, 0]) {
-      await until(() => line.isCut);
+      await until('the line to be cut', () => line.isCut);
       await page.waitForSelector('.line.paused');
       if (more > 0) line.cutAfter(more);
       line.mend();
@@ -314,7 +315,7 @@ describe('The page Files in a browser', function () {
     const { page, context } = await open('alice', 'alice/Videos', { url: line.url });
     line.cutAfter(12_000_000);
     await page.setInputFiles('#pick-files', film);
-    await until(() => line.isCut);
+    await until('the line to be cut', () => line.isCut);
     await page.close();
     line.mend();
     const again = await context.newPage();
@@ -412,7 +413,10 @@ describe('The page Files in a browser', function () {
     const { nas } = balupi.world;
     for (const name of names) await nas.putFile(`alice/Names/${name}`, Buffer.from(name), 'alice');
     await nas.putFile('alice/Names/photo\u202Egpj.exe', Buffer.from('turned'), 'alice');
-    await until(async () => (await listed('alice', 'alice/Names')).length === names.length + 1);
+    await until(
+      'the names to be listed',
+      async () => (await listed('alice', 'alice/Names')).length === names.length + 1,
+    );
     const { page, context, complaints } = await open('alice', 'alice/Names', { width: 390 });
     let dialogs = 0;
     page.on('dialog', () => (dialogs += 1));
@@ -664,7 +668,7 @@ describe('The page Files in a browser', function () {
       // Somebody whose password the Pi has seen may sign in at night.
       await (await open('alice')).context.close();
       for (const path of ['', 'alice', 'alice/Trip', 'alice/Documents']) {
-        await until(async () => (await listed('alice', path)).length > 1);
+        await until(`the list of ${path}`, async () => (await listed('alice', path)).length > 1);
       }
       // As a machine reads, so that nothing beside it is fetched ahead.
       const headers = { 'X-Sync-Trigger': 'auto' };
@@ -673,7 +677,7 @@ describe('The page Files in a browser', function () {
       await read.arrayBuffer();
       await fetch(`${nas.url}/practice/sleep`, { method: 'POST' });
       const asleep = await balupi.token('alice');
-      await until(async () => {
+      await until('the NAS to sleep', async () => {
         const answered = await balupi.call(asleep, '/api/nas/status');
         return ((await answered.json()) as { readonly online: boolean }).online === false;
       });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { until } from '../fakes/until.ts';
 import { seriousFaults } from './axe.ts';
 import { browserOf, picture } from './browser.ts';
 import {
@@ -9,8 +10,7 @@ import {
   signedIn,
   textOf,
 } from './dashboard-reader.ts';
-import { DashboardWorld } from './dashboard-world.ts';
-import { until } from './until.ts';
+import { DashboardWorld, DELIVERY_MS } from './dashboard-world.ts';
 
 const USERS = ['alice', 'bob', 'admin'];
 /** The Dashboard's own frame. */
@@ -64,7 +64,7 @@ describe('The pages of a household, in a browser', function () {
     path: string,
     holds: (told: Record<string, unknown>) => boolean,
   ): Promise<void> {
-    await until(async () => holds(await call(who, path)), `${path} of ${who}`);
+    await until(`${path} of ${who}`, async () => holds(await call(who, path)), DELIVERY_MS);
   }
 
   const open = (who: string, page: string, how: ReaderOptions = {}): Promise<Reader> =>

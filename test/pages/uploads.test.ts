@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
+import { until } from '../fakes/until.ts';
 import { browserOf } from './browser.ts';
 import { says, signedIn } from './dashboard-reader.ts';
-import { DashboardWorld } from './dashboard-world.ts';
-import { until } from './until.ts';
+import { DashboardWorld, DELIVERY_MS } from './dashboard-world.ts';
 
 describe('Uploads that wait for their owner, in a browser', function () {
   this.timeout(120_000);
@@ -37,7 +37,7 @@ describe('Uploads that wait for their owner, in a browser', function () {
     await balupi.loseQueue();
     nas.faults.clear();
     await balupi.call(await balupi.token('alice'), '/api/auth/me');
-    await until(async () => (await status())['waiting_for_owner'] === 2);
+    await until('both to wait for alice', async () => (await status())['waiting_for_owner'] === 2);
     const { page, complaints } = await signedIn(
       browser(),
       balupi,
@@ -53,7 +53,7 @@ describe('Uploads that wait for their owner, in a browser', function () {
     await page.waitForSelector('[data-tile=owner]:has-text("1")');
     await row('found one.txt').locator('button:has-text("Try")').click();
     await page.waitForSelector('[data-tile=owner]', { state: 'detached' });
-    await until(async () => (await status())['pending_uploads'] === 0);
+    await until('the delivery', async () => (await status())['pending_uploads'] === 0, DELIVERY_MS);
     assert.deepEqual(complaints, []);
     await page.context().close();
   });
