@@ -9,7 +9,7 @@ import {
 import { type Fault, faultsOf } from '../../nodes/lib/api/validate.ts';
 
 /**
- * Holds an answer against its description, so that both stay in step.
+ * Compares an answer with its description, so that the two stay in step.
  * @returns the faults; a status the description does not know is one
  */
 export function answerFaults(
@@ -29,7 +29,7 @@ export function answerFaults(
   return [{ loc: ['status'], msg: 'must be a described status', got: String(statusCode) }];
 }
 
-/** A refusal of ours has a code that its description names at that status. */
+/** Our refusals carry a code that the description names at that status. */
 function codeFaults(endpoint: Endpoint, status: number, payload: unknown): readonly Fault[] {
   if (mayBeTheirs(endpoint, status)) return [];
   const { code } = payload as { readonly code: string };

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Accounts, KnownRequest } from '../../nodes/lib/accounts/accounts.ts';
 import type { AuthResult } from '../../nodes/lib/accounts/caller.ts';
 
-/** What becomes of a request that comes with a bearer token, or with none where it is empty. */
+/**
+ * How the authenticator answers a bearer token; an empty one stands for a request without a token.
+ */
 export function authResultOf(accounts: Accounts, token: string): Promise<AuthResult> {
   const { promise, resolve, reject } = Promise.withResolvers<AuthResult>();
   const headers = token === '' ? {} : { authorization: `Bearer ${token}` };

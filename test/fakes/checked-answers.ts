@@ -4,24 +4,24 @@ import { answerFaults } from './answer-faults.ts';
 
 const matcher = new Matcher(ENDPOINTS);
 const origins = new Set<string>();
-/** For the answers of a flow that a test itself made another. */
+/** For flows whose answers the test itself changes. */
 export const uncheckedFetch = globalThis.fetch;
 
 /**
- * Holds each JSON answer of the BaluPi at that origin against its closed description, whatever test
- * of this process fetches it. A test that gets an answer nobody described fails.
+ * Compares every JSON answer of the BaluPi at that origin with its closed description, whichever
+ * test of this process fetches it. A test that gets an undescribed answer fails.
  */
 export function checkAnswersOf(origin: string): void {
   origins.add(new URL(origin).origin);
   globalThis.fetch = checkedFetch;
 }
 
-/** The port of one that ended may be another server's next. */
+/** Once a BaluPi has ended, another server may get its port. */
 export function forgetAnswersOf(origin: string): void {
   origins.delete(new URL(origin).origin);
 }
 
-/** As the first, for a client that speaks past `fetch`. */
+/** Like {@link checkAnswersOf}, for clients that do not use `fetch`. */
 export function checkAnswer(method: string, url: string, status: number, text: string): void {
   const match = matcher.match(method, new Target(url));
   if (match.kind !== 'endpoint' || method === 'HEAD') return;
@@ -35,7 +35,7 @@ async function checkedFetch(input: string | URL | Request, init?: RequestInit): 
   const isJson = answered.headers.get('content-type')?.startsWith('application/json') ?? false;
   if (!origins.has(url.origin) || !isJson || answered.body === null) return answered;
   const method = init?.method ?? (input instanceof Request ? input.method : 'GET');
-  // A body that is cut is the test's own matter, which reads it again.
+  // If the body is cut, the test fails by itself when it reads it.
   const text = await answered
     .clone()
     .text()

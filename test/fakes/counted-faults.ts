@@ -1,6 +1,6 @@
 /**
- * Loaded into a BaluPi under test before anything else: tells whoever asks, by a message, how many
- * exceptions were caught by nobody so far.
+ * Loaded before a BaluPi under test: reports on request, by a message, how many exceptions went
+ * uncaught so far.
  */
 let faults = 0;
 process.on('uncaughtExceptionMonitor', () => {

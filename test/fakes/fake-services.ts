@@ -2,7 +2,7 @@ import type { Caller } from '../../nodes/lib/accounts/caller.ts';
 import type { Services } from '../../nodes/lib/services/services.ts';
 import type { NasState } from '../../nodes/lib/nas/nas.ts';
 
-/** Any part of `T`; what a test writes must have the type the real service gives it. */
+/** Any part of `T`: what a test writes must have the type the real service has. */
 type Fake<T> = T extends (...args: never[]) => unknown
   ? T
   : T extends object
@@ -12,14 +12,14 @@ type Fake<T> = T extends (...args: never[]) => unknown
 export type FakeServices = { readonly [Name in keyof Services]?: Fake<Services[Name]> };
 
 /**
- * Services that are there as far as a test wrote them.
- * @throws Error at the first touch of anything else, naming it
+ * Services of which only what the test wrote exists.
+ * @throws Error at the first access to anything else, naming it
  */
 export function fakeServices(parts: FakeServices): Services {
   return strict(parts, 'services') as unknown as Services;
 }
 
-/** A service nobody wrote is there, and has nothing. */
+/** A service the test did not write exists, but has no members. */
 function strict(parts: object, place: string): object {
   return new Proxy(parts, {
     get(target, key): unknown {

@@ -41,11 +41,11 @@ export class FakeFileNas implements FileNas {
   shares: FakeShare[] = [];
   readonly calls: string[] = [];
   gone = false;
-  /** Overrides the next downloads, first in first out. */
+  /** Override the next downloads, in order. */
   readonly downloads: ((path: string, range?: NasRange) => NasDownload | null)[] = [];
-  /** Overrides the next listings, first in first out. */
+  /** Override the next listings, in order. */
   readonly listings: NasListing[] = [];
-  /** Runs when a listing was taken, before it is given out. */
+  /** Runs between taking a listing and returning it. */
   beforeListing: () => Promise<void> = () => Promise.resolve();
 
   addUser(user: User): Caller {
@@ -54,7 +54,7 @@ export class FakeFileNas implements FileNas {
     return { user, kind: 'nas', nasToken: `token-${user.id}`, scope: 'all' };
   }
 
-  /** Answers what is shared with somebody like this instead. */
+  /** Answers share requests in place of the real answer. */
   sharesAnswer: NasJson | null = null;
 
   put(path: string, content: string | Buffer, more: Partial<FakeFile> = {}): FakeFile {
@@ -109,7 +109,7 @@ export class FakeFileNas implements FileNas {
     return Promise.resolve(special ?? this.#download(token, path, range));
   }
 
-  /** What the NAS itself would let a user read; written anew here, not taken from the module. */
+  /** What the NAS itself lets a user read: implemented again here, independently of the module. */
   allows(user: User, path: string): boolean {
     if (user.role === 'admin') return true;
     const [first] = path.split('/');

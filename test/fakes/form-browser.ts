@@ -2,13 +2,13 @@ const DOCUMENT = { Accept: 'text/html', 'Sec-Fetch-Dest': 'document' };
 
 export interface Answered {
   readonly status: number;
-  /** Where it is sent on to; empty where it is not. */
+  /** The target of the redirect; empty if there was none. */
   readonly place: string;
   readonly html: string;
   readonly headers: Headers;
 }
 
-/** A browser as far as pages without a script need one: it keeps cookies and sends forms. */
+/** A browser reduced to what pages without scripts need: it keeps cookies and submits forms. */
 export class FormBrowser {
   readonly cookies = new Map<string, string>();
   readonly #url: string;

@@ -17,37 +17,38 @@ export const TAPO = { username: 'owner@example.com', password: 'Practice-plugs-1
 
 const SERVER = resolve('dist', 'server.js');
 const SMALL_HEAP = ['--max-old-space-size=192', '--max-semi-space-size=4'];
-/** What a service manager starts again on (host/start-fault.ts). */
+/** The exit code at which a service manager starts it again (host/start-fault.ts). */
 const AGAIN = 75;
 const NEIGHBOURS = pathToFileURL(join(import.meta.dirname, 'neighbours.js')).href;
-/** Where a BaluHost answers without a proxy of its own. */
+/** The port of a BaluHost without a reverse proxy. */
 const NAS_PORT = 8000;
 
 export interface FreshPiOptions {
-  /** Settings that were said all the same. */
+  /** Settings that are set nevertheless. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** The NAS answers where a BaluHost does, and the machine has spoken to it: it can be found. */
+  /**
+   * The NAS listens on BaluHost's own port and is in the neighbour table, so that it can be found.
+   */
   readonly isNasNear?: boolean;
-  /** How many times as fast its timers go; see hurry.ts. */
+  /** Speed-up factor of its timers; see hurry.ts. */
   readonly hurry?: number;
 }
 
 /**
- * A BaluPi of which nobody said anything yet, beside a practice NAS and two practice plugs that it
- * does not know, started again by itself where it asks for that.
+ * A BaluPi that nobody has configured, beside a practice NAS and two practice plugs that it does
+ * not know; restarted whenever it asks for that.
  */
 export class FreshPi {
   readonly nas: PracticeNas;
   readonly folder: string;
   readonly port: number;
-  /** How often it was started. */
   starts = 0;
   output = '';
   readonly #plugs: readonly PracticePlug[];
   readonly #environment: Readonly<Record<string, string>>;
   readonly #isNasNear: boolean;
   readonly #hurry: ReturnType<typeof inAHurry>;
-  /** Says `start` when it is up. */
+  /** Emits `start` when it is up. */
   readonly #news = new EventEmitter();
   #process: ChildProcess | null = null;
   #isStopping = false;
@@ -76,7 +77,7 @@ export class FreshPi {
     const storageFolder = join(folder, 'nas');
     mkdirSync(storageFolder);
     const nas = new PracticeNas({ clock, storageFolder });
-    // An address of this machine that nobody else uses: the port is not ours to choose.
+    // The port is fixed, so the address has to be one that nobody else on this machine uses.
     const near = { host: `127.${randomInt(1, 255)}.${randomInt(255)}.7`, port: NAS_PORT };
     await nas.start(options.isNasNear === true ? near : {});
     const plugs = [1, 2].map((serial) => {
@@ -101,12 +102,12 @@ export class FreshPi {
     return join(this.folder, 'balupi');
   }
 
-  /** As the log tells it. */
+  /** As printed in the log. */
   get code(): string {
     return [...this.output.matchAll(/setup code is ([0-9A-Z-]{11})/g)].at(-1)?.[1] ?? '';
   }
 
-  /** Waits for the start of that number. */
+  /** Resolves at the start of that number. */
   async started(count: number): Promise<void> {
     while (this.starts < count) await once(this.#news, 'start');
   }
@@ -168,7 +169,7 @@ export class FreshPi {
       BALUPI_TAPO_DISCOVERY_ADDRESS: this.#plugs
         .map((plug) => `127.0.0.1:${plug.udpPort}`)
         .join(','),
-      // No setting of BaluPi: what its machine's neighbour table shall say.
+      // Not a setting of BaluPi: the content of the machine's neighbour table.
       NEIGHBOUR: `${new URL(this.nas.url).hostname} ${this.nas.macAddress}`,
       ...this.#hurry.env,
       ...this.#environment,

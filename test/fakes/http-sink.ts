@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What a flow sent somewhere. */
+/** A request that a flow sent. */
 export interface Taken {
   readonly method: string;
   readonly path: string;
@@ -12,12 +12,12 @@ export interface Taken {
 
 const LONGEST_MS = 30_000;
 
-/** A web server of somebody's that takes whatever comes and says so. */
+/** A foreign web server that accepts every request and records it. */
 export class HttpSink {
   readonly taken: Taken[] = [];
   readonly #status: number;
   readonly #server: Server;
-  /** Says `taken`. */
+  /** Emits `taken`. */
   readonly #news = new EventEmitter();
 
   constructor(status = 200) {
@@ -35,14 +35,14 @@ export class HttpSink {
     });
   }
 
-  /** @returns where it listens */
+  /** @returns its URL */
   async start(): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Waits until something of that kind was taken. @returns the first. @throws Error after 30 s */
+  /** Waits for a request that matches. @returns the first. @throws Error after 30 s */
   async took(isIt: (taken: Taken) => boolean): Promise<Taken> {
     const signal = AbortSignal.timeout(LONGEST_MS);
     for (;;) {

@@ -1,10 +1,10 @@
 import { Script } from 'node:vm';
 
 /**
- * Loaded before BaluPi: its timers, its steady clock and how long a function node may run go HURRY
- * times as fast, so that who waits for the next probe, a backoff or the end of a window waits a
- * fraction of it. The wall clock stays, as it has to agree with the NAS's. Not for tests of how long
- * something takes, nor of when plugs were read, which goes by the steady clock.
+ * Loaded before BaluPi: speeds up its timers, its steady clock and the time limit of function nodes
+ * by the factor HURRY, so that waiting for the next probe, a backoff or the end of a window takes a
+ * fraction of the time. The wall clock stays, as it has to agree with the NAS's. Not for tests of
+ * how long something takes, nor of when plugs were read, which goes by the steady clock.
  */
 const factor = Number(process.env['HURRY'] ?? '1');
 const now = performance.now.bind(performance);
@@ -12,7 +12,7 @@ performance.now = () => now() * factor;
 globalThis.setTimeout = hurried(setTimeout);
 globalThis.setInterval = hurried(setInterval);
 Script.prototype.runInContext = new Proxy(
-  // Given the script by the proxy.
+  // The proxy passes the script as `this`.
   // oxlint-disable-next-line typescript/unbound-method
   Script.prototype.runInContext,
   {

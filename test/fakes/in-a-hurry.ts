@@ -1,6 +1,6 @@
 const MODULE = new URL('./hurry.js', import.meta.url).href;
 
-/** What Node is started with so that a program's timers go that many times as fast; see hurry.ts. */
+/** Node arguments and environment that speed up a program's timers by that factor; see hurry.ts. */
 export function inAHurry(times: number): {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;

@@ -1,9 +1,9 @@
 import type { Log } from '../../nodes/lib/log/log.ts';
 
-/** Keeps what was logged, so that a test can look for what it says and for secrets in it. */
+/** Keeps every line, so that tests can check what is logged and that no secret is. */
 export class KeptLog implements Log {
   readonly lines: string[] = [];
-  /** The same, each after its level. */
+  /** The same lines, each prefixed with its level. */
   readonly withLevels: string[] = [];
   /** Warnings and errors. */
   readonly problems: string[] = [];

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 export const LARGE_FOLDER_FILES = 100_000;
 export const LARGE_FOLDER = 'alice/large';
 
-/** Stands before the practice NAS and lists one folder that is too large to lie on a test's disk. */
+/** A proxy before the practice NAS that adds one folder too large to lie on a test's disk. */
 export class LargeNas {
   readonly #server: Server;
   readonly #behind: string;

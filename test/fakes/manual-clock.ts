@@ -6,7 +6,7 @@ interface Timer {
   readonly fn: () => void;
 }
 
-/** Lets promise chains that a timer woke run on before the next timer is looked at. */
+/** Lets promise chains started by a timer run before the next timer fires. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) {
     await new Promise<void>((resolve) => {
@@ -15,7 +15,7 @@ async function settle(): Promise<void> {
   }
 }
 
-/** A clock that moves only when a test moves it. */
+/** A clock that only moves when a test moves it. */
 export class ManualClock implements Clock {
   #wallMs: number;
   #monotonicMs = 0;
@@ -26,7 +26,7 @@ export class ManualClock implements Clock {
     this.#wallMs = startMs;
   }
 
-  /** How many timers wait. */
+  /** How many timers are pending. */
   get pending(): number {
     return this.#timers.size;
   }
@@ -69,7 +69,7 @@ export class ManualClock implements Clock {
     await promise;
   }
 
-  /** Moves both readings on, firing what falls due in its order, and lets it settle. */
+  /** Advances both clocks, fires due timers in order, and lets their promises settle. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#monotonicMs + ms;
     await settle();
@@ -85,7 +85,7 @@ export class ManualClock implements Clock {
     await settle();
   }
 
-  /** Steps the wall clock alone, as NTP or a dead battery does. */
+  /** Steps the wall clock alone, as NTP or an empty battery does. */
   stepWallTo(wallMs: number): void {
     this.#wallMs = wallMs;
   }

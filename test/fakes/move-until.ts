@@ -1,6 +1,6 @@
 import { Move } from '../../deploy/move.ts';
 
-/** A move whose process ends by the kernel's own hand after so many steps. */
+/** A move whose process is killed by SIGKILL after that many steps. */
 const [from = '', to = '', settingsFile = '', steps = ''] = process.argv.slice(2);
 const service = {
   isActive: () => false,

@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
 /**
- * Loaded before BaluPi: the machine has one neighbour, `NEIGHBOUR` (address and MAC), and has spoken
- * to it. Loopback has no neighbours of its own.
+ * Loaded before BaluPi: puts one neighbour, `NEIGHBOUR` (address and MAC), into the machine's ARP
+ * table, as loopback has none of its own.
  */
 const TABLE = '/proc/net/arp';
 const [address = '', mac = ''] = (process.env['NEIGHBOUR'] ?? '').split(' ');

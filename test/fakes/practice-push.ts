@@ -12,11 +12,11 @@ interface Handed {
   readonly body: Buffer;
 }
 
-/** The name in the certificate of the tests. */
+/** The common name of the tests' certificate. */
 const NAME = 'practice-nas';
 const FILES = new URL('../../../test/fixtures/nas-tls/', import.meta.url);
 
-/** The push service of a browser's maker on loopback, with one browser that subscribed to it. */
+/** A browser vendor's push service on loopback, with one subscribed browser. */
 export class PracticePush {
   readonly taken: Handed[] = [];
   answer: {
@@ -25,7 +25,7 @@ export class PracticePush {
     readonly body?: Buffer;
   } = { status: 201 };
   readonly ca = readFileSync(new URL('cert.pem', FILES), 'utf8');
-  /** Lets this machine be sent to. */
+  /** Permits loopback as a target. */
   readonly rule: AddressRule = { url: () => true, address: () => true };
   readonly target: PushTarget;
   readonly #browser = createECDH('prime256v1');
@@ -57,7 +57,7 @@ export class PracticePush {
     return new PracticePush(server);
   }
 
-  /** What its browser makes of a message. @throws Error for one that is not for it */
+  /** Decrypts a message as its browser does. @throws Error for one that is not for it */
   read({ body }: Handed): string {
     const { auth: authSecret } = this.target;
     const keys = { version: 'aes128gcm', privateKey: this.#browser, authSecret } as const;

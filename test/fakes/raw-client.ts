@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { checkAnswer } from './checked-answers.ts';
 
-/** An answer as it came over the wire. */
+/** An answer exactly as it came over the wire. */
 export interface RawAnswer {
   readonly status: number;
   readonly head: string;
@@ -12,8 +12,8 @@ export interface RawAnswer {
 const CRLF = '\r\n';
 
 /**
- * One connection on which requests go out exactly as they are written, one after the other: `fetch`
- * brings an address into a form of its own before anybody sees it.
+ * One connection that sends requests exactly as written, one after the other: `fetch` normalises
+ * addresses before anybody sees them.
  */
 export class RawClient {
   readonly #port: number;
@@ -25,7 +25,7 @@ export class RawClient {
     this.#port = port;
   }
 
-  /** @param headers lines beside `Host`, without their ends */
+  /** @param headers lines beside `Host`, without their line ends */
   async ask(method: string, target: string, headers: readonly string[] = []): Promise<RawAnswer> {
     const lines = [`${method} ${target} HTTP/1.1`, 'Host: pi', ...headers, '', ''];
     const bytes = Buffer.from(lines.join(CRLF), 'latin1');
@@ -77,7 +77,7 @@ export class RawClient {
     }
   }
 
-  /** Takes one whole answer off what came. */
+  /** Takes one complete answer off the received bytes. */
   #take(isHead: boolean): RawAnswer | null {
     const end = this.#seen.indexOf(CRLF + CRLF);
     if (end === -1) return null;

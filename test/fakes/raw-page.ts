@@ -1,10 +1,10 @@
-/** What the Dashboard told a page: the event and what came with it. */
+/** An event that the Dashboard sent to a page, with its arguments. */
 export type Told = readonly [event: string, ...args: unknown[]];
 
-/** The mark of Engine.IO between packets of one answer. */
+/** Engine.IO's separator between the packets of one answer. */
 const BETWEEN = '\x1e';
 
-/** Signs in at the Dashboard as a browser's form does. @returns the cookie, as a browser sends it */
+/** Signs in at the Dashboard as a browser's form does. @returns the cookie header */
 export async function dashboardCookie(url: string, username: string): Promise<string> {
   const answered = await fetch(`${url}/dashboard/sign-in`, {
     method: 'POST',
@@ -17,8 +17,8 @@ export async function dashboardCookie(url: string, username: string): Promise<st
 }
 
 /**
- * A page of the Dashboard as somebody writes it who keeps to no rule: Socket.IO over polling, by
- * hand, so that any message can be sent.
+ * A hostile page of the Dashboard: Socket.IO over polling, by hand, so that any message can be
+ * sent.
  */
 export class RawPage {
   readonly told: Told[] = [];
@@ -41,7 +41,7 @@ export class RawPage {
     return 200;
   }
 
-  /** Opens the page. @returns whether the Dashboard took it in */
+  /** Opens the page. @returns whether the Dashboard accepted it */
   async open(): Promise<boolean> {
     if ((await this.handshake()) !== 200) return false;
     await this.#post('40');
@@ -56,12 +56,12 @@ export class RawPage {
     await this.#post(`42${JSON.stringify([event, ...args])}`);
   }
 
-  /** Sends Engine.IO packets as they are. */
+  /** Sends raw Engine.IO packets. */
   async sendRaw(packets: string): Promise<void> {
     await this.#post(packets);
   }
 
-  /** Listens until something was told, or for so long; a manual clock cannot reach another process. */
+  /** Listens until `enough`, or for `mostMs`; a manual clock cannot reach another process. */
   async listen(enough: (told: readonly Told[]) => boolean, mostMs = 4_000): Promise<void> {
     const endMs = performance.now() + mostMs;
     while (!enough(this.told) && !this.#isOver && performance.now() < endMs) {
@@ -69,7 +69,7 @@ export class RawPage {
     }
   }
 
-  /** Whether the Dashboard has closed it, or closes it within the time. */
+  /** Whether the Dashboard closes it within the time. */
   async closes(mostMs = 8_000): Promise<boolean> {
     await this.listen(() => false, mostMs);
     return this.#isOver;

@@ -1,4 +1,4 @@
-/** A disk that takes everything. */
+/** A disk that never fails. */
 export const STEADY_DISK = {
   refuses: null,
   failed: (): boolean => false,

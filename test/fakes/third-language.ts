@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
 /**
- * Loaded before BaluPi: a catalogue of a third language lies beside the others, as whoever translates
- * begins it, with some words of each section.
+ * Loaded before BaluPi: adds a catalogue of a third language as a translator begins one, with some
+ * words of each section.
  */
 const FRENCH = {
   language: 'Français',

@@ -12,7 +12,9 @@ const CONNECT = 1;
 const PUBLISH = 3;
 const PINGREQ = 12;
 
-/** As much of an MQTT 3.1.1 broker as takes what is published, and keeps it (OASIS, chapter 3). */
+/**
+ * The part of an MQTT 3.1.1 broker (OASIS, chapter 3) that accepts and keeps published messages.
+ */
 export class TinyBroker {
   readonly published: Published[] = [];
   readonly #server: Server;
@@ -73,7 +75,7 @@ export class TinyBroker {
   }
 }
 
-/** The first whole packet; null while it is not all there. */
+/** The first complete packet; null while some of it is missing. */
 function cutPacket(bytes: Buffer): { head: number; body: Buffer; sizeBytes: number } | null {
   let length = 0;
   for (let at = 1; at <= 4; at += 1) {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Loaded before BaluPi: its resident memory is what a file says, in bytes, so that a test can make it
- * short of memory and rich again.
+ * Loaded before BaluPi: its resident memory, in bytes, is what a file says, so that a test can make
+ * memory short and plentiful again.
  */
 const file = process.env['TOLD_MEMORY_FILE'] ?? '';
 

@@ -1,17 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Short beside what another process takes, and cheap: a look is one answer of BaluPi. */
+/** Short compared with what another process takes, and cheap: each poll is one answer of BaluPi. */
 const POLL_MS = 10;
 const LIMIT_MS = 30_000;
 
-/** What a look found. */
 export type There<T> = Exclude<T, null | undefined | false>;
 
 /**
- * Looks at what runs on the real clock until something is there.
- * @param what what is waited for, as the fault then names it
- * @param look tells it; anything but null, undefined and false is it
- * @returns it @throws Error that says what never came
+ * Polls something that runs on the real clock until it is there.
+ * @param what what is waited for, as the error names it
+ * @param look anything but null, undefined and false ends the wait
+ * @returns what `look` found @throws Error that says what never came
  */
 export async function until<T>(
   what: string | (() => string),

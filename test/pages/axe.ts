@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 
-/** What axe-core found wrong, and how bad it is for somebody. */
 export interface AxeFault {
   readonly id: string;
   readonly impact: string | null;
@@ -11,7 +10,7 @@ export interface AxeFault {
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What appears has appeared: in the midst of that, colours are others and pale. */
+/** Waits for transitions to end: halfway through, colours are paler than they will be. */
 const STILL = `Promise.all(document.getAnimations()
   .filter(({ effect }) => effect?.getComputedTiming().endTime !== Infinity)
   .map(({ finished }) => finished.catch(() => undefined)))`;
@@ -19,14 +18,13 @@ const STILL = `Promise.all(document.getAnimations()
 /** Rules whose faults are never serious, which are a tenth of the work. */
 const NOT_SERIOUS = `axe._audit.rules.filter(({ impact }) => /minor|moderate/.test(impact))`;
 
-/** What a look can break in a page that is the same in another look. */
+/** The only rules that a change of theme alone can break. */
 const OF_COLOURS = ['color-contrast', 'link-in-text-block'];
 
 /**
- * What keeps people who cannot see or point from using a page as it is now.
- *
+ * What keeps people who cannot see or use a pointer from using the page as it is now.
  * @param exclude selectors of what is not ours
- * @param what `colours` where the same document was looked at in another look
+ * @param what `colours` if the same document was checked in another theme
  */
 export async function seriousFaults(
   page: Page,

@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 
-/** A line between a browser and a BaluPi that breaks when it is told to, as Wi-Fi does. */
+/** A connection between a browser and a BaluPi that breaks on request, as Wi-Fi does. */
 export class BrokenLine {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
@@ -29,7 +29,7 @@ export class BrokenLine {
     return this.#isCut;
   }
 
-  /** Cuts once so many bytes more went up, in the middle of whatever they are. */
+  /** Cuts after that many more uploaded bytes, in the middle of whatever they are. */
   cutAfter(bytes: number): void {
     this.#cutAtBytes = this.#bytes + bytes;
   }

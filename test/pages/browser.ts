@@ -4,17 +4,16 @@ import type { Suite } from 'mocha';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { openAsksOf } from './page-asks.ts';
 
-/** Where Debian and Raspberry Pi OS put it. */
+/** The path on Debian and Raspberry Pi OS. */
 const WHOLE = '/usr/bin/chromium';
-/** Draws the same without the windows of a browser, whose pages cost as much as ours. */
+/** Renders the same without a browser's windows, whose own pages cost as much as ours. */
 const SHELL = '/usr/bin/chromium-headless-shell';
-/** Characters of a page, of which a message tells no more. */
+/** Longest extract of a page in an error message, in characters. */
 const MOST_SHOWN = 2_000;
 
 /**
  * A headless Chromium; without one on this machine the suite is skipped, and says why.
- *
- * @param isWhole whether it wants more than the shell has, which shows no notifications
+ * @param isWhole whether the tests need more than the shell has, which shows no notifications
  */
 export function browserOf(suite: Suite, isWhole = false): () => Browser {
   let browser: Browser | null = null;
@@ -39,7 +38,7 @@ export function browserOf(suite: Suite, isWhole = false): () => Browser {
   });
   afterEach(async function () {
     const error = this.currentTest?.err;
-    // Mocha prints the stack, in which the message is.
+    // Mocha prints the stack, which contains the message.
     if (error !== undefined && browser !== null) error.stack += await shownIn(browser);
   });
   after(async () => {
@@ -51,7 +50,7 @@ export function browserOf(suite: Suite, isWhole = false): () => Browser {
   };
 }
 
-/** What is on the pages that are open, for somebody who reads that a test failed and not more. */
+/** What the open pages show, for readers of a failure who have nothing else. */
 async function shownIn(browser: Browser): Promise<string> {
   const pages = browser.contexts().flatMap((context) => context.pages());
   const shown = pages.map(async (page) => {
@@ -62,16 +61,15 @@ async function shownIn(browser: Browser): Promise<string> {
   return (await Promise.all(shown)).join('');
 }
 
-/** What a page did that none of ours may do. */
 export interface Watched {
   readonly page: Page;
-  /** Addresses of another origin that it asked for. */
+  /** URLs of other origins that it requested. */
   readonly foreign: readonly string[];
-  /** What it complained of: failed scripts, refused by the content security policy, and so on. */
+  /** Console errors: failed scripts, violations of the content security policy, and so on. */
   readonly complaints: readonly string[];
 }
 
-/** Opens a page and writes down what it asks for and what it complains of. */
+/** Opens a page and records what it requests and complains of. */
 export async function openPage(
   browser: Browser,
   origin: string,
@@ -95,13 +93,13 @@ export async function openPage(
 }
 
 /**
- * Keeps a picture for the documents, where BALUPI_PICTURES names a folder for it. Fonts differ from
- * machine to machine, so a picture is looked at and never compared.
+ * Saves a picture for the documents if BALUPI_PICTURES names a folder for it. Fonts differ between
+ * machines, so pictures are looked at and never compared.
  */
 export async function picture(page: Page, name: string, fullPage = false): Promise<void> {
   const folder = process.env['BALUPI_PICTURES'];
   if (folder !== undefined) {
-    // Bars and needles come to rest.
+    // For the animations of bars and gauges.
     await page.waitForTimeout(1_500);
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage });
   }

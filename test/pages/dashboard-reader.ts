@@ -4,18 +4,18 @@ import { DASHBOARD_COOKIE } from '../../host/dashboard-sign-in.ts';
 import type { DashboardWorld } from './dashboard-world.ts';
 import { followAsks } from './page-asks.ts';
 
-/** Tells that a page drew something. */
+/** Present once a page has drawn something. */
 export const DRAWN = '.nrdb-ui-group';
 
-/** What of a page's words and tables is wider than its place. */
+/** Text and tables of the page that are wider than their container. */
 export const CUT_OFF = `[...document.querySelectorAll(
   '.nrdb-ui-group .v-card-title, .bp-tile b, .nrdb-ui-group .v-table__wrapper'
 )].filter((place) => place.scrollWidth > place.clientWidth + 1).map((place) => place.innerText)`;
 
-/** Somebody with a page of the Dashboard open. */
+/** A user with a page of the Dashboard open. */
 export interface Reader {
   readonly page: Page;
-  /** Addresses of another origin that the page asked for. */
+  /** URLs of other origins that the page requested. */
   readonly foreign: readonly string[];
   readonly complaints: readonly string[];
 }
@@ -24,11 +24,11 @@ export interface ReaderOptions {
   readonly locale?: string;
   readonly look?: 'light' | 'dark';
   readonly width?: number;
-  /** The browser's zone, wherever BaluPi is. */
+  /** The browser's time zone, wherever BaluPi is. */
   readonly timezoneId?: string;
 }
 
-/** Opens a page that writes down what it asks for and what it complains of. */
+/** Opens a page that records what it requests and complains of. */
 export async function readerIn(context: BrowserContext, url: string): Promise<Reader> {
   const [foreign, complaints]: [string[], string[]] = [[], []];
   const page = await context.newPage();
@@ -48,16 +48,16 @@ export async function readerIn(context: BrowserContext, url: string): Promise<Re
   return { page, foreign, complaints };
 }
 
-/** Sessions by BaluPi and user. */
+/** By BaluPi and user. */
 const sessions = new Map<string, Cookie>();
 
-/** Keeps the session of a context for those who come later: a BaluPi allows few sign-ins a minute. */
+/** Shares a session with later pages: a BaluPi allows few sign-ins a minute. */
 async function keepSession(context: BrowserContext, url: string, username: string): Promise<void> {
   const cookie = (await context.cookies()).find(({ name }) => name === DASHBOARD_COOKIE);
   if (cookie !== undefined) sessions.set(`${url} ${username}`, cookie);
 }
 
-/** Opens a page as that user, who signed in once; at another address of the same BaluPi too. */
+/** Opens a page as that user, who signed in once, also at another URL of the same BaluPi. */
 export async function openAs(
   { page }: Reader,
   { url }: DashboardWorld,
@@ -68,14 +68,13 @@ export async function openAs(
   const session = sessions.get(`${url} ${username}`);
   if (session !== undefined) await context.addCookies([session]);
   await page.goto(address);
-  // A session that was signed out is none.
+  // Unless that session was signed out meanwhile.
   if (!new URL(page.url()).pathname.endsWith('/sign-in')) return;
   await signIn(page, username);
   await page.waitForURL((now) => !now.pathname.endsWith('/sign-in'));
   await keepSession(context, url, username);
 }
 
-/** Signs in as a user of the practice NAS, at the page for it. */
 async function signIn(page: Page, username: string): Promise<void> {
   await page.fill('input[name=username]', username);
   await page.fill('input[name=password]', `Practice-${username}-1`);
@@ -96,7 +95,7 @@ export async function signedIn(
   return reader;
 }
 
-/** The same by way of the sign-in, for what belongs to that session alone. */
+/** Like {@link signedIn}, with a session of its own, for tests that change or end it. */
 export async function signedInAnew(
   browser: Browser,
   balupi: DashboardWorld,
@@ -128,7 +127,7 @@ export async function textOf(page: Page, selector: string): Promise<string> {
   return (await page.textContent(selector)) ?? '';
 }
 
-/** Waits until that part of a page says so: what it asked for may still be on its way. */
+/** Waits until that part of a page matches: its answer may still be on its way. */
 export async function says(page: Page, selector: string, pattern: RegExp): Promise<void> {
   const text = page.locator(selector).first();
   const said = text.filter({ hasText: pattern }).waitFor({ state: 'attached', timeout: 10_000 });

@@ -6,7 +6,7 @@ import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { PiProcess } from '../fakes/pi-process.ts';
 import { DemoWorld } from '../practice/demo-world.ts';
 
-/** Where BaluPi is; browsers may be anywhere. */
+/** BaluPi's time zone; browsers may be in any other. */
 export const ZONE = 'Europe/Berlin';
 /** Long enough to be seen waking. */
 const BOOT_MS = 1_000;
@@ -25,7 +25,7 @@ export class DashboardWorld {
     this.#folder = folder;
   }
 
-  /** @param change does to the flows, in a folder of their own, what an owner does to them */
+  /** @param change edits a copy of the flows, as an owner would */
   static async start(change: (flows: string) => void = () => undefined): Promise<DashboardWorld> {
     const clock = new SystemClock((problem) => {
       throw problem;
@@ -47,8 +47,8 @@ export class DashboardWorld {
   }
 
   /**
-   * A token as an app has it. Awake the NAS's, not by a sign-in, of which one address has few a
-   * minute; asleep the Pi's.
+   * A token as an app has it. Awake it is the NAS's, issued without a sign-in, of which one address
+   * has few a minute; asleep it is the Pi's.
    */
   async token(username: string): Promise<string> {
     const { nas } = this.world;
@@ -61,13 +61,12 @@ export class DashboardWorld {
     return ((await answered.json()) as { readonly access_token: string }).access_token;
   }
 
-  /** Calls the API over a token. */
   async call(token: string, path: string, init: RequestInit = {}): Promise<Response> {
     const headers = { Authorization: `Bearer ${token}`, ...init.headers };
     return await fetch(`${this.#url}${path}`, { ...init, headers });
   }
 
-  /** Kills it, loses the database of its queue as a broken card does, and starts it again. */
+  /** Kills it, deletes the queue's database as a broken SD card would, and starts it again. */
   async loseQueue(): Promise<void> {
     this.#pi?.signal('SIGKILL');
     await this.#pi?.exit();

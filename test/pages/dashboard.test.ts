@@ -41,7 +41,7 @@ describe('The Dashboard in a browser', function () {
     await page.waitForSelector(DRAWN);
   }
 
-  /** How bright the cards of a page are, 0 to 255. */
+  /** Brightness of the page's cards, 0 to 255. */
   async function brightness(page: Page): Promise<number> {
     await page.waitForSelector(DRAWN);
     const colour = await page.evaluate<string>(
@@ -82,7 +82,7 @@ describe('The Dashboard in a browser', function () {
         data: { energy_wh: number }[];
       };
       const pastWh = data.reduce((sum, { energy_wh }) => sum + energy_wh, 0);
-      // Whole Wh, and the last slot may not be closed yet.
+      // Whole Wh, and the last slot may still be open.
       assert.ok(Math.abs(energy_today_wh - pastWh) < 3, `${device_name}: ${pastWh} Wh`);
     }
   });
@@ -202,7 +202,7 @@ describe('The Dashboard in a browser', function () {
     assert.equal(answered.status, 200);
   }
 
-  /** Waits until the Pi counts so many of theirs. */
+  /** Waits until the Pi counts that many of the user's. */
   async function counted(
     username: string,
     field: 'pending_uploads' | 'conflicts',
@@ -216,7 +216,7 @@ describe('The Dashboard in a browser', function () {
     await until(`${field} of ${username}`, isCounted, DELIVERY_MS);
   }
 
-  /** Lets uploads of theirs go beside files of theirs that had changed meanwhile. */
+  /** Makes conflicts of a user's uploads with files that changed meanwhile. */
   async function conflicts(username: string, names: readonly string[]): Promise<void> {
     const token = await balupi.token(username);
     for (const name of names) await upload(username, name);
@@ -270,16 +270,16 @@ describe('The Dashboard in a browser', function () {
     }
   });
 
-  /** Leaves an upload of a user whom the NAS deletes, and whose id it gives to another. */
+  /** Leaves an upload of a user whom the NAS deletes and whose id it gives to another. */
   async function leaveBehind(filename: string): Promise<void> {
     const { nas } = balupi.world;
     const who = { password: 'Practice-gone-1', role: 'user' } as const;
     await nas.accounts.add({ ...who, id: 77, username: 'walter' });
     await balupi.call(await balupi.token('walter'), '/api/auth/me');
-    // A NAS that is busy (503) would be left alone for a while by all uploads.
+    // A busy NAS (503) would put off all uploads for a while.
     nas.faults.set({ path: /chunked/, status: 500 });
     await upload('walter', filename);
-    // The NAS tells when a user was made in whole seconds.
+    // The NAS gives creation times of users in whole seconds.
     const uploadedS = Math.floor(Date.now() / 1_000);
     await until('the next second', () => Date.now() >= (uploadedS + 1) * 1_000);
     await nas.accounts.reuseId('walter', { ...who, username: 'wilma' });
@@ -416,7 +416,7 @@ describe('The Dashboard in a browser', function () {
     }
     const late = new RawPage(balupi.url, await dashboardCookie(balupi.url, 'alice'));
     assert.ok(await late.open());
-    // What is kept of a widget comes behind what was sent to all before.
+    // A widget's stored state arrives after what was broadcast before.
     const loaded = ['dashboard-energy-standby-table', 'dashboard-energy-now-plugs'];
     for (const widget of loaded) await late.send('widget-load', widget);
     await late.listen((told) =>
@@ -444,7 +444,7 @@ describe('The Dashboard in a browser', function () {
     await picture(page, 'dashboard-nas');
   });
 
-  /** Reads a file of theirs some times, as an app does. */
+  /** Reads a file of the user's several times, as an app does. */
   async function read(username: string, times: number): Promise<void> {
     const token = await balupi.token(username);
     await balupi.call(token, `/api/files/list?path=${username}`);

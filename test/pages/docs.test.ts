@@ -4,7 +4,7 @@ import { seriousFaults } from './axe.ts';
 import { browserOf, openPage, picture, type Watched } from './browser.ts';
 import { RunningBaluPi } from './running-balupi.ts';
 
-/** Swagger UI draws all that lies below this; its faults are its maker's. */
+/** Everything below this is drawn by Swagger UI, whose faults are its own. */
 const DRAWN_BY_SWAGGER = '#api';
 
 describe('The page /docs', function () {

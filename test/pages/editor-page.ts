@@ -13,7 +13,7 @@ export async function signIn(page: Page, url: string): Promise<void> {
   await page.evaluate('$.fx.off = true');
 }
 
-/** Takes flows up by the dialog *Import*, as an owner pastes them or picks an example. */
+/** Imports flows by the dialog *Import*, as an owner pastes them or picks an example. */
 export async function importFlows(page: Page, text: string): Promise<void> {
   await page.evaluate(`RED.actions.invoke('core:show-import-dialog')`);
   await page.waitForSelector('#red-ui-clipboard-dialog-import-text', { state: 'visible' });
@@ -23,14 +23,14 @@ export async function importFlows(page: Page, text: string): Promise<void> {
   await page.waitForSelector('#red-ui-clipboard-dialog-import-text', { state: 'hidden' });
 }
 
-/** Words of what the editor has to say or to ask at this moment. */
+/** Texts of the editor's current notifications. */
 export async function notices(page: Page): Promise<readonly string[]> {
   return await page.$$eval('.red-ui-notification', (found) =>
     found.map((one) => (one.textContent ?? '').replace(/\s+/g, ' ').trim()),
   );
 }
 
-/** Deploys what was changed, and waits until the server has it. @returns its status */
+/** Deploys, and waits for the server. @returns its status */
 export async function deploy(page: Page): Promise<number> {
   const deployed = page.waitForResponse(
     (response) => response.request().method() === 'POST' && response.url().endsWith('/flows'),
@@ -44,7 +44,7 @@ export async function edit(page: Page, id: string, act: () => Promise<void>): Pr
   await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
   await page.waitForSelector('#node-input-name', { state: 'visible' });
   await act();
-  // The dialog takes no click while it slides in; the editor raises it behind that.
+  // The dialog takes no clicks while it slides in; the editor raises it above its shade after that.
   await page.waitForFunction(
     `document.querySelector('#red-ui-editor-stack').style.zIndex === '13'`,
   );
@@ -52,7 +52,6 @@ export async function edit(page: Page, id: string, act: () => Promise<void>): Pr
   await page.waitForSelector('#node-input-name', { state: 'detached' });
 }
 
-/** Presses the button of an inject node. */
 export async function press(page: Page, id: string): Promise<void> {
   await page.evaluate(`$.ajax({ url: 'inject/${id}', type: 'POST', data: '{}' })`);
 }

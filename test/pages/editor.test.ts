@@ -8,10 +8,10 @@ import { edit, signIn } from './editor-page.ts';
 import { RunningBaluPi } from './running-balupi.ts';
 
 const OWN_EXAMPLE = 'examples/08 - An endpoint of your own.json';
-/** The editor asks for its settings before it knows who is there. */
+/** The editor requests its settings before it knows who is signed in. */
 const BEFORE_SIGN_IN = /status of 401 \(Unauthorized\)/;
 
-/** A node as it was drawn. */
+/** A node as drawn. */
 interface Box {
   readonly id: string;
   readonly tab: string;
@@ -26,7 +26,7 @@ async function show(page: Page, tab: string): Promise<void> {
   await page.waitForFunction(`RED.workspaces.active() === ${JSON.stringify(tab)}`);
 }
 
-/** What stands in the palette under BaluPi. */
+/** The palette's entries under BaluPi. */
 async function paletteWords(page: Page): Promise<readonly string[]> {
   return await page.$$eval('[data-palette-type^="balupi-"] .red-ui-palette-label', (nodes) =>
     nodes.map((node) => (node.textContent ?? '').replace(/\s+/g, ' ').trim()),
@@ -41,7 +41,7 @@ async function boxes(page: Page): Promise<readonly Box[]> {
   })()`);
 }
 
-/** Ids of nodes that are drawn outside their group, or inside another one. */
+/** Ids of nodes drawn outside their group, or inside another one. */
 async function strayNodes(page: Page): Promise<readonly string[]> {
   return await page.evaluate<readonly string[]>(`(() => {
     const groups = RED.nodes.groups(RED.workspaces.active());
@@ -57,7 +57,7 @@ function overlap(a: Box, b: Box): boolean {
   return Math.abs(a.x - b.x) < (a.w + b.w) / 2 && Math.abs(a.y - b.y) < (a.h + b.h) / 2;
 }
 
-/** The words of a node's own form. */
+/** The labels of a node's own form. */
 async function formWords(page: Page, id: string): Promise<readonly string[]> {
   await page.evaluate(`RED.editor.edit(RED.nodes.node(${JSON.stringify(id)}))`);
   await page.waitForSelector('#node-input-op option', { state: 'attached' });
@@ -70,7 +70,7 @@ async function formWords(page: Page, id: string): Promise<readonly string[]> {
   return words;
 }
 
-/** Config nodes, and those whose form has no acts. */
+/** Config nodes, and those whose form has no operations. */
 const WITHOUT_ACTS = ['balupi-store', 'balupi-nas', 'balupi-events', 'balupi-sql'];
 
 describe('The editor', function () {
@@ -214,7 +214,7 @@ describe('The editor', function () {
     assert.deepEqual(await put(() => Promise.resolve()), { period }, 'and shows it again');
     const other = await put(() => page.selectOption('#node-input-op', 'summary'));
     assert.deepEqual(other, {});
-    // As it was shipped, for what is deployed below.
+    // Restores what was shipped, for the deploys below.
     await page.evaluate(`(() => {
       const node = RED.nodes.node('${id}');
       Object.assign(node, { op: 'costs', fields: undefined, version: undefined });
@@ -261,7 +261,7 @@ describe('The editor', function () {
         const names = await offered.evaluateAll((all) =>
           all.map((one) => one.getAttribute('value')),
         );
-        // The admin's own is stored some time after the sign-in.
+        // The admin's own credential is stored some time after the sign-in.
         assert.deepEqual(
           names.filter((name) => name !== 'admin'),
           ['alice'],
@@ -327,7 +327,7 @@ describe('The editor', function () {
     await page.click('#red-ui-header-button-deploy');
     assert.equal((await deployed).status(), 200);
     const url = `${balupi.url}/my/plugs`;
-    // The flows start in the background, and say so until they run.
+    // The flows start in the background and answer 503 until they run.
     let answered = await fetch(url, { headers });
     const limitMs = performance.now() + 10_000;
     while (answered.status === 503 && performance.now() < limitMs) {
@@ -341,7 +341,7 @@ describe('The editor', function () {
       readFileSync(join(owners, 'my-own-endpoint.json'), 'utf8'),
       /"url": "\/my\/plugs"/,
     );
-    // The config nodes it brought were there already, and the shipped files are as they were.
+    // The config nodes it brought were there already, and the shipped files are unchanged.
     assert.deepEqual(readdirSync(owners).sort(), ['_order.json', 'my-own-endpoint.json']);
     assert.ok(!existsSync(join('flows', 'my-own-endpoint.json')));
   });

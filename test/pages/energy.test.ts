@@ -17,7 +17,7 @@ import { settled } from './page-asks.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** A zone in which the day and the hour are others than at home. */
+/** A time zone whose day and hour differ from the home's. */
 const AWAY = 'America/New_York';
 
 /** The local day of the home, `YYYY-MM-DD`. */
@@ -25,7 +25,7 @@ function dayOf(atMs: number): string {
   return new Intl.DateTimeFormat('en-CA', { timeZone: ZONE, dateStyle: 'short' }).format(atMs);
 }
 
-/** A day in the midst of which nothing was measured, whatever the hour is now. */
+/** A day with a gap of measurements in the middle of it, whatever the hour is now. */
 function dayWithGap(): string {
   for (const hours of ESTIMATED_HOURS_AGO) {
     const [before, behind] = [Math.max(...hours) + 2, Math.min(...hours) - 2];
@@ -66,7 +66,7 @@ describe('The past on the page Energy, in a browser', function () {
   const signIn = (username: string, how: ReaderOptions, path?: string): Promise<Reader> =>
     signedIn(browser(), balupi, username, how, path);
 
-  /** Opens the page with a choice in its address, and waits for what belongs to it. */
+  /** Opens the page with a selection in its address, and waits for its data. */
   async function show(page: Page, query: string): Promise<void> {
     await page.goto(`${balupi.url}/dashboard/energy${query}`);
     await page.waitForSelector(DRAWN);
@@ -164,7 +164,7 @@ describe('The past on the page Energy, in a browser', function () {
     };
     const again = (): Promise<unknown> =>
       page.evaluate("window.dispatchEvent(new CustomEvent('balupi-energy-changed'))");
-    // Of two days: early in a day it has not much that could stay as it was.
+    // Of two days: early in a day there is too little that could stay the same.
     const [from, to] = [-DAY_MS, DAY_MS].map((awayMs) => dayOf(Date.now() + awayMs));
     await page.goto(`${line.url}/dashboard/energy?from=${from ?? ''}&to=${to ?? ''}`);
     await page.waitForSelector('.bp-title');
@@ -218,7 +218,7 @@ describe('The past on the page Energy, in a browser', function () {
     await detail.locator('button:has-text("Show this day")').click();
     await page.waitForFunction('location.search.includes("period=day")');
     await settled(page);
-    // This month may be some minutes old.
+    // This month may be only minutes old.
     const month = dayOf(Date.now() - 2 * DAY_MS);
     await show(page, `?period=month&date=${month}&compare=previous`);
     await page.waitForSelector('rect[data-bar^=energy].bp-measured');

@@ -80,7 +80,7 @@ describe('The examples, taken up in the editor', function () {
     return checks['nas'] ?? '';
   }
 
-  /** What the debug sidebar was told since {@link hear}. */
+  /** What the debug sidebar received since {@link hear}. */
   const shown = (): Promise<string> => watched.page.evaluate<string>('globalThis.told.join("\\n")');
 
   const hear = (): Promise<unknown> =>
@@ -88,7 +88,7 @@ describe('The examples, taken up in the editor', function () {
       globalThis.told = [];
       RED.comms.subscribe('debug', (_topic, message) => told.push(JSON.stringify(message)));`);
 
-  /** Nodes that the editor knows no type of. */
+  /** Nodes whose type the editor does not know. */
   const unknownNodes = (): Promise<string[]> =>
     watched.page.evaluate<string[]>(`(() => {
       const found = [];
@@ -96,7 +96,7 @@ describe('The examples, taken up in the editor', function () {
       return found;
     })()`);
 
-  /** As an owner puts it in: chosen from the list of plugs, by its name. */
+  /** As an owner does: picked by name from the list of plugs. */
   async function choosePlug(name: string): Promise<void> {
     const { page } = watched;
     const option = `$('#balupi-field-device').typedInput('type', 'plug')`;
@@ -112,7 +112,7 @@ describe('The examples, taken up in the editor', function () {
     const { page } = watched;
     for (const name of readdirSync('examples').sort()) {
       const text = readFileSync(join('examples', name), 'utf8');
-      // Two that need nodes of others.
+      // Two need nodes of other packages.
       if (text.includes('"modules"')) continue;
       await importFlows(page, text);
       const said = await notices(page);

@@ -2,21 +2,20 @@ import type { Browser, BrowserContext } from 'playwright-core';
 import { openAs, type Reader, readerIn, type ReaderOptions } from './dashboard-reader.ts';
 import type { DashboardWorld } from './dashboard-world.ts';
 
-/** Tells that the page Files drew what it has to show. */
+/** Present once the page Files has drawn its content. */
 export const SHOWN = '.grid [role=row][data-name], .empty';
 
-/** Somebody with the page Files open. */
+/** A user with the page Files open. */
 export interface FilesReader extends Reader {
   readonly context: BrowserContext;
 }
 
 export interface FilesReaderOptions extends ReaderOptions {
   readonly isTouch?: boolean;
-  /** Another address of the same BaluPi, such as that of a line that breaks. */
+  /** Another URL of the same BaluPi, such as that of a line that breaks. */
   readonly url?: string;
 }
 
-/** Opens the page Files as that user. */
 export async function filesReader(
   browser: Browser,
   balupi: DashboardWorld,

@@ -21,7 +21,7 @@ interface Listed {
 }
 
 const FLICK_FRAMES = 120;
-/** Scrolls from end to end, a piece in each frame. */
+/** Scrolls from end to end, one step a frame. */
 const FLICK = `new Promise((resolve) => {
   const grid = document.querySelector('[role=grid]');
   let step = 0;
@@ -34,7 +34,7 @@ const FLICK = `new Promise((resolve) => {
   requestAnimationFrame(next);
 })`;
 
-/** What a page's own thread works meanwhile: scripts, styles and layout, whoever else uses the machine. */
+/** Time of the page's main thread: scripts, styles and layout, whoever else uses the machine. */
 async function processorSeconds(
   context: BrowserContext,
   page: Page,
@@ -51,7 +51,7 @@ async function processorSeconds(
   return (await used()) - before;
 }
 
-/** Larger than what goes in one piece, and more than one chunk. */
+/** Larger than what is sent in one request, and more than one chunk. */
 const FILM_BYTES = 20_000_000;
 
 function sha256(bytes: Buffer | string): string {
@@ -76,11 +76,11 @@ describe('The page Files in a browser', function () {
 
   const row = (page: Page, name: string) => page.locator(`[role=row][data-name="${name}"]`);
 
-  /** As a browser says that there is a network again: the page does not wait for its next look. */
+  /** Signals that the network is back, so that the page does not wait for its next attempt. */
   const lookAgain = (page: Page): Promise<unknown> =>
     page.evaluate(`dispatchEvent(new Event('online'))`);
 
-  /** The width of the picture that is looked at, once all of it is there. */
+  /** The width of the shown picture, once it has loaded. */
   async function looked(page: Page): Promise<number> {
     await page.locator('dialog.viewer img').waitFor();
     return await page.evaluate<number>(`(async (image) => {
@@ -102,7 +102,7 @@ describe('The page Files in a browser', function () {
     return ((await answered.json()) as { readonly files?: readonly Listed[] }).files ?? [];
   }
 
-  /** What the Pi has of the one upload that alice has not finished. */
+  /** How much the Pi has of alice's one unfinished upload. */
   async function receivedBytes(): Promise<number> {
     const answered = await balupi.call(await balupi.token('alice'), '/api/files/upload/chunked');
     const { uploads } = (await answered.json()) as ChunkedList;
@@ -110,7 +110,7 @@ describe('The page Files in a browser', function () {
     return uploads[0]?.received_bytes ?? 0;
   }
 
-  /** In the practice NAS, when all of the queue has come to it. */
+  /** The folder in the practice NAS once the whole queue is delivered. */
   async function onTheNas(path: string): Promise<readonly Listed[]> {
     const isDelivered = async (): Promise<boolean> => {
       const answered = await balupi.call(await balupi.token('alice'), '/api/files/sync/status');
@@ -121,7 +121,7 @@ describe('The page Files in a browser', function () {
     return listed('alice', path);
   }
 
-  /** Of what the API gives for a path. */
+  /** Of the content that the API returns for a path. */
   async function sha256At(path: string): Promise<string> {
     const address = `/api/files/download?path=${encodeURIComponent(path)}`;
     const answered = await balupi.call(await balupi.token('alice'), address);
@@ -517,7 +517,7 @@ describe('The page Files in a browser', function () {
     interface State {
       readonly path?: string;
       readonly come: (page: Page) => Promise<unknown>;
-      /** Leads back to the folder as it was. */
+      /** Returns to the folder as it was. */
       readonly leave?: (page: Page) => Promise<unknown>;
     }
     const shut = async (page: Page): Promise<void> => {
@@ -529,7 +529,7 @@ describe('The page Files in a browser', function () {
       await page.waitForSelector('.rows .row');
     };
 
-    /** How somebody comes to each state from a folder of photos, and back. */
+    /** How a user gets from a folder of photos to each state, and back. */
     const STATES: Readonly<Record<string, State>> = {
       list: { come: (page) => page.waitForSelector('.rows .row') },
       menu: {
@@ -665,12 +665,12 @@ describe('The page Files in a browser', function () {
         await nas.putFile(`alice/Trip/${name}`, pngPhoto(name.length, 200), 'alice');
       }
       await nas.putFile('alice/Trip/Lake.mp4', noiseBytes(3, 900_000), 'alice');
-      // Somebody whose password the Pi has seen may sign in at night.
+      // Whoever's password the Pi has seen may sign in while the NAS sleeps.
       await (await open('alice')).context.close();
       for (const path of ['', 'alice', 'alice/Trip', 'alice/Documents']) {
         await until(`the list of ${path}`, async () => (await listed('alice', path)).length > 1);
       }
-      // As a machine reads, so that nothing beside it is fetched ahead.
+      // Marked as automatic, so that nothing next to it is prefetched.
       const headers = { 'X-Sync-Trigger': 'auto' };
       const file = '/api/files/download?path=alice%2FTrip%2FBeach.png';
       const read = await balupi.call(await balupi.token('alice'), file, { headers });

@@ -13,10 +13,10 @@ import {
 import { DashboardWorld, DELIVERY_MS } from './dashboard-world.ts';
 
 const USERS = ['alice', 'bob', 'admin'];
-/** The Dashboard's own frame. */
+/** Node-RED Dashboard's own frame. */
 const FRAME = ['header', 'nav', '.v-overlay'];
 
-/** What a household reads of itself: what happened, what is kept, what waits, who may come in. */
+/** What a household reads about itself: events, cached files, the queue, and who has access. */
 describe('The pages of a household, in a browser', function () {
   this.timeout(120_000);
   const browser = browserOf(this);
@@ -29,7 +29,7 @@ describe('The pages of a household, in a browser', function () {
     for (const name of USERS) {
       tokens.set(name, await balupi.token(name));
       await call(name, '/api/auth/me');
-      // Whoever signed in once may read at night.
+      // Whoever signed in once may read while the NAS sleeps.
       await (await open(name, 'uploads')).page.context().close();
     }
     await nas.sleep('suspend');

@@ -8,7 +8,7 @@ import { DashboardWorld } from './dashboard-world.ts';
 
 const PART = join('parts', 'dashboard-nas-hits-gauge.vue');
 
-/** As an owner changes a part: with words of ours, a style and a field that is written into. */
+/** Changes a widget as an owner would: our words, a style and an input field. */
 function change(flows: string): void {
   const file = join(flows, PART);
   const own = readFileSync(file, 'utf8')

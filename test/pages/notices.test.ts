@@ -6,8 +6,8 @@ import { DRAWN, type Reader, says, signedIn } from './dashboard-reader.ts';
 import { DashboardWorld } from './dashboard-world.ts';
 
 /**
- * What a browser's maker would do: headless ones have no push service behind them. Its keys are those
- * of a browser, and its address leads nowhere.
+ * Stands in for a browser vendor's push service, which headless browsers lack. Its keys are those
+ * of a browser, and its endpoint leads nowhere.
  */
 const PUSH_SERVICE = `(() => {
   const made = [];
@@ -60,7 +60,6 @@ describe('The page Notifications in a browser', function () {
     reader = null;
   });
 
-  /** Opens the page for somebody. */
   async function open(
     username: string,
     how: { locale?: string; look?: 'light' | 'dark'; width?: number; script?: string } = {},
@@ -175,7 +174,7 @@ describe('The page Notifications in a browser', function () {
     assert.deepEqual(reader?.foreign, []);
   });
 
-  /** What is on the screen once the push service of this browser handed something over. */
+  /** The notifications on screen after this browser's push service delivered a message. */
   async function arrived(
     context: BrowserContext,
     page: Page,
@@ -190,8 +189,8 @@ describe('The page Notifications in a browser', function () {
     });
     await session.send('ServiceWorker.enable');
     const registrationId = await promise;
-    // Chromium drops what comes before it has stored the worker it calls active; a message of the same
-    // tag takes the place of the one before.
+    // Chromium drops messages that come before it has stored its active worker; one with the same
+    // tag replaces the one before.
     let shown = before;
     while (shown.length === before.length) {
       await session.send('ServiceWorker.deliverPushMessage', {

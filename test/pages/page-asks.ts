@@ -2,19 +2,19 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import type { Page, Request, WebSocket } from 'playwright-core';
 
-/** Two frames: what an answer changed is drawn, and what that asks for was asked for. */
+/** Two frames: one draws what an answer changed, the next sends what that requests. */
 const DRAWN_ANEW = `new Promise((drawn) =>
   requestAnimationFrame(() => requestAnimationFrame(() => drawn())))`;
 const LONGEST_MS = 15_000;
-/** A Socket.IO event, behind the numbers of Engine.IO and of Socket.IO. */
+/** A Socket.IO event behind the packet types of Engine.IO and Socket.IO. */
 const EVENT = /^42(?=\[)/;
 const ANSWERED = /^(?:msg-input|widget-load):(.+)$/;
 
-/** What a page asks the Pi for, over HTTP and over its socket, until that is answered. */
+/** A page's requests to the Pi, over HTTP and its socket, that have no answer yet. */
 class PageAsks {
   readonly #open = new Map<unknown, string>();
   readonly #answers = new EventEmitter();
-  /** How often it has asked for something. */
+  /** How many requests it has sent. */
   count = 0;
 
   constructor(page: Page) {
@@ -24,7 +24,7 @@ class PageAsks {
     }
     page.on('websocket', (socket) => this.#follow(socket));
     page.on('framenavigated', (frame) => {
-      // What the page before it had asked for nobody waits for.
+      // Nobody waits for what the page before it requested.
       if (frame === page.mainFrame()) this.#forgetRequests();
     });
   }
@@ -33,7 +33,7 @@ class PageAsks {
     return [...this.#open.values()];
   }
 
-  /** Waits until all of it is answered. */
+  /** Waits until all are answered. */
   async answered(): Promise<void> {
     const signal = AbortSignal.timeout(LONGEST_MS);
     while (this.#open.size > 0) {
@@ -84,17 +84,17 @@ function eventOf(payload: string | Buffer): readonly unknown[] {
 
 const followed = new WeakMap<Page, PageAsks>();
 
-/** Counts from now on what a page asks for, for {@link settled}. */
+/** Tracks a page's requests from now on, for {@link settled}. */
 export function followAsks(page: Page): void {
   followed.set(page, new PageAsks(page));
 }
 
-/** What a page that is followed asked for and has no answer to. */
+/** A tracked page's requests without an answer. */
 export function openAsksOf(page: Page): readonly string[] {
   return followed.get(page)?.open ?? [];
 }
 
-/** Waits until a page has drawn what it asked for, and asked for nothing more by that. */
+/** Waits until a page has drawn its answers and sends no further request because of them. */
 export async function settled(page: Page): Promise<void> {
   const asks = followed.get(page);
   assert.ok(asks, 'what this page asks for was not followed');

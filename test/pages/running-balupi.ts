@@ -57,7 +57,7 @@ export class RunningBaluPi {
     return token;
   }
 
-  /** As an admin stores a key of the NAS for somebody. */
+  /** As an admin stores a NAS key for somebody. */
   async storeKey(username: string): Promise<void> {
     const answered = await fetch(`${this.url}/api/nas/credentials/${username}`, {
       method: 'PUT',

@@ -27,7 +27,7 @@ import {
 const URL = 'http://192.168.178.53';
 const MAC = '02:00:5e:00:53:01';
 
-/** Every state the pages of setup, settings and sign-in can be in, by what it is. */
+/** Every state of the pages of setup, settings and sign-in, by name. */
 export function pageStates(language: Language): ReadonlyMap<string, string> {
   const words = WORDS.of(language).setup;
   const both = (['setup', 'settings'] as const).flatMap((base) => sections(language, base));

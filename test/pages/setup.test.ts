@@ -11,16 +11,16 @@ import { browserOf, picture } from './browser.ts';
 import { DRAWN, type Reader, readerIn, says } from './dashboard-reader.ts';
 import { pageStates } from './setup-states.ts';
 
-/** Fields, buttons and links without a name that a screen reader could say, and doubled ids. */
+/** Fields, buttons and links without an accessible name, and duplicate ids. */
 const NAMELESS = `[...document.querySelectorAll('input:not([type=hidden]), select, button, a')]
   .filter((place) => !((place.labels?.[0] ?? place).innerText || place.getAttribute('aria-label')))
   .map((place) => place.outerHTML)`;
-/** What is wider than the page. */
+/** Whether the page scrolls sideways. */
 const TOO_WIDE = `document.documentElement.scrollWidth > window.innerWidth`;
-/** Headings in their order, and what the document says of itself. */
+/** Headings in order, and the document's language and title. */
 const OUTLINE = `[document.documentElement.lang, document.title !== '',
   [...document.querySelectorAll('h1, h2')].map(({ tagName }) => tagName).join()]`;
-/** How much brighter one colour is than another, 1 to 21 (WCAG 2.2, contrast ratio). */
+/** The lowest contrast ratio on the page, 1 to 21 (WCAG 2.2). */
 const LEAST_CONTRAST = `(() => {
   const rgb = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
   const light = (colour) => {
@@ -65,7 +65,7 @@ describe('The first start in a browser', function () {
     await fresh.stop();
   });
 
-  /** Looks at the page as it is, at the widths of a desk and of a phone, light and dark. */
+  /** Checks the page as it is, at desktop and phone widths, light and dark. */
   async function wellMade(): Promise<void> {
     assert.deepEqual(await page.evaluate(NAMELESS), []);
     assert.deepEqual(await page.evaluate(OUTLINE), ['de', true, 'H1,H2']);
@@ -93,7 +93,7 @@ describe('The first start in a browser', function () {
     await press('Weiter');
     await says(page, '[role=alert]', /nicht der Einrichtungscode/);
     await page.getByLabel('Einrichtungscode').fill(fresh.code.toLowerCase());
-    // By the keyboard alone: the field is where the cursor is.
+    // By keyboard alone: the field has the focus.
     await page.keyboard.press('Enter');
     await page.waitForURL('**/dashboard/setup/house');
   });
@@ -185,7 +185,7 @@ describe('The first start in a browser', function () {
 
   it('asked nobody else for anything, and complained of nothing', () => {
     assert.deepEqual(reader.foreign, []);
-    // While it starts again the page that waits asks somebody who is not there.
+    // While it restarts, the waiting page polls a server that is not there.
     const odd = reader.complaints.filter(
       (line) => !/ERR_(?:CONNECTION_\w+|EMPTY_RESPONSE)|status of (?:401|422|503)/.test(line),
     );
@@ -223,7 +223,7 @@ describe('A second factor at the pages, where the NAS was found', function () {
     await press('Anmelden');
   }
 
-  /** Types a code, by the keyboard alone: the field is where the cursor is. */
+  /** Types a code by keyboard alone: the field has the focus. */
   async function code(text: string): Promise<void> {
     await page.getByLabel('Code mit sechs Ziffern').waitFor();
     await page.keyboard.type(text);

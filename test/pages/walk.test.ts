@@ -12,13 +12,16 @@ const PHOTOS = ['Beach.png', 'Camp.png', 'Dunes.png'];
 const SIDE = 160;
 const PHONE = { width: 390, height: 844 };
 const TOO_WIDE = 'document.documentElement.scrollWidth > innerWidth';
-/** Of the picture that is looked at, once all of it is there. */
+/** Of the shown picture, once it has loaded. */
 const SHOWN_SIDE = `(async (image) => {
   await image.decode();
   return image.naturalWidth;
 })(document.querySelector('dialog.viewer img'))`;
 
-/** One household from the setup code to a folder that is there while the NAS sleeps, on a phone. */
+/**
+ * One household from the setup code to a folder that stays readable while the NAS sleeps, on a
+ * phone.
+ */
 describe('A household’s way from the setup code to a pinned folder, in a browser', function () {
   this.timeout(120_000);
   const browser = browserOf(this);
@@ -26,7 +29,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
   let reader: Reader;
   let page: Page;
   const faults: Record<string, readonly AxeFault[]> = {};
-  /** Of the guided start, whose page asks somebody who is not there while that starts again. */
+  /** Errors to expect of the guided start, whose page polls while BaluPi restarts. */
   let expected = 0;
 
   before(async () => {
@@ -45,7 +48,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
     await fresh.stop();
   });
 
-  /** Looks at where the walk is: all of it fits the phone, and nobody is kept out. */
+  /** Checks the current page: it fits the phone, and axe finds nothing serious. */
   async function lookedAt(name: string): Promise<void> {
     const { pathname } = new URL(page.url());
     assert.equal(await page.evaluate(TOO_WIDE), false, `${pathname} is wider than the phone`);
@@ -57,7 +60,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
 
   const press = (name: string): Promise<void> => page.getByRole('button', { name }).click();
   const row = (name: string) => page.locator(`[role=row][data-name="${name}"]`);
-  /** On a phone where a file is stands below its name, before what there may be no room for. */
+  /** A phone shows a file's place below its name, as there may be no space for a column. */
   const isSaid = (name: string, where: string): Promise<void> =>
     row(name)
       .locator('.details', { hasText: new RegExp(`^${where}`) })
@@ -159,7 +162,7 @@ describe('A household’s way from the setup code to a pinned folder, in a brows
     await page.keyboard.press('Escape');
     await page.locator('.trail a', { hasText: 'alice' }).click();
     await isSaid('Trip to the sea', 'Pinned');
-    // The Pi's own look whether it is up again, which nothing answers.
+    // Without the Pi's own probes of whether the NAS is up, which get no answer.
     const asked = fresh.nas.requests.filter(({ path }) => path !== '/api/sync/preflight');
     assert.deepEqual(asked, []);
     assert.deepEqual(
