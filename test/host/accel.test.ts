@@ -99,7 +99,7 @@ describe('BaluPi behind nginx', function () {
       .update(Buffer.from(bytes as ArrayBuffer))
       .digest('hex');
 
-  /** What BaluPi itself says, to be held against what comes through nginx. */
+  /** The headers of BaluPi itself that have to come through nginx unchanged. */
   const KEPT_HEADERS = [
     'etag',
     'last-modified',
@@ -143,10 +143,10 @@ describe('BaluPi behind nginx', function () {
       assert.equal(through.status, direct.status);
       const several = 'Range' in headers && headers.Range.includes(',');
       const ageOf = ({ headers: told }: Response): number => Number(told.get('age') ?? 0);
-      // They are asked one after the other, and a second may begin between.
+      // The two requests follow each other, and a second may begin in between.
       assert.ok([0, 1].includes(ageOf(through) - ageOf(direct)));
       for (const name of KEPT_HEADERS) {
-        // The boundary between parts is made anew for each answer.
+        // Every answer has a multipart boundary of its own.
         if (several && name === 'content-type') continue;
         assert.equal(through.headers.get(name), direct.headers.get(name), name);
       }
@@ -192,7 +192,7 @@ describe('BaluPi behind nginx', function () {
   });
 });
 
-/** As typed, where fetch would tidy the path up first. */
+/** Exactly as written, where fetch would normalise the path. */
 async function rawGet(port: number, path: string, token: string): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   const headers = `Host: here\r\nAuthorization: Bearer ${token}\r\nConnection: close`;

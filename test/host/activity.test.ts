@@ -13,7 +13,7 @@ interface Entry {
   readonly address: string | null;
 }
 
-/** What BaluPi tells a webhook is in its log by then. */
+/** The kinds that the webhook receives are logged by then. */
 const KINDS = ['nas_asleep', 'upload_delivered'];
 
 describe('GET /api/activity', function () {
@@ -34,7 +34,7 @@ describe('GET /api/activity', function () {
         }));
       },
     });
-    // The NAS answers the first of them, and is known to be awake from then on.
+    // The NAS answers the first sign-in, which shows that it is awake.
     for (const name of ['alice', 'bob', 'admin']) tokens.set(name, await pi.signIn(name));
     assert.ok((await read('admin')).some(({ kind }) => kind === 'nas_awake'));
   });

@@ -6,14 +6,14 @@ const PHOTOS = 200;
 const FOLDER = 'alice/Phone';
 
 /**
- * A day and a night of BaluHost's Android app, as its own code calls, against a running BaluPi and the
- * practice NAS.
+ * A day and a night of BaluHost's Android app, with its own sequence of calls, against a running
+ * BaluPi and the practice NAS.
  */
 describe('BaluHost’s Android app through the Pi', function () {
   this.timeout(240_000);
   let pi: BootedBaluPi;
   let app: AndroidApp;
-  /** Maria's, who was let in while the NAS was awake. */
+  /** The token of Maria, who signed in while the NAS was awake. */
   let watcher: string;
   const photos = new Map<string, Buffer>();
 
@@ -84,7 +84,7 @@ describe('BaluHost’s Android app through the Pi', function () {
   it('brings 200 photos, each once, and nothing of what is there already', async () => {
     const first = await app.syncPhotos(photos);
     assert.deepEqual(first, { isSkipped: false, uploaded: PHOTOS, isBrokenOff: false });
-    // What still lies in the queue is listed as well, else it would come a second time.
+    // Queued photos are listed as well, otherwise the app would send them a second time.
     const second = await app.syncPhotos(photos);
     assert.deepEqual(second, { isSkipped: false, uploaded: 0, isBrokenOff: false });
     await arrived(...[...photos.keys()].map((name) => `${FOLDER}/${name}`));
@@ -206,7 +206,7 @@ describe('BaluHost’s Android app through the Pi', function () {
     });
     const names = (await app.list(FOLDER)).map(({ name }) => name);
     assert.ok(names.includes('late.jpg') && !names.includes('IMG 5.jpg'));
-    // A route for which no stored credential acts sends it to refresh, which it does by itself.
+    // No stored credential serves this route, so the app has to refresh, which it does by itself.
     assert.equal(await app.report(`${FOLDER}/late.jpg`), 200);
     assert.deepEqual([app.state, isPiToken(app.accessToken)], ['paired', false]);
     assert.ok(!pi.nas.requests.some(({ headers }) => isPiToken(headers['authorization'] ?? '')));

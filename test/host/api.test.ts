@@ -9,7 +9,7 @@ import { answerFaults } from '../fakes/answer-faults.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const MB = 1_000_000;
-/** What HTTP itself needs, and no reader of a description. */
+/** HTTP's own headers, which no description names. */
 const OF_HTTP = [
   ...['Date', 'Connection', 'Keep-Alive', 'Transfer-Encoding'],
   ...['Content-Type', 'Content-Length'],
@@ -50,7 +50,7 @@ describe('The API listener', function () {
     return { status: answered.status, headers: answered.headers, body };
   }
 
-  /** Sends raw bytes and reads until the connection closes or an answer is whole. */
+  /** Sends raw bytes and reads until the connection closes or an answer is complete. */
   async function raw(text: string | Buffer): Promise<string> {
     const socket = connect(pi.port, '127.0.0.1');
     socket.write(text);
@@ -279,7 +279,7 @@ describe('The API listener', function () {
       const address = path.replace('{period}', 'today').replace(/\{\w+\}/g, '1');
       const { status, body } = await ask(address, {}, admin);
       assert.deepEqual(answerFaults(endpoint, status, body), [], id);
-      // A plug that is none, in the shapes of BaluHost; a snapshot that no NAS left yet.
+      // A plug that does not exist, in BaluHost's formats; a snapshot that no NAS has left yet.
       const isOfNothing = address !== path || id === 'handshake-snapshot';
       assert.ok(status === 200 || (status === 404 && isOfNothing), `${id} ${status}`);
     }

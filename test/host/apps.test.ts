@@ -6,7 +6,7 @@ import { PracticePlug } from '../practice/plug/practice-plug.ts';
 
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
 
-/** What the apps of BaluHost ask for, of a running BaluPi with one plug. */
+/** What BaluHost's apps request, from a running BaluPi with one plug. */
 describe('The plugs in the apps of BaluHost', function () {
   this.timeout(60_000);
   let balupi: BootedBaluPi;
@@ -45,7 +45,7 @@ describe('The plugs in the apps of BaluHost', function () {
     return { status: answered.status, payload };
   }
 
-  /** Asks until the meter has taken the plug's first readings. */
+  /** Polls until the meter has the plug's first readings. */
   async function metered(path: string, isThere: (payload: Record<string, unknown>) => boolean) {
     return await balupi.until(`readings at ${path}`, async () => {
       const told = await get(path);
@@ -93,7 +93,7 @@ describe('The plugs in the apps of BaluHost', function () {
     assert.partialDeepStrictEqual(one, { status: 200, payload: { id: 1, name: 'NAS' } });
     const types = await get('/api/smart-devices/types');
     assert.partialDeepStrictEqual(types.payload, [{ type_id: 'tapo_p110' }]);
-    // As BaluHost says of a plug it does not have: nothing was metered.
+    // BaluHost's answer for a plug it does not have: nothing was metered.
     assert.deepEqual(await get('/api/energy/stats/2/today'), { status: 200, payload: null });
     assert.deepEqual(await get('/api/energy/hourly/2'), { status: 200, payload: [] });
     assert.equal((await get('/api/energy/stats/1/year')).status, 404);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { type RawAnswer, RawClient } from '../fakes/raw-client.ts';
 
-/** What the headers of a body say, as the wire carries it. */
+/** How a body's headers describe it on the wire. */
 describe('A body', function () {
   this.timeout(30_000);
   let pi: BootedBaluPi;

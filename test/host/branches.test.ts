@@ -71,7 +71,7 @@ describe('Two devices of one user through the Pi', function () {
     });
   }
 
-  /** What lies in a folder of the NAS and below it, by path. */
+  /** Contents of all files at and below a folder of the NAS, by path. */
   async function onNas(folder: string): Promise<Record<string, string>> {
     const listed = await get<{ files: readonly Item[] }>(
       pi.nas.url,
@@ -89,7 +89,7 @@ describe('Two devices of one user through the Pi', function () {
     return found;
   }
 
-  /** A version that both devices know. */
+  /** Creates a version that both devices know. */
   async function begun(folder: string): Promise<string> {
     assert.equal((await send(`alice/${folder}/a.txt`, [['a.txt', 'v0']])).status, 200);
     await delivered();
@@ -172,7 +172,7 @@ describe('Two devices of one user through the Pi', function () {
   });
 
   it('reach a folder that was laid down past the API, and are told of a file in the way', async () => {
-    // Over Samba, as it were: on the disk of the NAS, of which the NAS knows nothing.
+    // Written to the NAS's disk as Samba would, without the NAS's knowledge.
     const laid = join(pi.folder, 'nas', 'alice', 'laid', 'down');
     mkdirSync(laid, { recursive: true });
     writeFileSync(join(laid, 'old.txt'), 'old');
@@ -195,7 +195,7 @@ describe('Two devices of one user through the Pi', function () {
         ],
       ],
     );
-    // A listing is asked for anew after 10 s.
+    // A listing is reused for 10 s.
     await pi.until('the listing of the NAS', async () => {
       const listed = await get<{ files: readonly Item[] }>(pi.url, '/api/files/list?path=alice');
       return listed.files.some(({ name }) => name === 'plain');

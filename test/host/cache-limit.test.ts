@@ -83,7 +83,7 @@ describe('A cache that is emptied while somebody reads', function () {
     };
     assert.equal(kept, 1);
     assert.equal((await asked('/cache/entries', 'DELETE', { path: 'alice' })).status, 200);
-    // An app signs in with whatever its makers thought of since.
+    // With a field of a newer app, which older servers have to ignore.
     const login = { username: 'alice', password: 'Practice-alice-1', device_name: 'Pixel' };
     assert.equal((await asked('/auth/login', 'POST', login)).status, 200);
   });
@@ -98,7 +98,7 @@ describe('A cache that is emptied while somebody reads', function () {
     const film = '/files/download/alice/film.bin';
     const first = await asked(film, 'alice');
     assert.equal((await first.arrayBuffer()).byteLength, SIZE);
-    // The last segments are still being kept.
+    // The last segments are still being stored.
     const again = await booted.until('the film to be kept', async () => {
       const read = await asked(film, 'alice');
       if (read.headers.get('x-balupi-cache') === 'hit') return read;

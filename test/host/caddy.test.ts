@@ -25,7 +25,7 @@ interface Answered {
   readonly body: Buffer;
 }
 
-/** A Caddy before a BaluPi, with what deploy/Caddyfile says, its editor's site too. */
+/** A Caddy with the shipped deploy/Caddyfile before a BaluPi, including the editor's site. */
 class CaddyFront {
   readonly port: number;
   readonly editorPort: number;
@@ -53,7 +53,7 @@ class CaddyFront {
     return new CaddyFront(child, root, port, editorPort);
   }
 
-  /** Of a browser or an app that trusts the CA. */
+  /** As a browser or an app that trusts the CA. */
   open(path: string, more: RequestOptions = {}, port = this.port, name = NAME): ClientRequest {
     const headers = { Host: `${name}:${port}`, ...(more.headers as Record<string, string>) };
     const to = { host: '127.0.0.1', port, servername: name, path, agent: false };
@@ -75,7 +75,7 @@ class CaddyFront {
   }
 }
 
-/** The file as it is given away, with the ports of a test and without the system's trust store. */
+/** The shipped file, with the test's ports and without installing into the system's trust store. */
 function site(pi: BootedBaluPi, port: number, editorPort: number): string {
   const given = readFileSync(resolve('deploy', 'Caddyfile'), 'utf8');
   const { port: editorAt } = new URL(pi.editorUrl);
@@ -258,7 +258,7 @@ describe('BaluPi behind Caddy', function () {
     assert.ok(Buffer.concat(chunks).equals(BYTES));
   });
 
-  /** @returns the status of an upgrade to a socket; 0 where the connection was closed without one */
+  /** @returns the status of a WebSocket upgrade; 0 if the connection closed without one */
   async function upgrade(
     path: string,
     headers: Record<string, string>,

@@ -7,7 +7,7 @@ import { ManualClock } from '../fakes/manual-clock.ts';
 
 const MOST = 100;
 
-/** A connection as far as the limit looks at it. */
+/** The part of a socket that the limit uses. */
 class Line extends EventEmitter {
   readonly remoteAddress: string;
   bytesRead = 0;

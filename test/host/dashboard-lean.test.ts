@@ -73,7 +73,8 @@ describe('The lean copy of the Dashboard’s page', () => {
     const told = (of: unknown, to: string): string =>
       JSON.stringify(lean().named({ widgets: of }, to, 'de'));
     assert.doesNotMatch(told(widgets, script), /"format"/);
-    // Of an owner's own, and to a page of before an update, each part goes as it stands.
+    // An owner's own templates, and all parts for a page loaded before an update, are sent
+    // unchanged.
     const own = { mine: { props: { format: '<template><b>mine</b></template>' } } };
     assert.equal(told(own, script), JSON.stringify({ widgets: own }));
     assert.equal(told(widgets, 'assets/lean-of-before-light-de.js'), JSON.stringify({ widgets }));

@@ -13,7 +13,7 @@ const TYPES: Readonly<Record<string, string>> = {
 const typeOf = (id: string): string | undefined =>
   Object.hasOwn(TYPES, id) ? TYPES[id] : undefined;
 
-/** What is left of a packet; null when it goes nowhere. */
+/** What is left of a packet; null if it is dropped. */
 function admitted(...packet: unknown[]): unknown[] | null {
   return admitPacket(packet, typeOf) ? packet : null;
 }

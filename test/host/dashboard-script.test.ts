@@ -19,7 +19,7 @@ interface PageWriting {
   readonly changed: (value: unknown, changes: readonly object[]) => unknown;
 }
 
-/** What a page gets whose reader speaks `language` in a browser with these languages. */
+/** What a page gets whose user chose `language` in a browser with these languages. */
 function writing(language: 'en' | 'de', languages: readonly string[]): PageWriting {
   const window: { balupi?: PageWriting } = {};
   runInNewContext(pageScript(language, 'Europe/Berlin'), {
@@ -100,7 +100,7 @@ describe('What pages write with', () => {
 
   it('makes of an answer and its changes the next one, and leaves the first as it was', () => {
     const { changed } = writing('en', ['en-GB']);
-    // A field of JSON called `__proto__` would be none of an answer of ours.
+    // No answer of ours has a JSON field called `__proto__`.
     const key = fc.oneof(
       fc.constantFrom('a', 'b', '0', 'a/b', '~1', ''),
       fc.string({ maxLength: 3 }),

@@ -8,7 +8,7 @@ const ALICE: User = { id: 3, username: 'alice', role: 'user' };
 const BOB: User = { id: 4, username: 'bob', role: 'user' };
 const MB = 1_000_000;
 
-/** A page's socket whose reader takes what waits only when it is told to. */
+/** A page's socket that only reads when the test says so. */
 class Page {
   readonly waiting: { data: string }[] = [];
   isClosed = false;
@@ -32,7 +32,7 @@ class Page {
     this.waiting.length = 0;
   }
 
-  /** A message for all pages. */
+  /** Broadcasts a message. */
   tell(bytes: number): boolean {
     return this.socket.emit('msg-input:widget', { payload: 'x'.repeat(bytes) });
   }

@@ -9,7 +9,7 @@ const DOCUMENT = {
   'Sec-Fetch-Dest': 'document',
   'Sec-Fetch-Mode': 'navigate',
 };
-/** One of each kind of thing below /dashboard. */
+/** One of each kind of resource below /dashboard. */
 const PLACES = [
   '/dashboard',
   '/dashboard/',

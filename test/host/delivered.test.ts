@@ -3,7 +3,7 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const SETTINGS = { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1', BALUPI_WAKE_ON_MISS: 'false' };
 
-/** From the listing before an upload, over its delivery, into the next sleep of the NAS. */
+/** From the listing before an upload, through its delivery, into the NAS's next sleep. */
 describe('What a user uploaded, once the NAS has it and sleeps again', function () {
   this.timeout(60_000);
   let booted: BootedBaluPi;
@@ -72,7 +72,7 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
   it('is there at once in folders that were made for it, and for everybody who may see it', async () => {
     assert.deepEqual(await names('alice'), ['v']);
     assert.deepEqual(await names('Shared', 'bob'), []);
-    // The NAS lists what does not exist as empty.
+    // The NAS lists missing folders as empty.
     assert.deepEqual(await names('alice/n'), []);
     assert.deepEqual(await names('Shared/n/m', 'bob'), []);
     await upload('alice/n');
@@ -123,7 +123,7 @@ describe('What a user uploaded, once the NAS has it and sleeps again', function 
     assert.match(copy, COPY);
     assert.deepEqual(rest, ['first.txt']);
     const told = (await (await call('/files/conflicts')).json()) as { conflicts: { id: number }[] };
-    // The delivery lets go of the place a moment after its row says so.
+    // The delivery releases the path a moment after its row says so.
     await booted.until('the delivery', async () => {
       const settled = await call(`/files/conflicts/${String(told.conflicts[0]?.id)}`, {
         method: 'POST',

@@ -6,8 +6,8 @@ const REMOTE = 'alice/desk';
 const MB = 1_000_000;
 
 /**
- * A day and a night of BaluHost's desktop program, as its own code calls, against a running BaluPi and
- * the practice NAS.
+ * A day and a night of BaluHost's desktop program, with its own sequence of calls, against a
+ * running BaluPi and the practice NAS.
  */
 describe('BaluHost’s desktop program through the Pi', function () {
   this.timeout(180_000);
@@ -26,7 +26,7 @@ describe('BaluHost’s desktop program through the Pi', function () {
       },
     });
     watcher = await pi.signIn('maria');
-    // The stored credential that a paired desktop goes on with.
+    // The stored credential with which a paired desktop continues.
     await fetch(`${pi.url}/api/nas/credentials/alice`, {
       method: 'PUT',
       headers: {

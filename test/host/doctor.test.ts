@@ -105,7 +105,7 @@ describe('The doctor of a running BaluPi', function () {
     assert.doesNotMatch(JSON.stringify(rows), /\[\[/);
     await alice.listen(() => alice.to(TABLE).length > 0, 500);
     assert.deepEqual(alice.to(TABLE), []);
-    // Nor is it kept for whoever opens the page next.
+    // Nor is it cached for the next user who opens the page.
     const later = await open('alice', 'en');
     await later.send('widget-load', TABLE);
     await later.listen(() => later.to(TABLE).length > 0, 500);

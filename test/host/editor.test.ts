@@ -81,14 +81,14 @@ describe('The editor', function () {
     return answered.status;
   }
 
-  /** Where a deploy goes: over the shipped flows, in the data folder. */
+  /** Where a deploy is written: over the shipped flows, in the data folder. */
   const deployed = (): string => join(pi.dataFolder, 'flows');
   const filesNow = (): Map<string, string> =>
     new Map(
       readdirSync(deployed()).map((name) => [name, readFileSync(join(deployed(), name), 'utf8')]),
     );
 
-  /** Tries to sign in from another address of this machine. */
+  /** Tries to sign in from another loopback address. */
   async function tryFrom(
     localAddress: string,
     password: string,
@@ -142,8 +142,8 @@ describe('The editor', function () {
     for (let count = 0; count < 8; count += 1) {
       guesses.push((await tryFrom('127.0.0.2', `guess ${count}`)).status);
     }
-    // The NAS counts all who come through the Pi as one: strangers have two of its five a minute,
-    // and one was spent on the wrong password above.
+    // The NAS counts everybody behind the Pi as one: strangers get two of its five a minute, and
+    // one was spent on the wrong password above.
     assert.deepEqual(guesses, [401, 429, 429, 429, 429, 429, 429, 429]);
     const { body } = await tryFrom('127.0.0.2', 'Practice-admin-1');
     assert.equal(body['code'], 'too_many_tries');
@@ -279,7 +279,7 @@ describe('The editor', function () {
     assert.deepEqual(filesNow(), before);
   });
 
-  /** While flows start the answer is 503 `restarting`, and never a 404. */
+  /** While flows start the answer is 503 `restarting`, never a 404. */
   async function untilAnswered(url: string): Promise<unknown> {
     for (const endMs = performance.now() + 8_000; performance.now() < endMs;) {
       const answered = await uncheckedFetch(url);
@@ -293,7 +293,7 @@ describe('The editor', function () {
   it('never answers 404 while flows are exchanged, and finishes what runs', async () => {
     await pi.nas.putFile('alice/long.bin', Buffer.alloc(3_000_000, 7), 'alice');
     pi.nas.faults.set({ path: /download/, bytesPerSecond: 3_000_000 });
-    // The deploy of the test before may still be at it.
+    // The previous test's deploy may still be starting flows.
     await untilAnswered(`${pi.url}/api/health`);
     const token = await pi.signIn();
     const reading = await fetch(`${pi.url}/api/files/download/alice/long.bin`, {

@@ -6,7 +6,7 @@ import { PracticePlug } from '../practice/plug/practice-plug.ts';
 
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
 
-/** Values that hardly any field takes. */
+/** Values that are invalid for almost every field. */
 const HOSTILE: readonly unknown[] = [
   ...['', ' ', 'x', '12', 'NaN', '-0', '2026-02-30', '2026-13-01T00:00:00Z', '24:15', '06:07'],
   ...["'; DROP TABLE energy_hourly; --", '<script>alert(1)</script>', '../../etc/passwd'],
@@ -39,9 +39,9 @@ interface Case {
   readonly method: string;
   readonly path: (ids: Ids) => string;
   readonly good: (ids: Ids) => Body;
-  /** The fields, and what each may be given. */
+  /** The fields, and which values each accepts. */
   readonly fields: Readonly<Record<string, Takes>>;
-  /** May be left out. */
+  /** Fields that may be left out. */
   readonly optional: readonly string[];
 }
 
@@ -181,7 +181,7 @@ describe('What the energy routes are sent', function () {
     return await Promise.all(paths.map(async (path) => (await ask('GET', path)).body));
   }
 
-  /** 4xx; where a field is wrong, with its place. */
+  /** Expects a 4xx; a 422 has to name the field. */
   function check({ status, body }: Answer, place: readonly string[], what: string): void {
     assert.ok(status >= 400 && status < 500, `${what}: ${status} ${JSON.stringify(body)}`);
     if (status !== 422) return;

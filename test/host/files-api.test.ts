@@ -6,7 +6,7 @@ import { dashboardCookie } from '../fakes/raw-page.ts';
 const API = '/dashboard/files/api';
 const LIST = `${API}/files/list?path=alice`;
 
-/** What the page needs of the API is there, and nothing else of it. */
+/** All that the page needs of the API, and nothing else of it. */
 const REACHED = [
   'GET files/list?path=alice',
   'GET files/download/alice/a.txt',
@@ -41,7 +41,7 @@ const SHUT = [
   'GET ',
 ];
 
-/** Each begins like an operation, and is none. */
+/** Each starts like an operation, and is none. */
 const OTHER_SPELLINGS = [
   '/Dashboard/files/api/files/list',
   '/dashboard/FILES/api/files/list',
@@ -99,7 +99,7 @@ describe('What the page Files asks of the API', function () {
     await pi.stop();
   });
 
-  /** A page acts by the credential that is stored for its user a moment after the sign-in. */
+  /** Waits for the credential by which a page acts; it is stored a moment after the sign-in. */
   async function ready(whose: string, home: string): Promise<void> {
     await pi.until(`${home} to be listed`, async () => {
       const listed = await fetch(`${pi.url}${API}/files/list?path=${home}`, {

@@ -38,7 +38,7 @@ describe('Small pictures on the page Files', function () {
     await pi.stop();
   });
 
-  /** A page acts by the credential that is stored for its user a moment after the sign-in. */
+  /** Waits for the credential by which a page acts; it is stored a moment after the sign-in. */
   async function signedIn(name: string): Promise<string> {
     const cookie = await dashboardCookie(pi.url, name);
     await pi.until(`${name} to be listed`, async () => {

@@ -16,7 +16,7 @@ interface Change {
 
 type Editor = (path: string, init?: RequestInit) => Promise<Response>;
 
-/** Signs in at the editor. @returns what asks it from then on */
+/** Signs in at the editor. @returns a client for it */
 async function editorOf(pi: BootedBaluPi): Promise<Editor> {
   const answered = await fetch(`${pi.editorUrl}/auth/token`, {
     method: 'POST',
@@ -158,7 +158,7 @@ describe('An update of a tab that its owner changed', function () {
 
   const shippedFile = (): string => join(pi.flowsFolder, 'api-health.json');
 
-  /** As another version has it: two nodes are other, one of which its owner changed. */
+  /** Ships another version, with two nodes changed, one of which the owner has changed too. */
   function ship(change: (one: FlowNode) => FlowNode): void {
     const nodes = parseFlowText(readFileSync(shippedFile(), 'utf8')) as FlowNode[];
     const touched = nodes.map((one) => ([REPLY, ANOTHER].includes(one.id) ? change(one) : one));

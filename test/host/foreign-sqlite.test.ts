@@ -8,7 +8,10 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { uncheckedFetch } from '../fakes/checked-answers.ts';
 
 const PLACE = { z: 'mine', x: 100, y: 100, name: '' };
-/** An owner's flow that asks by a SQLite of others, as the tab explore-energy does. */
+/**
+ * An owner's flow that queries through another package's SQLite node, as the tab explore-energy
+ * does.
+ */
 const MINE: readonly FlowNode[] = [
   { id: 'mine', type: 'tab', label: 'mine', disabled: false, info: '' },
   {
@@ -49,7 +52,7 @@ function isCompiled(): boolean {
   }
 }
 
-/** How many locks any process has on a file. */
+/** How many locks all processes hold on a file. */
 function locksOn(file: string): number {
   const { ino } = statSync(file);
   const ofFile = new RegExp(`:${ino} `);
@@ -115,7 +118,7 @@ describe('A SQLite that others bring into the process', function () {
 
     async function plugsInSql(): Promise<number> {
       let answered = await uncheckedFetch(`${pi.url}/plugs-in-sql`, { headers });
-      // While the flows of a deploy start.
+      // Until the deployed flows have started.
       while (answered.status === 503) {
         answered = await uncheckedFetch(`${pi.url}/plugs-in-sql`, { headers });
       }

@@ -64,7 +64,7 @@ describe('The address itself, in a browser', function () {
 
   const AT_NAS = { Host: 'NAS.home.arpa' };
 
-  /** Asks until the Pi has seen what the NAS does. */
+  /** Polls until the Pi has noticed the NAS's state. */
   async function page(wanted: RegExp): Promise<Answered> {
     return await pi.until(`a page with ${String(wanted)}`, async () => {
       const told = await get({ ...BROWSER, ...AT_NAS });

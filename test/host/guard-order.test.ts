@@ -38,7 +38,7 @@ describe('The guard around Passport', () => {
     isFlowMissing: () => false,
   });
 
-  /** The status of an address behind some of the guard's steps. */
+  /** The status of a path behind a subset of the guard's steps. */
   async function statusOf(
     path: string,
     ...steps: readonly ('receive' | 'authenticate' | 'admit')[]

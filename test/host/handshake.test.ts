@@ -27,7 +27,7 @@ describe("The NAS's goodbye and hello", function () {
     return await call(path, { headers: { Authorization: `Bearer ${token}` } });
   }
 
-  /** @param canonical what is signed; the wire form differs, as the NAS's does */
+  /** @param canonical what is signed; on the wire the body differs, as the NAS's does */
   async function say(path: string, body: string, canonical = body): Promise<Answered> {
     const timestamp = String(Math.floor(Date.now() / 1_000));
     const hash = createHash('sha256').update(canonical).digest('hex');
@@ -45,7 +45,7 @@ describe("The NAS's goodbye and hello", function () {
   }
 
   before(async () => {
-    // No look of its own within the test: what is learnt here is learnt by the handshake.
+    // No probe within the test: all that is learnt comes from the handshake.
     pi = await BootedBaluPi.start({
       environment: {
         BALUPI_HANDSHAKE_SECRET: SECRET,

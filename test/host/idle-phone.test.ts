@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { AndroidApp } from '../practice/clients/android-app.ts';
 
-/** What the NAS bears from everybody together and still goes to sleep (docs/KEPT.md). */
+/**
+ * Requests a minute, of everybody together, with which the NAS still goes to sleep (docs/KEPT.md).
+ */
 const A_MINUTE = 3;
 const ROUNDS = 6;
 
@@ -12,7 +14,7 @@ describe('A phone that lies open on its dashboard', function () {
   let app: AndroidApp;
 
   before(async () => {
-    // The Pi's own registration would be among what is counted.
+    // The Pi's own registration would be counted too.
     pi = await BootedBaluPi.start({ environment: { BALUPI_ENROL: 'off' } });
     app = new AndroidApp(pi.url);
     const headers = { Authorization: `Bearer ${await pi.signIn('alice')}` };
@@ -21,7 +23,7 @@ describe('A phone that lies open on its dashboard', function () {
       { method: 'POST', headers },
     );
     await app.pair(((await generated.json()) as { readonly token: string }).token);
-    // What was never asked rides along once, as somebody has just opened the app.
+    // What was never requested goes to the NAS once, as somebody has just opened the app.
     await app.tiles();
   });
 

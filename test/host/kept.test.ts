@@ -7,7 +7,7 @@ interface Answered {
   readonly body: unknown;
 }
 
-/** What the tiles of the app's dashboard and its monitor ask, each of them every minute. */
+/** What the tiles of the app's dashboard and its monitor request, each of them every minute. */
 const TILES = [
   '/api/system/info',
   '/api/shares/statistics',
@@ -54,7 +54,7 @@ describe('What is kept of the NAS for its sleep', function () {
     };
   }
 
-  /** A phone as it is registered at the NAS, with one folder. @returns its id */
+  /** Registers a phone with one folder at the NAS. @returns its id */
   async function phone(): Promise<string> {
     const headers = { Authorization: `Bearer ${alice}`, 'Content-Type': 'application/json' };
     const at = async (path: string, body: unknown): Promise<Record<string, unknown>> => {

@@ -52,7 +52,7 @@ describe('The websocket of the notifications', function () {
     readonly closed: Promise<number>;
   }
 
-  /** A handshake that is refused. */
+  /** Opens a handshake that is refused. */
   async function refusal(
     path: string,
     headers: Record<string, string> = HANDSHAKE,

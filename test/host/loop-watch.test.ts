@@ -9,7 +9,7 @@ const PROGRAM = resolve('deploy', 'watch-loop.pl');
 const NO_PERL = resolve('deploy', 'there-is-none');
 const GOES_ON = 'The watch of the event loop goes on as a thread: its process, by Perl, ended.\n';
 
-/** What a process that is watched, with short limits, begins with. */
+/** The beginning of a watched process with short limits. */
 function program(perl: string, then: string): string {
   const module = (file: string): string => pathToFileURL(resolve('dist', file)).href;
   return `
@@ -30,7 +30,7 @@ function program(perl: string, then: string): string {
     process.exit(0);`;
 }
 
-/** @param then what its event loop does */
+/** @param then the code that its event loop runs */
 async function watched(
   perl: string,
   then: string,
@@ -39,7 +39,7 @@ async function watched(
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
-  // Read to its end, which comes when nobody holds it: a watcher that stayed would be seen here.
+  // Reads stderr to its end, which comes once nobody holds it: a leftover watcher would hang here.
   const [said, [, signal]] = await Promise.all([text(child.stderr), ended]);
   return { signal, said };
 }

@@ -96,7 +96,7 @@ describe('A BaluPi that is short of memory', function () {
       assert.equal(answered.status, 200, path);
       await answered.arrayBuffer();
     }
-    // Who is nobody is told nothing of it.
+    // Callers who are not signed in do not learn of it.
     const stranger = await fetch(`${pi.url}/api/files/list?path=alice`);
     assert.equal(stranger.status, 401);
     await stranger.arrayBuffer();
@@ -104,7 +104,7 @@ describe('A BaluPi that is short of memory', function () {
 
   it('goes on by itself once there is memory, and not at the first file that ended', async () => {
     hold(450);
-    // Longer than one look is good for.
+    // Longer than one measurement is reused.
     const from = performance.now();
     await until('another look', () => performance.now() - from > 700);
     assert.equal((await health()).checks['memory'], 'busy');

@@ -29,7 +29,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
     return await fetch(`${booted.url}/api/files/${path}`, { headers: all });
   }
 
-  /** `whole`, `cut`, or the status of a refusal. */
+  /** `whole`, `cut`, or the status and code of a refusal. */
   async function read(name: string): Promise<string> {
     const answered = await call(`download/alice/v/${name}`);
     if (answered.status !== 200) {
@@ -59,7 +59,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
   }
 
   for (const [what, fault, expected] of [
-    // Nothing came yet, so the Pi may ask once more by itself.
+    // Nothing was sent yet, so the Pi may retry by itself.
     ['before a header', { cutAfterBytes: 0 }, /^503 nas_asleep$|^cut$|^whole$/],
     ['after its first byte', { cutAfterBytes: 1 }, /^cut$/],
     ['in the middle', { cutAfterBytes: SIZE / 2 }, /^cut$/],
@@ -68,7 +68,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
     ['with a page of its proxy', { status: 502, html: true }, /^50[23] /],
   ] as const) {
     it(`is never ended cleanly when the NAS fails it ${what}, and comes right after that`, async () => {
-      // A folder of its own: the listing of one that was just read is not asked for again.
+      // A folder of its own, as the listing of a folder just read is reused.
       const name = `${what.replaceAll(' ', '-')}/a.bin`;
       await booted.nas.putFile(`alice/v/${name}`, bytes, 'alice');
       await booted.until('awake', online);
@@ -111,7 +111,7 @@ describe('A file that is not kept, through a whole BaluPi', function () {
     assert.equal((await quiet).status, 503, 'who asks for no waking is told at once');
     assert.deepEqual(new Set(await Promise.all(readers)), new Set(['whole']));
     assert.equal(downloadsOf('asleep.bin'), 1);
-    // One burst; what it consists of is sent to one address in a row.
+    // One burst: its packets to one address follow each other closely.
     const times = booted.nas.magicPackets.map(({ atMs }) => atMs);
     assert.ok(times.length > 0);
     assert.ok(Math.max(...times) - Math.min(...times) < 5_000);

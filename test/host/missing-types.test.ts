@@ -8,7 +8,7 @@ import {
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { uncheckedFetch } from '../fakes/checked-answers.ts';
 
-/** Needs a package that nobody installed. */
+/** Needs a package that is not installed. */
 const EXAMPLE = 'examples/19 - Energy into PostgreSQL.json';
 const LONGEST_MS = 20_000;
 

@@ -11,7 +11,7 @@ describe('A BaluPi whose lines nobody reads any more', function () {
     });
     try {
       pi.readNoMore();
-      // Each refused sign-in is a line.
+      // Each refused sign-in writes a line.
       for (let tries = 0; tries < 5; tries += 1) {
         const refused = await fetch(`${pi.url}/api/auth/login`, {
           method: 'POST',

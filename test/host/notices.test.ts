@@ -11,7 +11,7 @@ interface Answered {
 const KINDS = ['wake_failed', 'conflict', 'upload_failed', 'plug_lost', 'unusual'];
 const ALL = [...KINDS, 'disk', 'update_ready', 'flow'];
 
-/** What a browser tells of a subscription of its own. */
+/** What a browser sends to subscribe. */
 function subscription(endpoint: string, name = 'Phone') {
   const p256dh = createECDH('prime256v1').generateKeys('base64url');
   return { name, endpoint, p256dh, auth: randomBytes(16).toString('base64url') };

@@ -8,7 +8,7 @@ import { makeNodeRedFolder, ownersPalette } from '../../host/palette.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { uncheckedFetch } from '../fakes/checked-answers.ts';
 
-/** A line from an address to its answer, with one node in between. */
+/** A flow from an endpoint through one node to its answer. */
 function route(name: string, middle: FlowNode, more: readonly FlowNode[] = []): FlowNode[] {
   const place = { z: 'mine', x: 100, y: 100 };
   return [
@@ -44,13 +44,13 @@ const MINE: readonly FlowNode[] = [
   ...route('rows', {
     ...{ id: 'rows-sql', type: 'balupi-sql', name: '', rows: 10, seconds: 5 },
     ...{ sql: 'SELECT count(*) AS n FROM tapo_devices', store: 'this-balupi' },
-    // As nodes of before have it, with no act named.
+    // As nodes of older versions have it, without an operation.
     file: '${BALUPI_ENERGY_DATABASE}',
   }),
   ...route('others', { id: 'others-node', type: 'practice-node', name: '' }),
 ];
 
-/** A package of somebody's, as npm lays it down. */
+/** Somebody's package, as npm installs it. */
 function layPackage(folder: string): void {
   const home = join(folder, 'node_modules', 'node-red-contrib-practice');
   mkdirSync(home, { recursive: true });

@@ -18,7 +18,7 @@ describe('A desktop that was paired through the Pi', function () {
     pi = await BootedBaluPi.start({
       environment: { BALUPI_NAS_PROBE_INTERVAL_SECONDS: '1' },
     });
-    // The Pi registers itself for her, which is what it acts by later.
+    // With this the Pi also registers itself for her, by which it acts later.
     alice = await pi.signIn('alice');
     await pi.until('a credential of alice', async () => {
       const { body } = await ask('GET /api/nas/credentials', undefined, admin());
@@ -35,7 +35,7 @@ describe('A desktop that was paired through the Pi', function () {
 
   let address = 1;
 
-  /** From an address of its own, as pairing has a rate by address. */
+  /** From an address of its own, as pairing is limited by address. */
   async function ask(line: string, body?: unknown, token?: string): Promise<Told> {
     const [method = 'GET', path = ''] = line.split(' ');
     const { promise, resolve, reject } = Promise.withResolvers<Told>();

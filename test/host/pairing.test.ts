@@ -22,7 +22,7 @@ describe('Phones and desktops that pair through the Pi', function () {
   this.timeout(60_000);
   let pi: BootedBaluPi;
   let address = 1;
-  /** Bob's, who was let in while the NAS was awake. */
+  /** The token of Bob, who signed in while the NAS was awake. */
   let watcher: string;
 
   before(async () => {

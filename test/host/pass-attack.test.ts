@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { type RawAnswer, RawClient } from '../fakes/raw-client.ts';
 
-/** What of BaluHost never passes, as BaluHost has it. */
+/** BaluHost's routes that never pass, as BaluHost writes them. */
 const NEVER = [
   'sync/upload/start',
   'sync/upload/7/chunk/1',
@@ -14,7 +14,7 @@ const NEVER = [
   'setup/admin',
 ];
 
-/** Ways to write one address that some reader takes for it. */
+/** Ways to write an address that some parser reads as that address. */
 const SPELLINGS: Readonly<Record<string, (below: string) => string>> = {
   plain: (below) => `/api/${below}`,
   'a slash behind it': (below) => `/api/${below}/`,
@@ -63,7 +63,7 @@ function twice(letter: string): string {
   return `%25${letter.charCodeAt(0).toString(16)}`;
 }
 
-/** Every way in which a server behind may read an address. */
+/** Every way in which an upstream server may parse an address. */
 function readings(url: string): readonly string[] {
   const once = decoded(url.split(/[?#]/)[0] ?? '');
   return [once, decoded(once)].map((path) => {
@@ -129,7 +129,7 @@ describe('What must never reach the NAS', function () {
     });
   }
 
-  /** An absolute form whose host nobody looks at may be another, harmless address. */
+  /** An absolute form whose host is ignored may be another, harmless address. */
   function isHarmless(url: string): boolean {
     return !readings(url).some(isForbidden);
   }

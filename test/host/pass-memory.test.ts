@@ -6,7 +6,7 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 const MB = 1_000_000;
 const DOWN_BYTES = 200 * MB;
 const UP_BYTES = 100 * MB;
-/** What more a process may hold for it, at its worst moment. */
+/** How much more a process may hold for it at the peak. */
 const MOST_BYTES = 30 * MB;
 const BLOCK = Buffer.alloc(64 * 1024, 'x');
 
@@ -18,7 +18,7 @@ describe('The memory of a passed request', function () {
   before(async () => {
     pi = await BootedBaluPi.start();
     token = await pi.signIn('alice');
-    // What the first answers build once, and the heap's own way of growing, are not theirs.
+    // What the first answers allocate once, and the heap's own growth, do not count.
     for (let turn = 0; turn < 3; turn += 1) {
       await down(30 * MB);
       await up(30 * MB);

@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { BootedBaluPi, isPiToken } from '../fakes/boot-balupi.ts';
 import { RawClient } from '../fakes/raw-client.ts';
 
-/** A tinkerer's own route inside a family of the NAS. */
+/** An owner's own route below a prefix of the NAS. */
 const OWN_FLOW = [
   { id: 'own', type: 'tab', label: 'own', disabled: false, info: '', env: [] },
   {

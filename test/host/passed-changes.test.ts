@@ -6,7 +6,9 @@ interface Answered {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** What people change on the NAS through the Pi, and what they are shown right after, asleep too. */
+/**
+ * Changes that people make on the NAS through the Pi, and what they see right after, asleep too.
+ */
 describe('A change that passes', function () {
   this.timeout(60_000);
   let pi: BootedBaluPi;
@@ -92,7 +94,7 @@ describe('A change that passes', function () {
       assert.deepEqual(await names(who, 'alice/papers/deep'), ['c.txt']);
       assert.equal(await names(who, 'alice/docs'), 404);
     }
-    // Its copy went with it, and nothing is there under its old name.
+    // Its cache entry moved with it, and its old name has none.
     assert.equal(await read('alice', 'alice/papers/a.txt'), 'a.txt');
     assert.equal(await read('alice', 'alice/docs/a.txt'), 404);
   }

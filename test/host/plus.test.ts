@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
-/** As `curl --data-urlencode` and URLSearchParams write a space. */
+/** `curl --data-urlencode` and URLSearchParams write a space this way. */
 describe('A + in the path of a query', function () {
   this.timeout(30_000);
   let pi: BootedBaluPi;

@@ -57,7 +57,7 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
     return (await (await call(path, init)).json()) as T;
   }
 
-  /** Reads a file and tells from where it came. */
+  /** Reads a file. @returns where it came from */
   async function read(path: string): Promise<string> {
     const answered = await call(`/api/files/download/${encodeURIComponent(path)}`);
     const text = await answered.text();
@@ -163,7 +163,7 @@ describe('Fetching while the NAS is awake anyway, through a whole BaluPi', funct
     const body = JSON.stringify({ path: 'alice/Docs' });
     await call('/api/cache/pins', { method: 'PUT', body });
     await read(photo(1));
-    // The schedules that are left have ticked on meanwhile.
+    // The remaining schedules have ticked meanwhile.
     booted.nas.resetCounters();
     await booted.until('three probes', () => booted.nas.requests.length >= 3);
     assert.deepEqual(downloads(), []);

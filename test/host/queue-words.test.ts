@@ -83,7 +83,7 @@ describe('What the queue says of itself', function () {
     }
   }
 
-  /** An upload beside the file that meanwhile lies at its place. */
+  /** Makes a conflict with the file that is at the path by then. */
   async function conflict(name: string): Promise<Settled> {
     const id = await send(name, 'mine', { 'X-Base-Checksum': '0'.repeat(64) });
     await pi.until('the conflict', async () => (await stateOf(id)) === 'conflict');
@@ -131,7 +131,7 @@ describe('What the queue says of itself', function () {
       await conflict('placed.txt'),
       await conflict('removed.txt'),
     ];
-    // A later version of that branch lies in its copy's place.
+    // A later version of that branch replaces its copy.
     const later = await send('kept.txt', 'mine too', {
       'X-Base-Checksum': createHash('sha256').update('mine').digest('hex'),
     });
@@ -196,7 +196,7 @@ describe('What the queue says of itself', function () {
       },
       { counts: [2, 2], oldest: 'string', inbox: 2, dirty: 2, phone: 2 },
     );
-    // They hold nothing else up: a desktop compares as ever.
+    // They block nothing else: a desktop compares as usual.
     const delta = await call('/sync/changes', 'POST', { device_id: 'desk', local_state: [] });
     assert.notEqual(delta.status, 503);
     for (const { id } of found) {

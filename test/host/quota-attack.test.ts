@@ -5,9 +5,9 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const GB = 1e9;
 const MB = 1e6;
-/** What uploads may take of the disk of this test. */
+/** How much of this test's disk uploads may take. */
 const QUOTA_BYTES = 1.5 * GB;
-/** Together more than that, and each less than the share of one of two. */
+/** Together more than that; each less than one of two users' shares. */
 const ANNOUNCED_MB = [400, 400, 400, 200, 100, 50, 25];
 
 describe('a user who announces uploads and sends none', () => {

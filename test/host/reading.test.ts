@@ -3,7 +3,9 @@ import { utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
-/** C0, DEL, C1, a backslash, marks and overrides: what may lie on a Linux disk. */
+/**
+ * C0, DEL, C1, a backslash, combining marks and overrides: what names on a Linux disk may contain.
+ */
 const ODD_NAMES = [
   'a\nb.txt',
   'c\u007f.txt',
@@ -118,7 +120,7 @@ describe('Reading through a whole BaluPi', function () {
       assert.equal(head.status, 200);
       assert.equal(head.headers.get('content-length'), '13');
       assert.match(head.headers.get('last-modified') ?? '', / GMT$/);
-      // No listing tells the tag that a GET gives, and another one would tell of a change.
+      // No listing gives the tag that a GET has, and a different one would look like a change.
       assert.equal(head.headers.get('etag'), null);
       const since = head.headers.get('last-modified') ?? '';
       const same = await call('download/alice/v/b.txt', {
@@ -128,7 +130,7 @@ describe('Reading through a whole BaluPi', function () {
       assert.equal(same.status, 304);
     };
     await sizes();
-    // What was listed may be fetched ahead meanwhile, marked as nobody's need.
+    // Listed files may be prefetched meanwhile, which is marked as automatic.
     const downloads = booted.nas.requests.filter(
       ({ path, headers }) => path.includes('/download/') && headers['x-sync-trigger'] !== 'auto',
     );

@@ -8,16 +8,16 @@ const MB = 1_000_000;
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
 const CHUNKS = 4_800;
 const BODY_BYTES = CHUNKS * CHUNK.length;
-/** What a refused stranger may send on after the answer before the connection is cut, in ms. */
+/** How long a refused stranger may go on sending after the answer, in ms. */
 const DISCARD_MS = 2_000;
 
-/** How a body of 315 MB says how long it is. */
+/** How a body of 315 MB declares its length. */
 type Form = 'octet-stream' | 'multipart' | 'chunked';
 
 interface Seen {
   readonly status: number;
   readonly body: Record<string, unknown>;
-  /** Bytes of the body that had been sent when the whole answer was there. */
+  /** Bytes of the body sent by the time the whole answer had arrived. */
   readonly sentBefore: number;
   readonly closedAfterMs: number;
   readonly failures: readonly unknown[];
@@ -37,7 +37,7 @@ function chunkOf(form: Form): Buffer {
   return Buffer.concat([Buffer.from(size), CHUNK, Buffer.from('\r\n')]);
 }
 
-/** Sends on and on, as a client that looks at the answer only when all is sent. */
+/** Sends on and on, as a client that reads the answer only once everything is sent. */
 async function pour(socket: Socket, form: Form, sent: (bytes: number) => void): Promise<void> {
   const chunk = chunkOf(form);
   const cut = new AbortController();
@@ -47,7 +47,7 @@ async function pour(socket: Socket, form: Form, sent: (bytes: number) => void): 
   for (let count = 0; count < CHUNKS && !socket.destroyed; count += 1) {
     sent(count * CHUNK.length);
     if (!socket.write(chunk)) await once(socket, 'drain', { signal: cut.signal });
-    // A kernel that takes every chunk at once would never let this process read the answer.
+    // A kernel that accepts every chunk at once would never let this process read the answer.
     if (count % 16 === 15) await immediately();
   }
 }
@@ -94,7 +94,7 @@ describe('A body that nobody asked for', function () {
 
   before(async () => {
     pi = await BootedBaluPi.start();
-    // The first requests load code; what they cost is not the body's doing.
+    // The first requests load code, whose cost is not the body's.
     for (const form of ['octet-stream', 'chunked'] as const) {
       await send(pi.port, '/api/auth/login', form);
     }
@@ -125,7 +125,7 @@ describe('A body that nobody asked for', function () {
       const grown = pi.residentBytes - before;
       assert.equal(seen.status, status);
       assert.equal(typeof seen.body['detail'], 'string');
-      // What the kernel took in both directions counts as sent, though nobody read it.
+      // What the kernel buffered in both directions counts as sent, though nobody read it.
       assert.ok(seen.sentBefore < 8 * MB, `${seen.sentBefore} bytes`);
       assert.ok(seen.closedAfterMs < DISCARD_MS + 1_000, `${seen.closedAfterMs} ms`);
       assert.ok(grown <= 10 * MB, `${grown} bytes`);

@@ -6,7 +6,7 @@ import { ManualClock } from '../fakes/manual-clock.ts';
 
 const ANSWER_WITHIN_MS = 60_000;
 
-/** A socket, a request and a response as far as the watch looks at them. */
+/** The parts of a socket, a request and a response that the watch uses. */
 class Exchange {
   readonly socket = Object.assign(new EventEmitter(), {
     remoteAddress: '192.0.2.1',
@@ -49,7 +49,7 @@ class Exchange {
     );
   }
 
-  /** All of the request is here, and so many bytes of the answer wait for their reader. */
+  /** The request is complete, and that many bytes of the answer are unread. */
   answer(unreadBytes: number): void {
     this.request.complete = true;
     this.response.headersSent = true;
@@ -82,7 +82,7 @@ describe('The watch over requests', () => {
     watch.stop();
   });
 
-  /** Moves the clock on, with so many bytes coming in each second. */
+  /** Advances the clock with that many bytes received each second. */
   async function receive(seconds: number, bytesPerSecond: number): Promise<void> {
     for (let second = 0; second < seconds; second += 1) {
       exchange.socket.bytesRead += bytesPerSecond;

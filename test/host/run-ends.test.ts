@@ -12,7 +12,7 @@ describe('How runs ended', () => {
   let bootId: string;
 
   const run = (): RunEnds => new RunEnds({ dataFolder, bootId, uptimeMs: () => atMs });
-  /** A run that begins now and is killed. @returns whether it began in safe mode */
+  /** A run that starts now and is killed. @returns whether it started in safe mode */
   const killed = (): boolean => run().begin();
 
   beforeEach(() => {

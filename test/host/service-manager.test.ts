@@ -8,7 +8,7 @@ import { ServiceManager } from '../../host/service-manager.ts';
 import { KeptLog } from '../fakes/kept-log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
-/** A socket as systemd has one, where Node.js cannot open it: prints who sent each datagram. */
+/** A socket like systemd's, which Node.js cannot open: prints the sender of each datagram. */
 const LISTENER = `
   use Socket; $| = 1;
   socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die; bind($s, pack_sockaddr_un($ARGV[0])) or die;

@@ -27,7 +27,7 @@ function faultsOf(environment: Record<string, string>): readonly string[] {
   return read.kind === 'faults' ? read.faults : [];
 }
 
-/** Name, a value that must not be taken, and a word its fault must hold. */
+/** Name, an invalid value, and a word that the error must contain. */
 const WRONG: readonly (readonly [name: string, value: string, word: string])[] = [
   ['PORT', '80,abc', 'port'],
   ['PORT', '70000', 'port'],

@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
 const SIGN_INS = 20;
-/** Fewer than the tries a minute that one address has. */
+/** Below the tries a minute that one address has. */
 const OF_ONE_ADDRESS = 4;
 const MOST_GROWTH_BYTES = 10 * 1024 * 1024;
 

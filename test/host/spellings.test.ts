@@ -5,7 +5,7 @@ import { type Endpoint, ENDPOINTS } from '../../nodes/lib/api/api.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { type RawAnswer, RawClient } from '../fakes/raw-client.ts';
 
-/** What a tinkerer's own catch-all answers, so that what reached a flow shows. */
+/** The status of an owner's own catch-all, which shows that a request reached a flow. */
 const OWN_STATUS = 299;
 const OWN_FLOW = [
   { id: 'own', type: 'tab', label: 'own', disabled: false, info: '', env: [] },
@@ -23,7 +23,7 @@ const OWN_FLOW = [
 type Role = 'nobody' | 'user' | 'admin';
 const ROLES: readonly Role[] = ['nobody', 'user', 'admin'];
 
-/** Other ways to write an address that is still that address. */
+/** Spellings that mean the same address. */
 const SAME: Readonly<Record<string, (path: string) => string>> = {
   'a doubled slash before it': (path) => `/${path}`,
   'a doubled slash in it': (path) => path.replace(/\/(?=[^/]*$)/, '//'),
@@ -35,7 +35,7 @@ const SAME: Readonly<Record<string, (path: string) => string>> = {
   'the absolute form of another host': (path) => `HTTP://elsewhere.example/${path}`,
 };
 
-/** What is no address of ours, however near it comes. */
+/** Spellings that are no address of ours, however close. */
 const OTHER: Readonly<Record<string, (path: string) => string>> = {
   'another case': (path) => inLastWord(path, (word) => word.toUpperCase()),
   'one letter in another case': (path) =>
@@ -62,10 +62,10 @@ const OTHER: Readonly<Record<string, (path: string) => string>> = {
   'an overlong letter': (path) => inLastWord(path, (word) => `${word.slice(0, -1)}%C1%A1`),
 };
 
-/** Where the router behind would take any of these for ours, they must not get that far. */
+/** Of these the router would match some as ours, so they have to be stopped before it. */
 const REACH_OWN_FLOWS = /semicolon|escaped twice/;
 
-/** Changes the last word that is written in the description. */
+/** Changes the last literal segment of the description's path. */
 function inLastWord(path: string, change: (word: string) => string): string {
   const words = path.split('/');
   const last = words.findLastIndex((word) => word !== '' && word !== '7');
@@ -76,12 +76,12 @@ function hex(word: string): string {
   return `%${(word.codePointAt(word.length - 1) ?? 0).toString(16)}`;
 }
 
-/** An id that nothing has, in place of each parameter. */
+/** The path with an id that does not exist for each parameter. */
 function addressOf({ path }: Endpoint): string {
   return path.replace(/\{\w+\}/g, '7');
 }
 
-/** Whether its role keeps that caller away. */
+/** Whether the endpoint's access excludes that role. */
 function isKeptAway({ access }: Endpoint, role: Role): boolean {
   if (access === 'open' || access === 'caller_or_loopback') return false;
   return role === 'nobody' || (role === 'user' && (access === 'admin' || access === 'wake'));
@@ -106,7 +106,7 @@ describe('Every address in every spelling, by every role', function () {
     await pi.stop();
   });
 
-  /** Asks by each role at once, each on a connection of its own. */
+  /** Runs for every role at once, each on a connection of its own. */
   async function byRole(
     run: (ask: (method: string, url: string) => Promise<RawAnswer>, role: Role) => Promise<void>,
   ): Promise<void> {
@@ -134,14 +134,14 @@ describe('Every address in every spelling, by every role', function () {
     });
   }
 
-  /** The statuses that are right for what is no address of ours. */
+  /** The statuses that are correct for an address that is not ours. */
   function wantedOf(endpoint: Endpoint, url: string, role: Role, what: string): readonly number[] {
     if (url.startsWith('/docs/')) return [404];
     // `DELETE /api/files/{path}` is the NAS's, whatever the path.
     const isNas = endpoint.method === 'DELETE' && /^\/api\/files\//i.test(url);
     if (isNas) return role === 'nobody' ? [400, 404, 401] : [400, 404, OWN_STATUS];
     if (!REACH_OWN_FLOWS.test(what)) return [404];
-    // Another word is another address: a tinkerer's, or one with an id, of ours or the NAS's.
+    // Another word is another address: an owner's, or one with an id, of ours or the NAS's.
     const isOurId = /^\/api\/(smart-devices|energy\/cumulative)\/[^/]+$/.test(url);
     if (isOurId) return role === 'nobody' ? [401] : [404];
     return role === 'nobody' ? [401, 405] : [OWN_STATUS, 405];
@@ -153,7 +153,7 @@ describe('Every address in every spelling, by every role', function () {
         for (const endpoint of ENDPOINTS as readonly Endpoint[]) {
           const address = addressOf(endpoint);
           const isRead = endpoint.method === 'GET';
-          // What would change something is asked by those alone who must not.
+          // Requests that would change something are only sent by roles that may not.
           if (!isRead && !isKeptAway(endpoint, role)) continue;
           if (endpoint.rest === 'raw') continue;
           const { status, text } = await ask(endpoint.method, write(address));

@@ -69,7 +69,7 @@ describe("A desktop's delta through the Pi", function () {
     assert.ok(download.some(({ path }) => path === 'alice/made'));
     assert.deepEqual(body['conflicts'], []);
     assert.equal(typeof body['change_token'], 'string');
-    // The log comes through a pipe of its own.
+    // The log comes through a pipe of its own, later.
     await pi.until('a line in the log', () =>
       /named 20000 paths to delete; none was passed on/.test(pi.output),
     );

@@ -4,7 +4,7 @@ import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 import { HttpSink } from '../fakes/http-sink.ts';
 import { dashboardCookie } from '../fakes/raw-page.ts';
 
-/** Nothing but a file says these words. */
+/** Only the catalogue file contains these words. */
 describe('A third language, of which there is a file and nothing else', function () {
   this.timeout(60_000);
   const service = new HttpSink();

@@ -6,13 +6,13 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
 
-/** What is used of `openapi-typescript`. */
+/** The part of `openapi-typescript` that is used. */
 interface Generator {
   readonly default: (document: object) => Promise<unknown>;
   readonly astToString: (ast: unknown) => string;
 }
 
-/** What the client in `test/fixtures/typed-client.txt` tells of its visit. */
+/** What the client in `test/fixtures/typed-client.txt` reports. */
 interface Visit {
   readonly names: readonly string[];
   readonly uploadId: string;

@@ -80,7 +80,7 @@ describe('npm run wake', function () {
     await nas.sleep('suspend');
     const { code, output } = await run({
       BALUPI_NAS_MAC_ADDRESS: nas.macAddress,
-      // A name that nobody has (RFC 6761) fails as an address without a route does.
+      // A name that cannot exist (RFC 6761) fails as an address without a route does.
       BALUPI_NAS_WAKE_ADDRESS: 'nowhere.invalid:9',
     });
     assert.equal(output.trim().split('\n').length, 1, output);

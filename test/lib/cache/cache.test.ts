@@ -18,7 +18,7 @@ import { CacheBench, patterned, type Got } from './cache-bench.ts';
 const MB = 1024 * 1024;
 
 describe('Cache', function () {
-  // Files of tens of MB on a machine that does other things too.
+  // Files of tens of MB, on a machine that is busy with other things too.
   this.timeout(20_000);
   let bench: CacheBench;
 
@@ -35,7 +35,7 @@ describe('Cache', function () {
     return `${got.status} ${String(got.headers['x-balupi-cache'])}`;
   }
 
-  /** Lets the NAS give the next download by hand. */
+  /** Makes the next download a stream that the test writes. */
   function byHand(path: string): PassThrough {
     const body = new PassThrough();
     bench.nas.downloads.push((_asked, range): NasDownload => {
@@ -92,7 +92,7 @@ describe('Cache', function () {
       await read();
       await bench.clock.advance(8_400);
       await read();
-      // What a hit noted is written by now, and is no confirmation of its own.
+      // By now the hit's note is written, and it must not count as a revalidation.
       await bench.clock.advance(1_100);
       await read();
       bench.awake = false;
@@ -118,7 +118,7 @@ describe('Cache', function () {
         const got = await bench.get(`alice/${text.length}.txt`);
         assert.equal(got.headers['content-length'], String(text.length));
         assert.equal(got.body.toString(), text);
-        // An empty answer holds no last byte back until the file is kept.
+        // An empty answer has no last byte to hold back until the file is kept.
         await until(() => bench.cache.isKept(`alice/${text.length}.txt`));
         assert.equal(labelOf(await bench.get(`alice/${text.length}.txt`)), '200 hit');
       }
@@ -237,7 +237,7 @@ describe('Cache', function () {
       const readers = Array.from({ length: 4 }, () => bench.get('alice/v.bin'));
       await until(() => bench.downloads() === 1);
       body.write(bytes.subarray(0, MB));
-      // Else the late one asks far ahead of what came, and has a stream of its own.
+      // Otherwise the late reader asks far beyond what has come, and gets a stream of its own.
       await until(() => bench.onDisk('fills').some((file) => statSync(file).size > MB / 2));
       readers.push(...Array.from({ length: 3 }, () => bench.get('alice/v.bin')));
       const late = bench.get('alice/v.bin', { range: `bytes=${MB / 2}-` });

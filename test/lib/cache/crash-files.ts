@@ -10,7 +10,7 @@ export const FILES: readonly { readonly path: string; readonly bytes: Buffer }[]
   { path: 'alice/d.mp4', bytes: patterned(70 * MB + 77, 9) },
 ];
 
-/** What the NAS has, before and after the crash. */
+/** The NAS's files, the same before and after the crash. */
 export function putAll(nas: FakeFileNas): void {
   for (const { path, bytes } of FILES) nas.put(path, bytes);
 }

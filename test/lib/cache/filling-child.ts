@@ -1,7 +1,7 @@
 import { CacheBench } from './cache-bench.ts';
 import { putAll, FILES } from './crash-files.ts';
 
-/** A cache that fetches all files at once and again and again, until it is killed. */
+/** A cache that fetches all files at once, over and over, until it is killed. */
 const bench = new CacheBench(process.argv[2]);
 bench.maxBytes = 150 * 1024 * 1024;
 await bench.start();

@@ -9,7 +9,7 @@ import { FakeFileNas, streamOf } from '../../fakes/file-nas.ts';
 
 const MB = 1024 * 1024;
 
-/** A download of a file onto the kernel's own full disk: every write to it fails with ENOSPC. */
+/** A download onto /dev/full, where every write fails with ENOSPC. */
 function onFullDisk(sizeBytes: number, hasSpace: boolean) {
   const file = new FakeFileNas().put('alice/v.mp4', Buffer.alloc(sizeBytes));
   const asked: string[] = [];

@@ -3,7 +3,7 @@ import { CacheBench } from './cache-bench.ts';
 
 const MB = 1024 * 1024;
 
-/** Copies and pins after something was moved or deleted on the NAS. */
+/** Cache entries and pins after a move or delete on the NAS. */
 describe('What is kept of a place that changed', () => {
   let bench: CacheBench;
 
@@ -16,7 +16,7 @@ describe('What is kept of a place that changed', () => {
     await bench.close();
   });
 
-  /** Moves a file of the NAS, and tells both services. */
+  /** Moves a file on the NAS and notifies both services. */
   async function moved(from: string, to: string): Promise<void> {
     for (const [path, file] of [...bench.nas.files]) {
       if (path !== from && !path.startsWith(`${from}/`)) continue;

@@ -23,7 +23,7 @@ function named(browsing: Partial<Browsing<number>>): number[] {
   }).map(({ key }) => key);
 }
 
-/** So many files fetched one by one, `share` of them used at once. */
+/** The depth after that many files fetched one by one, `share` of them used at once. */
 function played(depth: Depth, files: number, share: number): Depth {
   let now = depth;
   for (let index = 0; index < files; index += 1) {

@@ -51,7 +51,7 @@ describe('Open blobs', () => {
     assert.ok(blob !== null);
     return blob;
   };
-  /** A closed number is soon another file's, so the process is asked for the file behind each. */
+  /** Closed descriptors are soon reused, so the process is asked which file is behind each. */
   const isOpen = (name: string): boolean =>
     readdirSync('/proc/self/fd').some((fd) => {
       try {
@@ -61,7 +61,7 @@ describe('Open blobs', () => {
         return false;
       }
     });
-  /** Reads the whole blob block by block. @returns how many blocks were read on the spot */
+  /** Reads the whole blob block by block. @returns how many blocks were read synchronously */
   const readAll = async (blob: OpenBlob): Promise<number> => {
     const into = Buffer.alloc(BLOCK_BYTES);
     let onTheSpot = 0;
@@ -121,7 +121,7 @@ describe('Open blobs', () => {
     await b.close();
     rmSync(join(folder, 'b'));
     assert.equal(blobs.borrow('b', SIZE), null);
-    // Nobody waits for the system to be through with closing them.
+    // Nobody waits until the system has closed them.
     while (isOpen('a') || isOpen('b')) await new Promise(setImmediate);
   });
 
@@ -153,7 +153,7 @@ describe('Open blobs', () => {
     eachReadMs = 0;
     assert.equal(await readAll(blob), 0);
     nowMs += 5_001;
-    // What was read before the slow one has to be read again first.
+    // What was read before the slow read has to be read again first.
     assert.equal(await readAll(blob), BLOCKS);
     await blob.close();
   });

@@ -16,7 +16,7 @@ const FILES = [
 const FOLDERS = ['', 'alice', 'alice/sub', 'bob', 'bob/sub', 'Shared', 'carol', 'nobody'];
 const USERS = ['alice', 'bob', 'admin'] as const;
 
-/** Ways to ask for bytes, or for a word about them. */
+/** Ways to ask for a file's bytes, or for information about them. */
 const HEADERS: readonly Readonly<Record<string, string>>[] = [
   {},
   { range: 'bytes=0-3' },
@@ -99,7 +99,7 @@ describe('What the cache tells whom', function () {
     try {
       await bench.start();
       for (const one of FILES) bench.nas.put(one, `the bytes of ${one}`);
-      // Alice may, and the model is told that it was bob.
+      // Alice may read it, and the model is told that bob asked.
       const got = await bench.get('alice/a.txt');
       assert.throws(() => checkAllowed(bench, bench.bob, 'alice/a.txt', got));
     } finally {
@@ -137,7 +137,7 @@ function callerOf(bench: CacheBench, name: string): Caller {
   return { alice: bench.alice, bob: bench.bob, admin: bench.admin }[name] ?? bench.alice;
 }
 
-/** As a prefetch or a pin does it: only what that user may read is ever asked for. */
+/** As prefetch and pins do: only what that user may read is ever requested. */
 async function fetchAhead(bench: CacheBench, name: string, file: string): Promise<void> {
   const caller = callerOf(bench, name);
   const located = await bench.files.locate(caller, file);
@@ -156,14 +156,14 @@ async function list(bench: CacheBench, name: string, folder: string): Promise<vo
     if (said.includes(`"${file}"`)) assert.ok(bench.nas.allows(who, file), `${name} ${file}`);
   }
   const isForeign = folder !== '' && !bench.nas.allows(who, `${folder}/x`);
-  // A folder that others have and one that nobody has look the same.
+  // Somebody else's folder and one that does not exist look the same.
   if (isForeign && !said.startsWith('{')) {
     const nowhere = await bench.get('?list=nobody/at/all', { 'x-user': name });
     assert.equal(said, nowhere.body.toString());
   }
 }
 
-/** A path's id, known to nobody: each asks for what they may guess. */
+/** The Pi's id of a path. Nobody was told it, but anybody may guess. */
 function piIdOf(bench: CacheBench, path: string): number {
   return new ItemRows(bench.store).piIdOf(path);
 }
@@ -182,7 +182,7 @@ async function ask(bench: CacheBench, { user: name, path: file, ...how }: Ask): 
   checkAllowed(bench, caller, file, got);
 }
 
-/** All that a caller could tell two answers apart by, but for the time of day. */
+/** Everything by which a caller could tell two answers apart, except the time of day. */
 function likeness({ status, headers, body, cut }: Got): unknown {
   return { status, body: body.toString(), cut, headers: { ...headers, date: '' } };
 }
@@ -192,14 +192,14 @@ function checkAllowed(bench: CacheBench, caller: Caller, file: string, got: Got)
   assert.ok(!isTold || bench.nas.allows(caller.user, file), `${caller.user.username} ${file}`);
 }
 
-/** The NAS's ids are the same for all files here: whatever came must be theirs to read. */
+/** All files here share one NAS id, so any bytes that come must be ones the caller may read. */
 function checkNasId(bench: CacheBench, caller: Caller, got: Got): void {
   for (const file of FILES) {
     if (got.body.includes(file)) assert.ok(bench.nas.allows(caller.user, file));
   }
 }
 
-/** One who may read gets the very bytes, or an honest word why not. */
+/** A permitted reader gets exactly the bytes, or a refusal that fits. */
 function checkBytes(got: Got, file: string, how: Pick<Ask, 'method' | 'headers'>): void {
   const bytes = `the bytes of ${file}`;
   if (how.method === 'HEAD' || got.status === 304) assert.equal(got.body.length, 0);

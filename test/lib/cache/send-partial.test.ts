@@ -32,7 +32,7 @@ describe('Sending what is still fetched', () => {
     let waits = 0;
     const source: ByteSource = {
       get fd() {
-        // Asked for as the read begins: it is told before the disk has answered.
+        // Runs when the read begins, so the caller leaves before the disk has answered.
         response.destroy();
         return fd;
       },

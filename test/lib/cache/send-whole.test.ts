@@ -9,8 +9,10 @@ const BYTES = patterned(SIZE);
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Takes what is written only a while later, as a socket does: a buffer used again too soon shows. */
-class SlowOutlet {
+/**
+ * Consumes what is written only later, as a socket does, so that a buffer reused too early shows.
+ */
+class SlowWriter {
   readonly taken: Buffer[] = [];
   batches = 0;
   leaveAfter = Infinity;
@@ -25,7 +27,7 @@ class SlowOutlet {
   }
 }
 
-/** @param warm whether block by block is in memory */
+/** @param warm for each block whether it is in memory */
 const reader =
   (warm: readonly boolean[], lastByte = SIZE) =>
   (into: Buffer, length: number, position: number): number | Promise<number> => {
@@ -35,7 +37,7 @@ const reader =
     return warm[block] === true ? download() : turn().then(download);
   };
 
-/** Knows what is out, so that nothing stays there. */
+/** Tracks buffers on loan, so that none is lost. */
 class CountedPool extends BufferPool {
   readonly out = new Set<Buffer>();
 
@@ -60,7 +62,7 @@ describe('Sending a file that is all there', () => {
     await fc.assert(
       fc.asyncProperty(stretch, warmth, fc.nat(10), async ([one, other], warm, most) => {
         const range = { first: Math.min(one, other), last: Math.max(one, other) };
-        const [writer, buffers] = [new SlowOutlet(), pool(most)];
+        const [writer, buffers] = [new SlowWriter(), pool(most)];
         assert.equal(await sendWhole(writer, reader(warm), range, buffers), true);
         const sent = Buffer.concat(writer.taken);
         assert.ok(sent.equals(BYTES.subarray(range.first, range.last + 1)));
@@ -72,7 +74,7 @@ describe('Sending a file that is all there', () => {
 
   it('sends a megabyte from memory in one go, and from disk one buffer after the other', async () => {
     const range = { first: 0, last: 4 * BLOCK_BYTES - 1 };
-    const [fromMemory, fromDisk] = [new SlowOutlet(), new SlowOutlet()];
+    const [fromMemory, fromDisk] = [new SlowWriter(), new SlowWriter()];
     const all = (warm: boolean): boolean[] => Array.from({ length: 10 }, () => warm);
     await sendWhole(fromMemory, reader(all(true)), range, pool(16));
     await sendWhole(fromDisk, reader(all(false)), range, pool(16));
@@ -100,14 +102,14 @@ describe('Sending a file that is all there', () => {
 
   it('stops for a reader who left, and for a file that ends too early', async () => {
     const cold: boolean[] = [];
-    const gone = new SlowOutlet();
+    const gone = new SlowWriter();
     gone.leaveAfter = 2;
     const buffers = pool(4);
     const whole = { first: 0, last: SIZE - 1 };
     assert.equal(await sendWhole(gone, reader(cold), whole, buffers), false);
     assert.equal(Buffer.concat(gone.taken).length, 2 * BLOCK_BYTES);
     const short = reader(cold, 3 * BLOCK_BYTES);
-    assert.equal(await sendWhole(new SlowOutlet(), short, whole, buffers), false);
+    assert.equal(await sendWhole(new SlowWriter(), short, whole, buffers), false);
     assert.equal(buffers.out.size, 0);
   });
 });

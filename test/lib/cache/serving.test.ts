@@ -21,7 +21,7 @@ describe('Serving', () => {
     await bench.close();
   });
 
-  // The same requests get the same answers whether the file is kept, fetched or passed through.
+  // The same requests get the same answers whether the file is kept, fetched or bypasses the cache.
   const states: [string, () => Promise<unknown>][] = [
     ['a kept copy', () => bench.get('alice/f.bin')],
     ['a miss', () => Promise.resolve()],
@@ -126,7 +126,7 @@ describe('Serving', () => {
     function* chunks(): Generator<Buffer> {
       for (let sent = 0; sent < sizeBytes; sent += chunk.length) {
         const filling = bench.onDisk('fills').reduce((sum, file) => sum + statSync(file).size, 0);
-        // What the NAS gave and the disk does not have yet is held in memory somewhere.
+        // What the NAS has sent and the disk does not have yet is held in memory somewhere.
         mostHeld = Math.max(mostHeld, sent - filling - bench.cache.keptBytes());
         yield chunk;
       }

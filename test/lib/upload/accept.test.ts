@@ -434,7 +434,7 @@ describe('accepting an upload', () => {
     });
     const opened = async (): Promise<number> => {
       const limitMs = performance.now() + PATIENCE_MS;
-      // Once the eight are there, a ninth would have come as well.
+      // With eight open, a ninth would have been opened too by then.
       let left = 2_000;
       while (left > 0 && performance.now() < limitMs) {
         await new Promise((resolve) => {

@@ -8,7 +8,7 @@ const PHONE: Caller = { ...ALICE, device: 'refresh:phone' };
 const PATH = 'alice/a.txt';
 const COPY = 'alice/a (conflict 2026-02-22 15-30 alice).txt';
 
-/** How a save tells what it was made from. */
+/** The content a save declares as its base. */
 type Base = string | null;
 
 describe('two devices that save one file', () => {
@@ -54,12 +54,15 @@ describe('two devices that save one file', () => {
     assert.equal((await bench.upload.resumable.complete(who, id, headers)).kind, 'completed');
   }
 
-  /** That device was shown the folder with all that is in the queue. */
+  /** Shows that device the folder, including what is queued. */
   function look(who: Caller): void {
     bench.upload.shown(who, 'alice');
   }
 
-  /** A loaded machine may take more than a minute of the manual clock. */
+  /**
+   * The minute in a copy's name is levelled: a loaded machine may take more than one on the manual
+   * clock.
+   */
   function texts(): Record<string, string> {
     return Object.fromEntries(
       [...bench.nas.files].map(([path, file]) => [
@@ -191,7 +194,7 @@ describe('two devices that save one file', () => {
     assert.deepEqual(texts(), { [PATH]: 'phone' });
   });
 
-  /** What the five saves of a phone say they were made from. */
+  /** What five saves of a phone declare as their base. */
   const FIVE: readonly (readonly [string, (index: number) => Base])[] = [
     ['say nothing', () => null],
     ['name the version before each', (index) => (index === 1 ? 'v0' : `phone ${index - 1}`)],

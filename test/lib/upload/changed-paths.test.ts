@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALICE, BOB, UploadBench } from './upload-bench.ts';
 
-/** What waits in the queue, when its place on the NAS was moved or deleted. */
+/** Queued uploads after their place on the NAS was moved or deleted. */
 describe('The queue after a change on the NAS', () => {
   let bench: UploadBench;
 

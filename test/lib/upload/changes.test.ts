@@ -7,9 +7,9 @@ import { ADMIN, ALICE, BOB, type UploadBench } from './upload-bench.ts';
 import { json, sha256 } from './memory-nas.ts';
 import { TreeBench } from './tree-bench.ts';
 
-/** Alice at a device that is known. */
+/** Alice on a known device. */
 const DESK = { ...ALICE, device: 'refresh:desk' };
-/** The photo's hash once it is on the NAS. */
+/** The photo's hash on the NAS. */
 const A = sha256('a');
 
 function removeDatabase(bench: UploadBench): void {
@@ -533,7 +533,9 @@ describe('changes while the NAS sleeps', function () {
     assert.deepEqual(tree.states(), []);
   });
 
-  /** Takes a delete in a process that dies when it comes to write ends; what it wrote before stays. */
+  /**
+   * Takes a delete in a process that dies before it writes the ends; what it wrote before stays.
+   */
   async function deleteAndDie(path: string): Promise<void> {
     const died = Promise.withResolvers<undefined>();
     class DyingDisk extends NodeDisk {
@@ -615,7 +617,7 @@ describe('changes while the NAS sleeps', function () {
       call.startsWith('delete') ? json(500, { detail: 'Internal server error' }) : null;
     await tree.bench.deliver();
     assert.deepEqual(tree.states(), ['delete waiting']);
-    // It died while it tried again, and the machine counts from its start.
+    // It died while retrying, and the monotonic clock restarts with the machine.
     tree.bench.data.queue.exec("UPDATE queued_changes SET state = 'sending', due_tick_ms = 9e12");
     tree.bench.nas.trouble = () => null;
     await tree.restart();

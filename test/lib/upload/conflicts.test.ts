@@ -33,13 +33,13 @@ describe('settling a conflict', () => {
 
   const idOf = (): number => bench.upload.conflicts(ALICE)[0]?.id ?? 0;
 
-  /** Restarts where the process "dies" in the middle are plain second calls: all state is outside. */
+  /** A restart after a "death" in the middle is a plain second call, as all state is outside. */
   async function resolve(resolution: Resolution, who = ALICE): Promise<Settled> {
     let done = false;
     const resolving = bench.upload.resolveConflict(who, idOf(), resolution).finally(() => {
       done = true;
     });
-    // A NAS that was busy is asked more slowly.
+    // A NAS that was busy is asked less often.
     const limitMs = performance.now() + PATIENCE_MS;
     for (let turn = 0; !done && performance.now() < limitMs; turn += 1) {
       await new Promise((next) => setImmediate(next));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ADMIN, ALICE, BOB, UploadBench } from './upload-bench.ts';
 import { gone, json, sha256 } from './memory-nas.ts';
 
-/** The NAS is asked what lies in alice's folder, by either of its routes. */
+/** Calls that ask the NAS what is in alice's folder, by either route. */
 const isLook = (call: string): boolean => /^(list|exist) alice$/.test(call);
 
 describe('delivering the queue', () => {
@@ -139,7 +139,7 @@ describe('delivering the queue', () => {
     await bench.deliver();
     const order = [...bench.nas.published.keys()];
     assert.equal(order.length, 43);
-    // What travels together counts as one turn.
+    // Uploads of one batch count as one turn.
     assert.ok(order.indexOf('bob/1.txt') <= 16, String(order));
     assert.ok(order.indexOf('Shared/c.txt') <= 18, String(order));
     const ofAlice = order.filter((path) => path.startsWith('alice/'));

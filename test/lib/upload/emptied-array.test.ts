@@ -12,7 +12,7 @@ async function passed(json: string, chunkBytes: number): Promise<[string, number
   return [await text(Readable.from(chunks).pipe(emptied)), emptied.removed];
 }
 
-/** What is sent, what comes out, how many elements were left out. */
+/** Input, expected output, and how many elements are removed. */
 const CASES: readonly (readonly [string, string, number])[] = [
   ['{"to_delete":[]}', '{"to_delete":[]}', 0],
   ['{"to_delete": [ ], "a": 1}', '{"to_delete":[], "a": 1}', 0],

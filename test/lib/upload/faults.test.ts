@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ALICE, UploadBench, multipart, type Answered } from './upload-bench.ts';
 import { systemError, WatchedDisk } from './faulty-disk.ts';
 
-/** Two files that come in several writes. */
+/** Two files, received in several writes each. */
 const BODY = multipart([
   { name: 'path', content: 'alice/set' },
   { name: 'files', filename: 'a.bin', content: Buffer.alloc(150_000, 1) },
@@ -17,7 +17,7 @@ function openFiles(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** Every row has its whole file, and no file is without a row. */
+/** Every row has its complete file, and every file a row. */
 function assertWhole(bench: UploadBench): void {
   const rows = bench.data.queue
     .prepare('SELECT id, size_bytes FROM upload_queue WHERE has_bytes = 1 ORDER BY id')
@@ -97,7 +97,7 @@ describe('a disk that fails', () => {
     await bench.send('alice', 'a.txt', 'x');
     assert.deepEqual(disk.operations, [
       ...['open', 'write', 'fsync'],
-      // What is wanted, beside the body.
+      // The intent, stored next to the body.
       ...['open', 'write', 'fsync'],
       ...['rename', 'open', 'fsync'],
     ]);
@@ -179,7 +179,7 @@ describe('a process that dies', () => {
         assert.equal(outcome.status, 200);
         assert.equal(bench.states().length, 2);
       } else {
-        // What lay whole on the disk may have been acknowledged, for all the next start knows.
+        // As far as the next start can tell, a complete file may have been acknowledged.
         assert.ok(bench.states().every((state) => state === 'found'));
       }
       assert.equal((await bench.post(BODY)).status, 200);
@@ -293,7 +293,7 @@ describe('a process that dies', () => {
       String(cut.body['id']),
       'notes-of-a-person.txt',
     ]);
-    // The worse of the two words.
+    // The worse of the two results.
     assert.equal(bench.upload.recoveryWord(), 'lost');
     assert.ok(bench.log.lines.includes('2 accepted uploads have lost their file.'));
     assert.ok(bench.log.lines.every((line) => !line.includes(bench.path)));
@@ -405,7 +405,9 @@ describe('a process that dies', () => {
   });
 });
 
-/** The file is on the NAS and off the Pi's disk, but the commit that says so fails until mended. */
+/**
+ * The file is on the NAS and off the Pi's disk, but the commit that records it fails until mended.
+ */
 async function deliveredButNotWrittenDown(): Promise<{
   readonly bench: UploadBench;
   readonly mend: () => void;

@@ -1,9 +1,11 @@
 import { NodeDisk, type SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
 
-/** What happens around the operation that is told of. */
+/** Called before and after each operation. */
 export type Around = (operation: string, when: 'before' | 'after') => Promise<void> | void;
 
-/** A real disk that tells of each operation before and after it; telling may throw or never end. */
+/**
+ * A real disk that reports each operation before and after it; the callback may throw or never end.
+ */
 export class WatchedDisk extends NodeDisk {
   readonly operations: string[] = [];
   around: Around = () => undefined;

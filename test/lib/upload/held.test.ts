@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ADMIN, caller, UploadBench } from './upload-bench.ts';
 
-/** The NAS gave alice's id away again. */
+/** Who got alice's id from the NAS after her. */
 const NEW_ALICE = caller(1, 'anna');
 
 describe('uploads of a person who is gone', () => {

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { NodeDisk, type SpoolHandle } from '../../../nodes/lib/upload/spool/disk.ts';
 import { BOUNDARY, UploadBench, multipart } from './upload-bench.ts';
 
-/** As the real one, without waiting for the platter: these tests are about bodies. */
+/** A real disk without fsync: these tests are about bodies. */
 class HastyDisk extends NodeDisk {
   override async create(file: string): Promise<SpoolHandle> {
     const handle = await super.create(file);

@@ -18,7 +18,7 @@ export interface StoredFile {
   bytes: Buffer;
   modifiedAt: string;
   ownerId: string;
-  /** Null or a stale one, as on a NAS with Samba; undefined for the right one. */
+  /** Null or stale, as on a NAS with Samba; undefined for the right one. */
   checksum?: string | null;
 }
 
@@ -31,30 +31,32 @@ interface Session {
   bytes: Buffer;
 }
 
-/** What a call is asked before it is answered: an answer of its own, or null to go on. */
+/** Called before a call is answered: returns an answer in its place, or null to go on. */
 export type Trouble = (call: string) => NasJson | null | Promise<NasJson | null>;
 
 const GONE: NasJson = { kind: 'unreachable', cause: new Error('connection reset') };
 
 /**
- * A small NAS with the manners of BaluHost 1.38: unknown folders list as empty, an upload into a
- * missing folder is refused, chunks are strictly sequential, a session is lost with `loseSessions`,
+ * A small NAS that behaves as BaluHost 1.38: unknown folders list as empty, an upload into a
+ * missing folder is refused, chunks are strictly sequential, `loseSessions` loses a session,
  * complete publishes whatever has come. Tokens are `token-<username>`, with any number behind it.
  */
 export class MemoryNas {
   readonly files = new Map<string, StoredFile>();
   readonly folders = new Set(['Shared', 'alice', 'bob']);
   readonly calls: string[] = [];
-  /** How often each path was published: twice is once too often. */
+  /** What was published at each path; more than once is a fault. */
   readonly published = new Map<string, string[]>();
   readonly deadTokens = new Set<string>();
-  /** Folders laid down past the API: without an owner they take no upload until they are made. */
+  /**
+   * Folders made behind the API's back: without an owner they take no upload until they are made.
+   */
   readonly unowned = new Set<string>();
   /** Called before each call; may answer in its place. */
   trouble: Trouble = () => null;
-  /** Told of each call that changed something, before its answer goes out. */
+  /** Called after each call that changed something, before its answer goes out. */
   effect: (call: string) => void | Promise<void> = () => undefined;
-  /** Calls named here take effect, and their answer is lost. */
+  /** These calls take effect, but their answer is lost. */
   readonly loseAnswerOf = new Set<string>();
   chunkSize = 64;
   #sessions = new Map<string, Session>();
@@ -156,14 +158,16 @@ export class MemoryNas {
     return await this.#rebase(token, 'rename', from, to);
   }
 
-  /** Into a folder that is there, else to the very path; folders on the way come to be. */
+  /**
+   * Into the target if that is a folder, else to exactly that path; missing folders are created.
+   */
   async #move(token: string, from: string, target: string): Promise<NasJson> {
     const into = this.folders.has(target);
     const to = into ? `${target}/${from.slice(from.lastIndexOf('/') + 1)}` : target;
     return await this.#rebase(token, 'move', from, to);
   }
 
-  /** Onto a name that exists: replaced, and 500 (measured on 1.38). */
+  /** An existing target is replaced, and the answer is 500 all the same (measured on 1.38). */
   async #rebase(token: string, verb: string, from: string, to: string): Promise<NasJson> {
     const call = `${verb} ${from} > ${to}`;
     const troubled = await this.#begin(call, token);
@@ -177,12 +181,11 @@ export class MemoryNas {
     return this.#end(call, json(existed ? 500 : 200, { message: 'Renamed' }));
   }
 
-  /** Whether anything lies at a path. */
   holds(path: string): boolean {
     return this.files.has(path) || this.folders.has(path);
   }
 
-  /** A file, or a folder with all that is in it, goes elsewhere; what is in one loses its checksum. */
+  /** Moves a file or a folder with its content; files inside a folder lose their checksum. */
   moveTree(from: string, to: string): void {
     const isBelow = (path: string): boolean => path.startsWith(`${from}/`);
     for (const folder of [...this.folders]) {
@@ -197,7 +200,7 @@ export class MemoryNas {
       const home = to.split('/')[0] ?? '';
       this.files.set(to + path.slice(from.length), {
         ...file,
-        // Else nobody would see it there.
+        // Otherwise nobody would see it there.
         ...(home in USER_IDS ? { ownerId: home } : {}),
         ...(checksum === undefined ? {} : { checksum }),
       });
@@ -349,7 +352,7 @@ export function sha256(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Whether that is in the home of somebody else than the token's. */
+/** Whether the path is in another user's home. */
 function isOfAnother(path: string, token: string): boolean {
   const home = path.split('/')[0] ?? '';
   const user = token.replace(/^token-|\d+$/g, '');
@@ -385,7 +388,7 @@ function row(
   };
 }
 
-/** A presence that a test turns on and off. */
+/** A presence that the test switches. */
 export class FakePresence implements NasPresence {
   awake = false;
   silences = 0;

@@ -94,8 +94,8 @@ async function theirs(chunks: readonly Buffer[]): Promise<Reading> {
 }
 
 /**
- * What we refuse although busboy takes it. It reads such a body by leaving something out, in
- * silence: its sender would be told that all was stored.
+ * What we refuse although busboy accepts it. It silently leaves part of such a body out, and the
+ * sender would be told that all was stored.
  */
 const REFUSED_BY_US: readonly (readonly [reason: RegExp, why: string])[] = [
   [/begins like its boundary/, 'busboy drops the bytes from there to the next boundary'],
@@ -112,7 +112,7 @@ const REFUSED_BY_US: readonly (readonly [reason: RegExp, why: string])[] = [
   ],
 ];
 
-/** Why two readings of the parts differ; null where they are the same. */
+/** Why two readings of the parts differ; null if they do not. */
 function difference(
   our: readonly ReadPart[],
   their: readonly ReadPart[],
@@ -144,7 +144,7 @@ function isSame(a: ReadPart, b: ReadPart | undefined): boolean {
   return a.name === b?.name && a.filename === b.filename && a.content === b.content;
 }
 
-/** White space between a boundary and the end of its line, which RFC 2046 allows. */
+/** White space after a boundary, which RFC 2046 allows. */
 const PADDED = new RegExp(`--${BOUNDARY}[ \\t]+\\r\\n`);
 
 function comparisonOf(body: Buffer, our: Reading, their: Reading): string {

@@ -8,7 +8,7 @@ import {
 
 const HEAD = 'Content-Disposition: form-data; name="file"; filename="a"\r\n';
 
-/** The contents of a body's parts, given in chunks of that many bytes. */
+/** The contents of a body's parts, parsed in chunks of that many bytes. */
 function contents(body: string, boundary = 'B', chunkBytes = body.length): string[] {
   const parts: string[] = [];
   const parser = new MultipartParser(boundary, {

@@ -31,7 +31,7 @@ describe('Locks of places on the NAS', () => {
     assert.ok(held !== null);
     assert.equal(locks.take(['alice/a.txt']), null);
     held();
-    // Given back twice is given back once.
+    // A second release of the same lock has no effect.
     const next = locks.take(['alice/a.txt']);
     held();
     assert.equal(locks.take(['alice']), null);

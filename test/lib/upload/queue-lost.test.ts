@@ -17,14 +17,14 @@ import { join } from 'node:path';
 import { ADMIN, ALICE, UploadBench } from './upload-bench.ts';
 import { sha256 } from './memory-nas.ts';
 
-/** Every file of the queue's database, with what SQLite keeps beside it. */
+/** Removes the queue's database with its WAL and shared-memory files. */
 function removeDatabase(bench: UploadBench): void {
   for (const name of ['queue.db', 'queue.db-wal', 'queue.db-shm']) {
     rmSync(join(bench.path, name), { force: true });
   }
 }
 
-/** The database as it is now, to be put back later. */
+/** Copies the database. @returns what restores it */
 function copyOfDatabase(bench: UploadBench): () => void {
   bench.data.queue.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
   const copy = join(bench.path, 'copy');
@@ -124,7 +124,7 @@ describe('a queue whose database is lost', () => {
     assert.equal(bench.nas.text('alice/a.txt'), 'theirs');
     const [item] = items('found');
     assert.match(String(item?.detail), /changed on the NAS/);
-    // It stands in the way of nothing, and is delivered when its owner says so.
+    // It blocks nothing, and is delivered once its owner says so.
     await bench.send('alice', 'b.txt', 'other');
     await bench.deliver();
     assert.deepEqual(bench.states(), ['found', 'synced']);
@@ -259,7 +259,7 @@ describe('a queue whose database is lost', () => {
       const after = await given(whole + 1);
       assert.equal(after.body['detail'], `Expected chunk ${whole}, got ${whole + 1}`);
       assert.equal((await given(whole)).status, 200);
-      // Once it goes on, what is behind it is over, as ever.
+      // Once the next chunk is in, earlier ones are refused, as always.
       const again = await given(whole - 1);
       assert.equal(again.body['detail'], `Expected chunk ${whole + 1}, got ${whole - 1}`);
       await completed(id);
@@ -363,7 +363,7 @@ describe('a queue whose database is lost', () => {
     return found.kind === 'uploads' ? found.uploads : [];
   }
 
-  /** A stored listing of alice's shows that file as it is on the NAS now. */
+  /** Makes alice's stored listing show the file as it is on the NAS now. */
   function listed(path: string): void {
     const item = bench.nas.item(path);
     assert.ok(item);

@@ -12,7 +12,7 @@ function answersIn(language: string): Answers {
   return (JSON.parse(text) as { readonly answers: Answers }).answers;
 }
 
-/** A sentence with something in each gap, as the queue would write it. */
+/** A sentence with all placeholders filled, as the queue would write it. */
 function sample(sentence: string, inReason: string): string {
   return sentence.replace(/\{(\w+)\}/g, (_, gap: string) => {
     if (gap === 'reason') return inReason;
@@ -39,7 +39,7 @@ describe('The reasons of the queue', () => {
         const said = sample(sentence, 'Whatever the NAS says');
         const expected = sample(own[key] ?? '', 'Whatever the NAS says');
         assert.equal(WORDS.told(id, said), expected, key);
-        // One that begins with a value has its path there.
+        // A sentence that begins with a value has its path there.
         if (sentence.startsWith('{')) continue;
         assert.equal(WORDS.told(id, `alice/a.txt: ${said}`), `alice/a.txt: ${expected}`, key);
       }

@@ -54,7 +54,7 @@ describe('an upload in chunks', function () {
     return join(bench.queueFolder, 'resumable', `${id}.part`);
   }
 
-  /** A connection on which a chunk has begun and not ended. */
+  /** A connection on which a chunk has started and not ended. */
   async function half(id: string, index: number, sent: Buffer): Promise<Socket> {
     const socket = connect(bench.port, '127.0.0.1');
     socket.on('error', () => undefined);

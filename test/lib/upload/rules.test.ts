@@ -116,7 +116,7 @@ describe('the meaning of an upload’s path', () => {
   it('is the full path when its last name is the file’s', () => {
     assert.deepEqual(read('alice/a.jpg', 'a.jpg'), ['alice/a.jpg', null]);
     assert.deepEqual(read('alice/README', 'README'), ['alice/README', null]);
-    // As browsers and OkHttp send a part of that name.
+    // Browsers and OkHttp send the name of a part this way.
     assert.deepEqual(read('alice/a"b', 'a%22b'), ['alice/a"b', null]);
   });
 

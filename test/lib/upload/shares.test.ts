@@ -4,7 +4,7 @@ import { WatchedDisk } from './faulty-disk.ts';
 
 const DAY_MS = 86_400_000;
 
-/** A disk of which uploads may take 10,000 bytes in all, or as many as it is told. */
+/** A disk of which uploads may take 10,000 bytes in all, unless the test says otherwise. */
 class SmallDisk extends WatchedDisk {
   taken: () => number = () => 0;
   totalBytes = 10_000;
@@ -49,7 +49,7 @@ describe('the quota of queued uploads', () => {
     assert.match(String(body['detail']), /share|shared among 2 users/);
     assert.equal(await send(BOB, 'b', 4_000), 'taken');
     assert.equal(await send(BOB, 'c', 4_000), '507 share_used');
-    // What was delivered counts no more, and who was not here for 30 days shares no more.
+    // Delivered uploads no longer count, and whoever was away for 30 days has no share.
     await bench.deliver();
     assert.equal(await send(ALICE, 'c', 4_000), 'taken');
     bench.signedIn.clear();

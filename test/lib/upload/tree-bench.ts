@@ -4,10 +4,13 @@ import type { QueuedInput, UploadDeps } from '../../../nodes/lib/upload/upload.t
 import { keepDelivered, pendingUploads, shownEntry } from '../../../compose/files.ts';
 import { ALICE, UploadBench } from './upload-bench.ts';
 
-/** What a user sees of a folder and all below it: a hash for a file, null for a folder. */
+/** What a user sees at and below a folder: a hash for a file, null for a folder. */
 export type SeenTree = ReadonlyMap<string, string | null>;
 
-/** A {@link UploadBench} whose uploads meet the files module, so that what users see is what they change. */
+/**
+ * A {@link UploadBench} whose uploads use the files module, so that what users see is what they
+ * change.
+ */
 export class TreeBench {
   readonly bench: UploadBench;
   readonly #over: Partial<UploadDeps>;
@@ -23,7 +26,7 @@ export class TreeBench {
     await this.bench.start();
   }
 
-  /** Throws the process away and starts another over the same folder. */
+  /** Discards the process and starts another over the same folder. */
   async restart(
     over: Partial<UploadDeps> = {},
     meanwhile: (bench: UploadBench) => void = () => undefined,
@@ -38,7 +41,7 @@ export class TreeBench {
     await this.bench.close();
   }
 
-  /** Asks for a folder and all below it while the NAS is awake, as an app does that looks around. */
+  /** Lists a folder and all below it while the NAS is awake, as an app does that browses. */
   async lookAround(who: Caller = ALICE, from = who.user.username): Promise<void> {
     const wasAwake = this.bench.presence.awake;
     this.bench.presence.awake = true;
@@ -56,7 +59,6 @@ export class TreeBench {
     this.bench.presence.awake = wasAwake;
   }
 
-  /** What a user is shown of a folder and all below it. */
   async seen(who: Caller = ALICE, from = who.user.username): Promise<SeenTree> {
     const seen = new Map<string, string | null>();
     const folders = [from];
@@ -69,7 +71,7 @@ export class TreeBench {
     return seen;
   }
 
-  /** Right in one folder, what is queued in the place of what it stands for. */
+  /** One folder; queued entries replace what they stand for. */
   async #seenIn(who: Caller, folder: string): Promise<SeenTree> {
     const outcome = await this.files.list(who, folder);
     if (outcome.kind !== 'listing') throw new Error(`${folder}: ${outcome.kind}`);
@@ -82,7 +84,7 @@ export class TreeBench {
     return seen;
   }
 
-  /** What a download of a path would be, told by its hash; the kind of answer where it is none. */
+  /** The hash of what a download of the path would send; the kind of answer if it is none. */
   async download(path: string, who: Caller = ALICE): Promise<string> {
     const found = await this.files.locatePath(who, path);
     if (found.kind === 'queued') return found.upload.sha256;
@@ -111,7 +113,7 @@ export class TreeBench {
     return this.change({ kind: 'mkdir', path }, who);
   }
 
-  /** States of all that is in the queue, oldest first: uploads by name, changes by kind. */
+  /** States of everything in the queue, oldest first: uploads by name, changes by kind. */
   states(who: Caller = ALICE): string[] {
     const listed = this.bench.upload.view.list(who, null);
     if (listed.kind !== 'uploads') throw new Error('no list');

@@ -37,7 +37,7 @@ export interface Answered {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** A part of a multipart body: a field, or a file when it has a name. */
+/** A part of a multipart body: a file if it has a filename, else a field. */
 export interface Part {
   readonly name: string;
   readonly filename?: string;
@@ -63,7 +63,7 @@ export function multipart(parts: readonly Part[]): Buffer {
 
 /** The upload module over a real folder and database, a small NAS and a bare HTTP server. */
 export class UploadBench {
-  /** Time synchronisation and the NAS both tell the time of the clock. */
+  /** Whether time synchronisation and the NAS both confirm the clock. */
   isClockProved = true;
   readonly path = mkdtempSync(join(tmpdir(), 'balupi-upload-'));
   readonly clock = new ManualClock();
@@ -71,7 +71,7 @@ export class UploadBench {
   presence = new FakePresence();
   readonly log = new KeptLog();
   readonly listed = new Map<string, ShownEntry>();
-  /** When the NAS says a user was made. */
+  /** When each user was created, as the NAS says. */
   readonly born = new Map<number, string>();
   /** Users whom the NAS let in within 30 days. */
   readonly signedIn = new Set<number>();
@@ -85,7 +85,7 @@ export class UploadBench {
   readonly touched: string[] = [];
   outcomes: AcceptOutcome[] = [];
   who: Caller = ALICE;
-  /** Something delivers once there is something to deliver. */
+  /** Whether a flow delivers when uploads are due. */
   hasFlow = true;
   data: DataFolder;
   upload: Upload;
@@ -102,7 +102,6 @@ export class UploadBench {
     return join(this.path, 'queue');
   }
 
-  /** Names of everything the queue has on the disk. */
   onDisk(): string[] {
     return readdirSync(this.queueFolder, { recursive: true })
       .map(String)
@@ -111,7 +110,7 @@ export class UploadBench {
   }
 
   async start(): Promise<void> {
-    // As the tab schedule-upload does.
+    // The shipped flow schedule-upload does the same.
     this.upload.delivery.onDue(() => {
       if (!this.hasFlow) return;
       this.upload.delivery.flush().catch((error: unknown) => {
@@ -153,7 +152,6 @@ export class UploadBench {
     return { status: given.statusCode, body: given.payload as Answered['body'] };
   }
 
-  /** Sends a chunk of a resumable upload. */
   async chunk(id: string, index: number, bytes: Buffer): Promise<Answered> {
     const answered = await fetch(`http://127.0.0.1:${this.port}/chunk?id=${id}&index=${index}`, {
       method: 'POST',
@@ -220,7 +218,7 @@ export class UploadBench {
     return this.post(body, headers);
   }
 
-  /** Wakes the NAS and lets the queue be delivered, pacing included. */
+  /** Wakes the NAS and delivers the queue, pacing included. */
   async deliver(): Promise<void> {
     this.presence.set(true);
     await this.flushed();
@@ -229,7 +227,7 @@ export class UploadBench {
   async flushed(): Promise<void> {
     let done = false;
     const flushing = this.upload.delivery.flush();
-    // Looked at from the start, so that one that fails meanwhile is not left unhandled.
+    // Handled from the start, so that an early failure is no unhandled rejection.
     void Promise.allSettled([flushing]).then(() => {
       done = true;
     });
@@ -250,8 +248,8 @@ export class UploadBench {
   }
 
   /**
-   * Throws the process away and starts another over the same folder.
-   * @param meanwhile what becomes of the folder while no process has it
+   * Discards the process and starts another over the same folder.
+   * @param meanwhile changes the folder while no process has it open
    * @param onOpened called when its databases are open again, before the queue starts
    */
   async restart(
@@ -281,7 +279,7 @@ export class UploadBench {
     });
   }
 
-  /** For a process that is dead already: nothing of it can be waited for. */
+  /** For a process that is dead already: there is nothing to wait for. */
   async discard(): Promise<void> {
     await this.closeServer();
     this.data.close();
