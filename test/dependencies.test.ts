@@ -10,7 +10,7 @@ interface LockEntry {
 
 const read = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
 
-/** Below these a known fault lies; see docs/DEPENDENCIES.md. */
+/** Versions below these have known faults; see docs/DEPENDENCIES.md. */
 const FLOORS: Readonly<Record<string, string>> = {
   busboy: '1.6.0',
   multer: '2.3.0',
@@ -36,7 +36,7 @@ describe('The dependencies', () => {
     ...manifest['devDependencies'],
   };
 
-  // The older Node-RED comes as it is: it runs in tests alone, and hears nobody but them.
+  // The older Node-RED is taken as published: it runs in tests alone, and only they connect to it.
   const copiesOf = (name: string): LockEntry[] =>
     Object.entries(packages)
       .filter(([path]) => path.endsWith(`node_modules/${name}`))

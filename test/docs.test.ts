@@ -11,7 +11,7 @@ import {
 } from '../nodes/lib/store/databases.ts';
 import { SETTINGS } from '../settings.ts';
 
-/** What a reader takes from the pages, held against the code. */
+/** Facts that a reader takes from the docs, checked against the code. */
 
 const read = (file: string): string => readFileSync(file, 'utf8');
 const PAGES = [
@@ -22,7 +22,7 @@ const PAGES = [
     .map((name) => join('docs', name)),
 ];
 
-/** The cells of each row of a table whose first cell holds code. */
+/** The cells of each table row whose first cell contains code. */
 function rows(text: string): string[][] {
   return [...text.matchAll(/^\| `.*\|$/gm)].map(([row]) =>
     row
@@ -53,14 +53,14 @@ function commentOf(rule: string): string | undefined {
 }
 
 const FOLDERS = ['nodes', 'packages', 'host', 'flows', 'pages', 'compose', 'deploy', 'test'];
-/** Every file of the code, and of the root. */
+/** Every source file, and those of the root. */
 const FILES = [
   ...readdirSync('.'),
   ...FOLDERS.flatMap((place) =>
     readdirSync(place, { recursive: true, encoding: 'utf8' }).map((name) => join(place, name)),
   ),
 ].map((name) => `/${name.replaceAll('\\', '/')}`);
-/** What a page tells to make, as an example. */
+/** Files that the docs tell readers to write, as examples. */
 const TO_BE_WRITTEN = [
   ['PLUGS.md', 'packages/node-red-contrib-balupi-tapo/lib/tapo/shelly/shelly-plug.ts'],
 ];
@@ -71,7 +71,7 @@ function isPathOfCode(path: string): boolean {
   return isFile || FOLDERS.some((place) => path.startsWith(`${place}/`));
 }
 
-/** A page that speaks of a module names its files without the folders before. */
+/** A page about a module leaves its folders out of file names. */
 function isThere(path: string): boolean {
   return existsSync(path) || FILES.some((file) => file.endsWith(`/${path}`));
 }

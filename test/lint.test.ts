@@ -9,7 +9,7 @@ import { readProgram } from '../deploy/lint-program.ts';
 import { sqlOutsideRows } from '../deploy/lint-sql.ts';
 import { type Exemption, unusedIn } from '../deploy/lint-unused.ts';
 
-/** A rule, and the smallest tree that breaks it and nothing else of interest. */
+/** A rule, and the smallest tree that breaks it and no other. */
 interface Planted {
   readonly rule: string;
   readonly files: Readonly<Record<string, string>>;
@@ -19,7 +19,7 @@ const EMPTY = 'export const nothing = 0;\n';
 const using = (from: string): string =>
   `import * as used from '${from}';\nexport const it = used;\n`;
 
-/** Runs a tool of the lint here, over what was planted elsewhere. */
+/** Runs a lint tool of this tree over what was planted elsewhere. */
 const run = (args: readonly string[], input = '') =>
   spawnSync(process.execPath, args, { encoding: 'utf8', input });
 
@@ -169,7 +169,7 @@ describe('The lint', function () {
     const { forbidden } = createRequire(import.meta.url)(resolve('.dependency-cruiser.cjs')) as {
       readonly forbidden: readonly { readonly name: string }[];
     };
-    // The rules of modules and packages are made of one table each.
+    // The rules of modules and packages come from one table each.
     const kindOf = (name: string): string =>
       /^(?:module|types-of|entry-of|shared-types-of|package)-/.exec(name)?.[0] ?? name;
     const kinds = new Set(forbidden.map(({ name }) => kindOf(name)));
@@ -308,7 +308,7 @@ describe('The lint', function () {
           'nodes/wol/variable.ts': 'plainAnswer(payload);\n',
           'nodes/wol/renamed.ts': "import { plainAnswer as answer } from '../lib/http/http.ts';\n",
           'nodes/lib/changes/fine.ts': made,
-          // Its exceptions are gone.
+          // Its exceptions do not occur.
           'nodes/nas-proxy/file-operations.ts': 'plainAnswer(largest);\n',
         }),
         [
@@ -323,7 +323,7 @@ describe('The lint', function () {
 
   it('refuses a promise nobody waits for, and a function of too many ways', () => {
     const ways = Array.from({ length: 13 }, (_, at) => `  if (a === ${at}) return ${at};\n`);
-    // Oxlint would look through the packages as well.
+    // Otherwise oxlint would go through the packages as well.
     rmSync(join(folder, 'node_modules'));
     plant({
       'tsconfig.json': '{"compilerOptions":{"strict":true}}',

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { inAHurry } from './fakes/in-a-hurry.ts';
 import { until } from './fakes/until.ts';
 
-/** The README's five-minute tour, against the demo as a person starts it. */
+/** The README's five-minute tour, against the demo as a user starts it. */
 
 const DEMO = resolve('dist', 'test', 'practice', 'demo.js');
 const PHOTO = 'alice/Photos/Über den Dächern.png';
@@ -143,7 +143,7 @@ describe('The five-minute tour', function () {
     assert.equal(part.status, 206);
     assert.ok(photo.subarray(1_000, 2_000).equals(Buffer.from(await part.arrayBuffer())));
     const { requests } = (await practice('requests', 'GET')) as { requests: { path: string }[] };
-    // The probe may come by; it asks for no file.
+    // The probe may pass by; it requests no file.
     assert.deepEqual(
       requests.filter(({ path }) => path.startsWith('/api/files')),
       [],

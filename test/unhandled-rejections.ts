@@ -1,10 +1,10 @@
 /**
- * Mocha ignores a promise that fails and is awaited by nobody while a file runs, and one of its
- * worker processes ends by it between two files. With this it fails the test that runs.
+ * Mocha ignores a promise that rejects unawaited while a file runs, and one of its worker processes
+ * ends because of it between two files. With this it fails the running test.
  */
 export const mochaHooks = {
   beforeAll(): void {
-    // Mocha takes all of them away after each file.
+    // Mocha removes all listeners after each file.
     process.removeListener('unhandledRejection', fail);
     process.on('unhandledRejection', fail);
   },

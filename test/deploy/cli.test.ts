@@ -26,7 +26,7 @@ interface Said {
 }
 
 describe('The command balupi', function () {
-  // Each calls it in a process of its own, some of them several times.
+  // Each one starts a process, some of them several times.
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), 'balupi-cli-'));
   const env = { ...process.env, BALUPI_DATA_DIR: join(folder, 'data') };
@@ -182,7 +182,7 @@ describe('The command balupi', function () {
     assert.match(late.err, /is set up/);
   });
 
-  /** What a command says beside a BaluPi of which health tells that. */
+  /** A command's output beside a BaluPi with that health. */
   async function besideOne(command: string, health: object): Promise<Said> {
     const server = createServer((_request, response) => {
       response.end(JSON.stringify(health));

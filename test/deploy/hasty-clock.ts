@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../nodes/lib/time/clock.ts';
 
-/** Time that passes only by being slept, and that at once: whoever waits waits for nobody. */
+/** Time passes only by sleeping, and sleeping returns at once. */
 export class HastyClock implements Clock {
   #ms = 0;
 

@@ -20,21 +20,21 @@ import { delimiter, join } from 'node:path';
 import type { Installation } from '../../deploy/update.ts';
 
 export interface ReleaseOptions {
-  /** It ends at its start. */
+  /** It exits at its start. */
   readonly isBroken?: boolean;
-  /** What its health says beside `ok`. */
+  /** Health checks beside `ok`. */
   readonly checks?: Readonly<Record<string, string>>;
-  /** What `balupi check` of it prints, and its exit code. */
+  /** What its `balupi check` prints, and its exit code. */
   readonly says?: string;
   readonly checkCode?: number;
-  /** The exit code where the databases count. */
+  /** The exit code, if the databases matter. */
   readonly dataCode?: number;
   readonly machine?: string;
-  /** What stands in its package.json, where that is not the version it is called by. */
+  /** The version in its package.json, if that differs from its name. */
   readonly toldVersion?: string;
 }
 
-/** As the unit has it: both steps before each start, and what a start does to the databases. */
+/** As in the unit: both steps before each start, and what a start does to the databases. */
 const SYSTEMCTL = `#!/bin/sh
 set -e
 [ "$1" = restart ] || exit 0
@@ -54,7 +54,7 @@ cat "$here/check-says"
 exit "$(cat "$here/check-code")"
 `;
 
-/** Counts the commands of a script and ends it, as a pulled plug does, at the one that is asked for. */
+/** Counts a script's commands and kills it at the requested one, as a pulled plug would. */
 const CUT = (tool: string): string => `#!/bin/sh
 read -r count <"$WORLD/count"
 count=$((count + 1))
@@ -64,7 +64,10 @@ exec /usr/bin/${tool} "$@"
 `;
 const CUT_TOOLS = ['cp', 'mv', 'rm', 'ln', 'sync', 'mkdir', 'chmod', 'sed'];
 
-/** An installation in folders of its own, whose service is a script and a server that answers for it. */
+/**
+ * An installation in folders of its own, whose service is a script and a server that answers for
+ * it.
+ */
 export class InstalledWorld {
   readonly folder: string;
   readonly #server: Server;
@@ -128,7 +131,7 @@ export class InstalledWorld {
     };
   }
 
-  /** What a program of the installation finds in its environment. */
+  /** The environment of the installation's programs. */
   get environment(): Record<string, string> {
     return {
       ...(process.env as Record<string, string>),
@@ -138,7 +141,7 @@ export class InstalledWorld {
     };
   }
 
-  /** The version that runs; null where none does. */
+  /** The running version; null if none runs. */
   get running(): string | null {
     const file = join(this.folder, 'running');
     return existsSync(file) ? readFileSync(file, 'utf8') : null;
@@ -160,7 +163,7 @@ export class InstalledWorld {
     return existsSync(join(this.home, 'trial'));
   }
 
-  /** Every file of the data folder with its text, but for the backup. */
+  /** Every file of the data folder with its text, except the backup. */
   dataNow(): Readonly<Record<string, string>> {
     const files = readdirSync(this.data, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -170,13 +173,15 @@ export class InstalledWorld {
     return Object.fromEntries(files.map((file) => [file, readFileSync(file, 'utf8')]));
   }
 
-  /** A start of the service, as systemd would try it next. @returns whether it succeeded */
+  /** Starts the service as systemd would. @returns whether it succeeded */
   start(): boolean {
     const done = spawnSync('systemctl', ['restart', 'balupi'], { env: this.environment });
     return done.status === 0;
   }
 
-  /** The two steps before a start, cut off at their n-th command. @returns whether it came so far */
+  /**
+   * The two steps before a start, cut off at their n-th command. @returns whether it came so far
+   */
   cutAt(count: number): boolean {
     writeFileSync(join(this.folder, 'count'), '0\n');
     const path = [join(this.folder, 'cut'), this.environment['PATH']].join(delimiter);
@@ -187,7 +192,7 @@ export class InstalledWorld {
     return Number(readFileSync(join(this.folder, 'count'), 'utf8')) >= count;
   }
 
-  /** Asks for a version as a living update does, which this process is. */
+  /** Requests a version as a running update does, which this process stands in for. */
   ask(to: string, data = 'stays'): void {
     const stat = readFileSync('/proc/self/stat', 'utf8');
     const began = stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[19] ?? '';
@@ -197,13 +202,13 @@ export class InstalledWorld {
     writeFileSync(join(this.home, 'trial'), text);
   }
 
-  /** Lays a release among those that are installed. */
+  /** Adds a release to the installed ones. */
   install(version: string, options: ReleaseOptions = {}): void {
     const to = join(this.home, 'releases', version);
     cpSync(this.release(version, options), to, { recursive: true });
   }
 
-  /** @returns the folder of a release, whole */
+  /** @returns the folder of a complete release */
   release(version: string, options: ReleaseOptions = {}): string {
     const { isBroken = false, checks = {}, says = '', checkCode = 0 } = options;
     const { toldVersion = version, dataCode, machine = process.arch } = options;
@@ -232,7 +237,7 @@ export class InstalledWorld {
     return folder;
   }
 
-  /** @returns the file of a release as it is published */
+  /** @returns a release's archive as published */
   archive(version: string, options: ReleaseOptions = {}): string {
     const folder = this.release(version, options);
     const name = `balupi-${version}-linux-${process.arch}`;
@@ -242,7 +247,7 @@ export class InstalledWorld {
     return file;
   }
 
-  /** Whether every file of the current release is as it was made. */
+  /** Whether every file of the current release is unchanged. */
   isWhole(): boolean {
     const cwd = join(this.home, 'current');
     return spawnSync('sha256sum', ['--quiet', '--check', 'SHA256SUMS'], { cwd }).status === 0;
@@ -259,13 +264,13 @@ function program(file: string, text: string): void {
   chmodSync(file, 0o755);
 }
 
-/** What the service that runs there answers; null where none does. */
+/** The health of the service that runs there; null if none does. */
 function healthIn(folder: string): object | null {
   const running = join(folder, 'running');
   if (!existsSync(running)) return null;
   const version = readFileSync(running, 'utf8');
   const undecided = join(folder, 'data', 'before-update', 'undecided');
-  // As the service itself does once its version is kept.
+  // The service itself does so once its version is kept.
   if (existsSync(undecided) && !existsSync(join(folder, 'home', 'trial'))) rmSync(undecided);
   const told = JSON.parse(
     readFileSync(join(folder, 'home', 'releases', version, 'checks.json'), 'utf8'),

@@ -2,7 +2,7 @@ import childProcess from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
-/** Loaded before a program: kills it before its n-th step that changes something outside of it. */
+/** Loaded before a program: kills it before its n-th step with an outside effect. */
 const killAt = Number(process.env['KILL_AT']);
 let steps = 0;
 

@@ -28,7 +28,7 @@ describe('A look at the shell into the database of a running BaluPi', () => {
       nextWakeAt: null,
       lastSeenMs: null,
     });
-    // As whatever else in that process reads the file: with it all its locks go.
+    // As anything else in that process that reads the file: closing it drops all its locks.
     closeSync(openSync(file, 'r'));
   });
 

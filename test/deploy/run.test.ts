@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A project folder with the scripts alone, where a start has everything to miss. */
+/** A project folder with the scripts alone, where a start lacks everything. */
 class BareProject {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-bare-'));
 
@@ -21,7 +21,7 @@ class BareProject {
     writeFileSync(join(this.folder, 'node_modules', '.package-lock.json'), '{}');
   }
 
-  /** As a build leaves it, but for what is built. */
+  /** As a build leaves it, without what is built. */
   build(mark: { readonly program: string }): void {
     mkdirSync(join(this.folder, 'dist'));
     writeFileSync(join(this.folder, 'dist', '.balupi-built'), JSON.stringify(mark));

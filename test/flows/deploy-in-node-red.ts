@@ -8,14 +8,14 @@ import type { FlowNode, LeftOut } from '../../packages/node-red-flow-files/lib/f
 import { loadedTypes, type NodeSet } from '../../flows/node-types.ts';
 
 /**
- * Run by flow-storage-runtime.test.ts in a process of its own, because Node-RED is one for a
- * process: starts it over a folder of flows, deploys without a change, deploys a changed line, and
- * prints what was seen as JSON.
+ * Run by flow-storage-runtime.test.ts in a process of its own, as there is one Node-RED per
+ * process: starts it over a folder of flows, deploys without a change, deploys a changed node, and
+ * prints the result as JSON.
  */
 export interface Seen {
   readonly ids: readonly string[];
   readonly leftOut: readonly LeftOut[];
-  /** All files as one text: at the start, after a deploy without a change, after one with. */
+  /** All files as one text: at the start, after a deploy without a change, and after one with. */
   readonly texts: readonly [atStart: string, unchanged: string, changed: string];
 }
 

@@ -10,7 +10,7 @@ import { until } from '../fakes/until.ts';
 
 type Identity = Pick<SpawnSyncOptions, 'uid' | 'gid'>;
 
-/** PostgreSQL refuses to run as root; Debian's package brings a user for it. */
+/** PostgreSQL refuses to run as root; Debian's package has a user for it. */
 function identity(): Identity | null {
   if (process.getuid?.() !== 0) return {};
   const [uid, gid] = ['-u', '-g'].map((flag) =>

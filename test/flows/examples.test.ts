@@ -16,11 +16,14 @@ const EXAMPLES = flowTexts('examples');
 const SHARED = flowTexts('flows').find(({ name }) => name === 'shared.json')?.nodes ?? [];
 const MOST_NODES = 12;
 const CONFIG_KEYS = ['store', 'nas', 'mydb', 'broker', 'postgreSQLConfig'];
-/** One has no input to send anything to, the other asks a file and no service. */
+/** One has no input, the other uses a database file and no service. */
 const WITHOUT_ACTS = ['balupi-events', 'balupi-sql'];
-/** Config nodes no shipped flow has: an installation's own, to be completed after the import. */
+/**
+ * Config nodes of no shipped flow: they belong to an installation, and are completed after the
+ * import.
+ */
 const OF_THE_HOUSE = ['mqtt-broker', 'postgreSQLConfig'];
-/** Names packages of others to the editor, which imports nothing of it. */
+/** Names other packages to the editor, which imports nothing from it. */
 const PALETTE = 'global-config';
 
 const own = (nodes: readonly FlowNode[]): readonly FlowNode[] =>
@@ -68,7 +71,7 @@ describe('The examples', () => {
 
       it('names config nodes of the shipped flows, and brings none that are there already', () => {
         const brought = nodes.filter((node) => node.type !== 'tab' && !isPlaced(node));
-        // Else the editor would ask what to do with what is there twice.
+        // Otherwise the editor would ask what to do with duplicates.
         assert.deepEqual(
           brought.filter(({ type }) => ![...OF_THE_HOUSE, PALETTE].includes(type)),
           [],
@@ -123,7 +126,8 @@ describe('The examples', () => {
           const stage = await open({ type: node.type, op, services: {} });
           await stage.send();
           const said = stage.caught[0]?.error.message ?? '';
-          // It came as far as the services, or says what it wants of the message; it needs no request.
+          // It got as far as the services, or names what it needs in the message; it needs no
+          // request.
           assert.match(said, /No fake of|msg\.\w+|name one in the node, under "as"/);
         }
       });

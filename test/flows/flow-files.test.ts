@@ -24,13 +24,13 @@ const LONGEST_FUNCTION_LINES = 5;
 const typed = (nodes: readonly FlowNode[], type: string): readonly FlowNode[] =>
   nodes.filter((node) => node.type === type);
 
-/** `GET /api/files/uploads/{}`: parameters have a name of their own in each place. */
+/** `GET /api/files/uploads/{}`: parameter names differ from place to place. */
 function route(method: string, path: string): string {
   return `${method.toUpperCase()} ${path.replace(/\{\w+\}|:\w+\*?|\*/g, '{}')}`;
 }
 
 const routeOf = (node: FlowNode): string => route(node['method'] as string, node['url'] as string);
-/** What goes to the NAS as it comes, which describes it; see `host/api-guard.ts`. */
+/** Requests passed to the NAS unchanged, which describes them; see `host/api-guard.ts`. */
 const PASSED_ON = ['get', 'post', 'put', 'patch', 'delete'].map((method) =>
   route(method, PASSED.path),
 );
@@ -186,7 +186,7 @@ describe('The check of lines and groups', () => {
   type Change = (node: FlowNode) => FlowNode | null;
   const FILES_TAB = FILES.find(({ name }) => name === 'api-files.json')?.nodes ?? [];
 
-  /** What the check finds in api-files once some nodes of it were changed, or are gone for null. */
+  /** What the check finds in api-files once some of its nodes are changed, or removed by null. */
   function found(changes: Readonly<Record<string, Change>>): readonly FlowFault[] {
     const nodes = FILES_TAB.map((node) => {
       const change = changes[node.id.replace('api-files-', '')];

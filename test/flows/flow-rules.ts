@@ -5,14 +5,14 @@ import {
   parseFlowText,
 } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 
-/** A file of flows as it lies in the repository. */
+/** A file of flows as in the repository. */
 export interface FlowText {
   readonly name: string;
   readonly text: string;
   readonly nodes: readonly FlowNode[];
 }
 
-/** Everything in a folder that holds flows. */
+/** All flow files of a folder. */
 export function flowTexts(folder: string): readonly FlowText[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json') && !name.startsWith('_'))
@@ -23,7 +23,7 @@ export function flowTexts(folder: string): readonly FlowText[] {
     });
 }
 
-/** Node-RED's own types that our flows may use; what else is of ours or of the sqlite package. */
+/** Node-RED's core types that our flows may use; all others are ours or the sqlite package's. */
 const STOCK_TYPES = [
   'tab',
   'catch',
@@ -42,7 +42,7 @@ const STOCK_TYPES = [
   'template',
   'trigger',
 ];
-/** Types that only examples may use, which a tinkerer completes by hand. */
+/** Types that only examples may use, which an owner completes by hand. */
 const EXAMPLE_TYPES = [
   'e-mail',
   'global-config',
@@ -51,7 +51,7 @@ const EXAMPLE_TYPES = [
   'postgresql',
   'postgreSQLConfig',
 ];
-/** The Dashboard's own types that our pages are made of. */
+/** Dashboard types of which our pages are made. */
 export const DASHBOARD_CONFIG_TYPES = ['ui-base', 'ui-group', 'ui-link', 'ui-page', 'ui-theme'];
 const DASHBOARD_TYPES = [
   ...DASHBOARD_CONFIG_TYPES,
@@ -79,12 +79,12 @@ export const KNOWN_TYPES: ReadonlySet<string> = new Set([
 
 export const EXAMPLES_TYPES: ReadonlySet<string> = new Set([...KNOWN_TYPES, ...EXAMPLE_TYPES]);
 
-/** Where a node's outputs lead. */
+/** The nodes that a node's outputs lead to. */
 export function targets(node: FlowNode): readonly string[] {
   return (node['wires'] as readonly (readonly string[])[] | undefined)?.flat() ?? [];
 }
 
-/** All nodes that are reached from one. */
+/** All nodes reachable from one. */
 export function reached(start: FlowNode, nodes: readonly FlowNode[]): readonly FlowNode[] {
   const seen = new Set<string>();
   const waiting = [...targets(start)];
@@ -105,7 +105,7 @@ export function xOf(node: FlowNode): number {
   return node['x'] as number;
 }
 
-/** Texts in which a secret or a place on somebody's disk would stand. */
+/** Texts in which a secret or a path of somebody's disk could be. */
 export function suspicious(text: string): readonly string[] {
   const patterns = [
     /"(?:credentials|password|token|secret|apiKey|api_key)"\s*:/gi,

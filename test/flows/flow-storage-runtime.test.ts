@@ -31,7 +31,7 @@ describe("the flow storage in Node-RED's own runtime", function () {
   let seen: Seen;
 
   async function run(): Promise<Seen> {
-    // The same file beside this one, as source or compiled.
+    // The file next to this one, as source or compiled.
     const program = `./deploy-in-node-red${extname(import.meta.url)}`;
     const path = fileURLToPath(new URL(program, import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [path, home]);

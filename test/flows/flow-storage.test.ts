@@ -64,7 +64,7 @@ function byId(nodes: readonly FlowNode[]): FlowNode[] {
   return [...nodes].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** The same value with every object's keys and the outermost list in another order. */
+/** The same value, with every object's keys and the outermost list in another order. */
 function shuffled<T>(value: T, isList = true): T {
   if (Array.isArray(value)) {
     const items = value.map((item: unknown) => shuffled(item, false));
@@ -677,7 +677,7 @@ class FailingFolder implements FlowFolder {
   }
 
   async write(name: string, text: string): Promise<void> {
-    // A text that was being written when the power failed is there in part.
+    // Of a text being written when the power fails, a part is there.
     if (this.#left === 0) await this.#disk.write(name, text.slice(0, text.length / 2));
     this.#spend();
     await this.#disk.write(name, text);

@@ -28,7 +28,7 @@ interface Sensor {
   readonly device: { readonly identifiers: readonly string[]; readonly name: string };
 }
 
-/** As an import does it: config nodes that are there already are not added a second time. */
+/** As an import does: config nodes that exist are not added a second time. */
 function importExample(flowsFolder: string, brokerPort: number): void {
   const nodes = parseFlowText(readFileSync(EXAMPLE, 'utf8')) as FlowNode[];
   const isConfig = ({ z, type }: FlowNode): boolean => z === undefined && type !== 'tab';
@@ -42,7 +42,7 @@ function importExample(flowsFolder: string, brokerPort: number): void {
         : node,
     );
   writeFileSync(sharedFile, flowText([...shared, ...added]));
-  // Once a second instead of once an hour: nobody wants to wait.
+  // Once a second instead of once an hour, to save waiting.
   const tab = nodes
     .filter((node) => !isConfig(node))
     .map((node) => (node.type === 'inject' ? { ...node, repeat: '1' } : node));
@@ -91,7 +91,7 @@ describe('The example that shows the plugs in Home Assistant', function () {
     await broker.stop();
   });
 
-  /** What was published, once it is all there. */
+  /** The published messages, once all are there. */
   async function published(isEnough: () => boolean): Promise<void> {
     const topics = (): string => broker.published.map(({ topic }) => topic).join('\n');
     await until(() => `more than:\n${topics()}\n${balupi.output}`, isEnough);

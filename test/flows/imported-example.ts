@@ -7,9 +7,9 @@ import {
 } from '../../packages/node-red-flow-files/lib/flow-storage.ts';
 
 /**
- * Lays an example into a folder of flows as an import does it: config nodes that are there already
- * are not added a second time.
- * @param name of its file, without the ending
+ * Adds an example to a folder of flows as an import does: config nodes that exist are not added a
+ * second time.
+ * @param name of its file, without the extension
  * @param change what the owner does to each node afterwards
  */
 export function importExample(

@@ -53,7 +53,7 @@ describe('The flow that tells a service of this home', function () {
         headers: { Authorization: `Bearer ${token}` },
       });
       status = asked.status;
-      // Until the Pi has seen it sleep it is awake already.
+      // 409: until the Pi has noticed its sleep, the NAS counts as awake.
       assert.ok(status === 200 || status === 409, await asked.text());
     }
     await service.took(({ body }) => body === 'Das NAS ließ sich nicht wecken.');

@@ -22,14 +22,14 @@ interface WirePrice {
   readonly valid_to: string;
 }
 
-/** EUR/MWh; below zero at times. */
+/** EUR/MWh; sometimes negative. */
 const market = (index: number): number => [80.5, -12.25, 0, 141][index % 4] ?? 0;
 const MEAN = (80.5 - 12.25 + 0 + 141) / 4;
 
 /**
- * The day-ahead prices of two sources, in the forms they have: hours by ms with the end of each
- * (aWATTar, `v1/marketdata`), and two lists by seconds, of which a price may be null (Energy-Charts,
- * `price`).
+ * The day-ahead prices of two sources in their own formats: hours in ms with each one's end
+ * (aWATTar, `v1/marketdata`), and two lists in seconds, of which a price may be null
+ * (Energy-Charts, `price`).
  */
 class PracticeExchange {
   readonly asked: URL[] = [];
@@ -76,7 +76,7 @@ function quarters({ searchParams }: URL): unknown {
   return { license_info: '', unix_seconds: at, price, unit: 'EUR / MWh', deprecated: false };
 }
 
-/** The tab once for each source, asking the practice exchange soon after the start. */
+/** The tab once for each source, querying the practice exchange soon after the start. */
 function importExample(flowsFolder: string, exchangeUrl: string): void {
   const text = readFileSync(EXAMPLE, 'utf8');
   const copies = { hours: 'awattar', quarters: 'energy-charts', junk: 'awattar' };
@@ -128,7 +128,7 @@ describe('The example that fetches the prices of tomorrow', function () {
     return found;
   };
   const midnight = (): number => Math.floor(Date.now() / 86_400_000) * 86_400;
-  /** As the example has it: EUR/MWh in cents, 18.5 cents on top, and 19 % on all. */
+  /** As in the example: EUR/MWh in cents, plus 18.5 cents, plus 19 %. */
   const paid = (euros: number): number => (euros / 10 + 18.5) * 1.19;
 
   it('takes hours in the form of aWATTar, with all that is paid on top', () => {

@@ -8,7 +8,10 @@ const node = (id: string, z: string, more: object = {}): FlowNode => ({
   ...more,
 });
 
-/** A shipped tab that its owner changed and an own one; and both as safe mode shows them. */
+/**
+ * A shipped tab that its owner changed and one of the owner's own; and both as safe mode shows
+ * them.
+ */
 const FULL = [
   tab('api'),
   node('ask', 'api', { func: 'changed' }),

@@ -30,7 +30,7 @@ const CONFIG = [
 ];
 const nothing = (): (() => void) => () => undefined;
 
-/** What each tick of the schedules, and the one node that speaks by itself, is for. */
+/** What each tick of the schedules, and the event source, triggers. */
 const DRIVES: readonly (readonly [tick: string, does: string])[] = [
   ['schedule-cache-tick', 'fetch ahead'],
   ['schedule-cache-pins-tick', 'keep pins'],
@@ -45,7 +45,7 @@ const DRIVES: readonly (readonly [tick: string, does: string])[] = [
   ['schedule-upload-wake-tick', 'look whether to wake'],
 ];
 
-/** A tab as it is shipped, but for its clocks: a test presses them. */
+/** A tab as shipped, except that the test presses its clocks. */
 function tabOf(tick: string): readonly FlowNode[] {
   const tab = tick.split('-').slice(0, 2).join('-');
   const nodes = parseFlowText(readFileSync(`flows/${tab}.json`, 'utf8')) as readonly FlowNode[];
@@ -109,7 +109,7 @@ describe('The ticks of the schedules', () => {
     await helper.unload();
   });
 
-  /** Runs the tab in Node-RED's own runtime and lets one tick of it come. */
+  /** Runs the tab in Node-RED's own runtime and fires one tick. */
   async function after(tick: string, nodes: readonly FlowNode[]): Promise<readonly string[]> {
     helper.settings({ balupi: fakeServices(services) });
     await helper.load([...(await registers()), ...STOCK], [...CONFIG, ...nodes]);

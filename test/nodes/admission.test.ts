@@ -9,9 +9,9 @@ import { endpointBehind } from './stage-flow.ts';
 
 const ADMIN: Caller = { ...ALICE, user: { id: 1, username: 'admin', role: 'admin' } };
 const REFUSED = 403;
-/** What needs services before it is set to anything. */
+/** Needs services before anything is configured. */
 const OF_A_PAGE = 'balupi-viewer';
-/** Acts of an endpoint that no `http in` of ours leads to: a page's, and what passes to the NAS. */
+/** Operations of endpoints without an `http in` of ours: a page's, and what passes to the NAS. */
 const WITHOUT_A_LINE = new Set(['pass', 'page-doctor']);
 
 interface Subject {
@@ -19,7 +19,7 @@ interface Subject {
   readonly op: string;
 }
 
-/** What the nodes of all shipped flows are set to. */
+/** The settings of the nodes in all shipped flows. */
 function subjects(): readonly Subject[] {
   const found = new Map<string, Subject>();
   for (const file of readdirSync('flows').filter((name) => name.endsWith('.json'))) {
@@ -38,7 +38,7 @@ function isOpenToRead({ method, access }: Endpoint): boolean {
   return method === 'GET' && access !== 'admin' && access !== 'wake';
 }
 
-/** The services of these tests have nothing: what runs fails, and what is refused does not. */
+/** The services of these tests are empty: what runs fails, and what is refused does not. */
 describe('Which request runs which act', () => {
   const open = stages();
 

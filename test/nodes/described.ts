@@ -5,7 +5,7 @@ import { answerFaults } from '../fakes/answer-faults.ts';
 import type { Stage } from './stage.ts';
 
 /**
- * Asks a node for an endpoint, and holds the answer against the endpoint's description.
+ * Sends a request to an endpoint's node, and checks the answer against the endpoint's description.
  * @returns the payload
  */
 export async function answerOf(
@@ -20,7 +20,7 @@ export async function answerOf(
   return payload;
 }
 
-/** The stable word of a refusal. */
+/** The stable code of a refusal. */
 export async function codeOf(
   stage: Stage,
   endpointId: EndpointId,

@@ -81,7 +81,7 @@ const HISTORY: History = {
   ...{ resolution: '5m', points: [HOUR] },
 };
 
-/** Two hours at 50 cents of one plug; of all together nothing is known. */
+/** Two hours of one plug at 50 cents; nothing is known of all together. */
 function hoursOf(number: number | null): HoursOf {
   const priced = { ...HOUR, costUc: 2_050_000, priceId: 0 };
   const [first, last] = [

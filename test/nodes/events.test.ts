@@ -11,7 +11,7 @@ import type { FakeServices } from '../fakes/fake-services.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { type Stage, stages } from './stage.ts';
 
-/** Services that tell what a test wants told. */
+/** Services that emit what a test wants. */
 class Telling {
   readonly #listeners = new Map<string, Set<(news: never) => void>>();
 

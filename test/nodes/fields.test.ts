@@ -13,7 +13,7 @@ const PLUGS = [
 describe('The values of an operation', () => {
   const open = stages();
 
-  /** Which plug a node switches, set to these fields and sent this. */
+  /** Which plug a node with these fields switches when it gets this message. */
   async function switched(
     more: Readonly<Record<string, unknown>>,
     message: object = {},

@@ -9,7 +9,7 @@ import { stages } from './stage.ts';
 const { user } = ALICE;
 const TOKEN = 'a stored token of alice';
 
-/** Alice and her stored credential, and nobody else. */
+/** Only alice and her stored credential exist. */
 const PEOPLE: FakeServices = {
   accounts: { users: { userNamed: (name) => (name === 'alice' ? user : null) } },
   credentials: {
@@ -18,7 +18,7 @@ const PEOPLE: FakeServices = {
   },
 };
 
-/** What the dialog of each node offers. */
+/** The operations that each node's dialog offers. */
 function offered(): { readonly type: string; readonly op: string }[] {
   const folders = readdirSync('nodes').filter((name) => name !== 'lib');
   return folders.flatMap((folder) => {
@@ -37,7 +37,7 @@ describe('A node in any flow', () => {
       const stage = await open({ type, op, services: PEOPLE, more: { as: 'alice' } });
       await stage.send({ topic: '', payload: 1_700_000_000_000 });
       for (const { error } of stage.caught) {
-        // The fakes have no more than alice: where that is what was missing, the node was at work.
+        // The fakes have nothing but alice: an error about what they lack shows that the node ran.
         const wasAtWork = /No fake of|is not a function|is not iterable/.test(error.message);
         const says =
           /request; wire it behind|msg\.\w+|Choose|sends them by itself|holds no reading|Only an admin|no endpoint|addresses of the NAS/.test(

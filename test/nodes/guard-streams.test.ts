@@ -13,7 +13,7 @@ function throwing(): never {
   throw BOOM;
 }
 
-/** Gives `first` and breaks. */
+/** Sends `first`, then fails. */
 function breaking(first: unknown): Readable {
   return Readable.from(
     (function* () {

@@ -6,11 +6,11 @@ import { type Stage, stages } from './stage.ts';
 const BOOM = new Error('boom');
 const FAILED = { detail: 'Something went wrong here. It was logged.', code: 'failed' };
 
-/** An act of a node over services whose `fail` stands where something can go wrong, and then not. */
+/** A node's operation over services that fail at `fail`, and later do not. */
 interface Subject {
   readonly type: string;
   readonly op: string;
-  /** What `fail` returns where nothing goes wrong. */
+  /** What `fail` returns if nothing goes wrong. */
   readonly well: unknown;
   readonly services: (fail: () => never) => FakeServices;
 }
@@ -88,7 +88,7 @@ const SUBJECTS: readonly Subject[] = [
   },
 ];
 
-/** What a subject does next; a test changes it between two messages. */
+/** A subject's next behaviour, which a test may change between two messages. */
 class Fault {
   do: () => unknown;
 

@@ -5,11 +5,11 @@ import type { PiLoad } from '../../nodes/lib/system/system.ts';
 import { type Stage, stages } from './stage.ts';
 import { NODE_FILES } from './stage-flow.ts';
 
-/** Config nodes, the one that speaks by itself, and the one that does one thing. */
+/** Config nodes, the event source, and the node with one operation. */
 const WITHOUT_ACTS = ['balupi-store', 'balupi-nas', 'balupi-events', 'balupi-sql'];
 const WORKING = Object.keys(NODE_FILES).filter((type) => !WITHOUT_ACTS.includes(type));
 
-/** The acts the editor offers, out of the node's own form. */
+/** The operations the editor offers, from the node's own form. */
 function offeredActs(type: string): readonly string[] {
   const html = (NODE_FILES[type] ?? '').replace(/^dist\//, '').replace(/\.js$/, '.html');
   return [...readFileSync(html, 'utf8').matchAll(/<option\s+value="([^"]+)"/g)].map(
@@ -17,15 +17,15 @@ function offeredActs(type: string): readonly string[] {
   );
 }
 
-/** The editor says it in its reader's language. */
+/** The editor translates it into its reader's language. */
 const ERROR = { fill: 'red', shape: 'ring', text: 'node-red:common.status.error' };
 
 interface Curable {
   readonly op: string;
-  /** @param step throws as long as what the act needs is broken */
+  /** @param step throws while what the operation needs is broken */
   readonly services: (step: () => void) => FakeServices;
   readonly message?: Readonly<Record<string, unknown>>;
-  /** What is shown once it is cured. */
+  /** The status shown once it works again. */
   readonly then: object;
 }
 
@@ -42,7 +42,7 @@ const notNow = (step: () => void) => (): boolean => {
   return false;
 };
 
-/** An act of each node that fails by what it asks for, and goes well once that is mended. */
+/** An operation of each node that fails because of what it uses, and works once that is mended. */
 const CURABLE: Readonly<Record<string, Curable>> = {
   'balupi-system': {
     op: 'load',

@@ -21,7 +21,7 @@ const LISTING: Listing = { path: 'alice', items: [], queued: [], source: 'stored
 const NAS_AWAKE = { presence: { state: AWAKE } };
 const NAS_ASLEEP = { presence: { state: ASLEEP } };
 
-/** A NAS that did not wake, as it is known. */
+/** The status of a NAS that did not wake. */
 const STATUS: NasStatus = {
   online: false,
   version: '1.38.0',

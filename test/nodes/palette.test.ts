@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { flowTexts } from '../flows/flow-rules.ts';
 
-/** What the public palette asks of a package, as far as it can be seen without a network. */
+/** What the public palette requires of a package, as far as that can be checked offline. */
 
 interface Manifest {
   readonly name: string;
@@ -33,12 +33,12 @@ const NODES = Object.entries(manifest['node-red'].nodes);
 const PLUGINS = Object.entries(manifest['node-red'].plugins);
 const LANGUAGES = ['en-US', 'de'];
 const CONFIG_TYPES = ['balupi-store', 'balupi-nas'];
-/** As Node-RED's guide to help has them. */
+/** From Node-RED's guide to help texts. */
 const HELP_HEADINGS: Readonly<Record<string, readonly string[]>> = {
   'en-US': ['Inputs', 'Outputs', 'Details'],
   de: ['Eingänge', 'Ausgänge', 'Details'],
 };
-/** `: *name* (type, type) : what it is`; stars mark what may stay away. */
+/** `: *name* (type, type) : what it is`; stars mark optional properties. */
 const PROPERTY =
   /^: \*?[\w.]+\*? \((string|number|boolean|object|array|buffer|any)(, \w+)*\) : \S.+$/;
 

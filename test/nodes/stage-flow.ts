@@ -6,14 +6,14 @@ import { ENDPOINTS, Matcher, Target } from '../../nodes/lib/api/api.ts';
 import type { FakeServices } from '../fakes/fake-services.ts';
 
 export interface StageOptions {
-  /** What else the node is set to. */
+  /** Further settings of the node. */
   readonly more?: Readonly<Record<string, unknown>>;
   readonly type: string;
   readonly op: string;
   readonly services: FakeServices;
-  /** Without: nobody answers for a node that failed. */
+  /** False: no catch node handles its failures. */
   readonly withCatch?: boolean;
-  /** Without: the node names a config node that is not there. */
+  /** False: the config node it names does not exist. */
   readonly withConfig?: boolean;
 }
 
@@ -23,13 +23,13 @@ const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
   readonly 'node-red': { readonly nodes: Readonly<Record<string, string>> };
 };
 
-/** Every node type by name, and its compiled file. */
+/** The compiled file of every node type. */
 export const NODE_FILES: Readonly<Record<string, string>> = manifest['node-red'].nodes;
 
 export const OUTPUTS = [0, 1, 2, 3];
 const FAILED = { detail: 'Something went wrong here. It was logged.', code: 'failed' };
 
-/** The flow around the node under test: what its tab in `flows/` has around it, and ears. */
+/** The flow around the node under test: its neighbours from its tab in `flows/`, and listeners. */
 export function flowAround(options: StageOptions): object[] {
   const config = options.withConfig === false ? [] : CONFIG;
   const catching = options.withCatch === false ? [] : CATCHING;
@@ -98,8 +98,8 @@ const CATCHING = [
 type Register = (api: object) => void;
 
 /**
- * The test helper gives back every key as it is. Node-RED itself says it in the words that lie
- * beside the node's file, and so does the stage: English, as shipped.
+ * The test helper returns every key as it is. Node-RED itself translates it with the catalogue
+ * beside the node's file, and so does the stage: into English, as shipped.
  */
 function speaking(register: Register, file: string): Register {
   const beside = join(dirname(file), 'locales', 'en-US', `${basename(file, '.js')}.json`);
@@ -118,7 +118,7 @@ function within(held: unknown, name: string): unknown {
   return typeof held === 'object' && held !== null ? (held as Record<string, unknown>)[name] : null;
 }
 
-/** What registers the types: the nodes as they ship, compiled, and the stock ones around them. */
+/** What registers the types: our compiled nodes, and the core nodes around them. */
 export async function registers(): Promise<readonly Register[]> {
   const ours = await Promise.all(
     Object.values(NODE_FILES).map(async (file) => {

@@ -25,7 +25,7 @@ const DEVICE: TapoDevice = {
 };
 const WIRE = { id: DEVICE.id, name: 'NAS', role: 'nas', last_seen: '2026-02-22T14:30:00Z' };
 
-/** A meter that tells through `tell`, as the real one does while it polls. */
+/** A meter that emits through `tell`, as the real one does while polling. */
 class Meter {
   readonly listeners = new Set<OnPlugSample>();
   polls = 0;

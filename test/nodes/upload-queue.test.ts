@@ -28,7 +28,7 @@ const ITEM: UploadItem = {
   detail: null,
 };
 
-/** A queue that delivers when it is asked to, and tells what a test wants told. */
+/** A queue that delivers on request and emits what a test wants. */
 class Queue {
   readonly done: string[] = [];
   readonly #news = new Set<(news: UploadNews) => void>();

@@ -30,7 +30,7 @@ const STATUS: NasStatus = {
   wake: { state: 'idle', startedAtMs: null, attempts: 0, cause: null },
 };
 
-/** A NAS of which nothing new is told. */
+/** A NAS that emits no news. */
 function nasIn(state: NasState) {
   const nothing = () => () => undefined;
   return { presence: { state, onChange: nothing }, onNews: nothing };

@@ -38,7 +38,7 @@ export interface NasAccount {
   role: string;
   isActive: boolean;
   secondFactor: boolean;
-  /** Changes with a password. */
+  /** Changes whenever the password does. */
   updatedAt: string | null;
 }
 
@@ -48,10 +48,10 @@ export interface NasAsk {
   readonly auto: boolean;
 }
 
-/** A minute, in production (read on 1.38). */
+/** Per minute in production (read on 1.38). */
 const LIMITS: Readonly<Record<string, number>> = { login: 5, verifyTwoFactor: 5, refresh: 10 };
 
-/** A NAS as BaluHost 1.38 answers (recorded on 1.38), without the HTTP. */
+/** A NAS that answers as BaluHost 1.38 (recorded on 1.38), without HTTP. */
 export class PracticeAccounts {
   readonly asks: NasAsk[] = [];
   readonly apiKeys = new Map<string, number>();
@@ -61,19 +61,21 @@ export class PracticeAccounts {
     account(4, 'alice', 'alice-password', 'user'),
     account(5, 'bob', 'bob-password', 'user'),
   ];
-  /** Takes 5 sign-ins, 5 second factors and 10 refreshes a minute from the Pi, as production does. */
+  /**
+   * Limits the Pi to 5 sign-ins, 5 second factors and 10 refreshes a minute, as production does.
+   */
   isLimited = false;
-  /** What `my-permissions` says of everybody. */
+  /** The answer of `my-permissions` for everybody. */
   permissions: Readonly<Record<string, unknown>> = { can_wake: false, can_wol: true };
-  /** Desktops on the list of those that sync. */
+  /** Desktops on the NAS's list of syncing devices. */
   readonly desktops = new Set<string>();
   readonly #codes = new Map<string, { deviceId: string; approvedBy: string | null }>();
   readonly #counted = new Map<string, number[]>();
-  /** Answers every call like this instead. */
+  /** The answer to every call in place of the real one. */
   broken: NasJson | null = null;
-  /** Answers calls of one name like this instead. */
+  /** The answer to calls of that name in place of the real one. */
   readonly brokenCalls = new Map<string, NasJson>();
-  /** Runs before each answer; a test may hold it here. */
+  /** Awaited before each answer, so that a test may hold it. */
   before: (call: string) => Promise<void> = () => Promise.resolve();
   readonly #clock: ManualClock;
 
@@ -110,7 +112,7 @@ export class PracticeAccounts {
     };
   }
 
-  /** What has no method of its own. */
+  /** Calls without a method of their own. */
   get api(): Pick<NasApi, 'call'> {
     return {
       call: (wanted) => {
@@ -120,7 +122,7 @@ export class PracticeAccounts {
     };
   }
 
-  /** Lets in every desktop that asks. */
+  /** Approves every pending desktop. */
   approve(username: string): void {
     for (const asking of this.#codes.values()) asking.approvedBy ??= username;
   }
@@ -129,7 +131,7 @@ export class PracticeAccounts {
     return this.asks.filter((ask) => ask.call === call).length;
   }
 
-  /** Deletes an account and gives its id to a new one, as SQLite does with the highest. */
+  /** Deletes an account and gives its id to a new one, as SQLite reuses the highest rowid. */
   reuse(username: string, by: string): NasAccount {
     const at = this.accounts.findIndex((one) => one.username === username);
     const { id } = this.account(username);
@@ -150,7 +152,7 @@ export class PracticeAccounts {
     const iat = Math.floor(this.#clock.nowMs() / 1_000);
     const sub = String(id);
     const all = { sub, username, role, type: 'access', exp: iat + 900, iat, ...claims };
-    // Through JSON, so that an `undefined` claim is left out.
+    // Through JSON, which drops `undefined` claims.
     return jwt.sign(JSON.stringify(all), NAS_SECRET, { header: { alg: 'HS256', typ: 'JWT' } });
   }
 
@@ -199,7 +201,7 @@ export class PracticeAccounts {
     return this.desktops.has(device) ? guarded : said(404, 'Device not registered');
   }
 
-  /** Its refresh token was never stored (recorded on 1.38). */
+  /** The NAS never stores its refresh token (recorded on 1.38). */
   #poll(code: string): NasJson {
     const asking = this.#codes.get(code);
     if (asking === undefined) return said(404, 'Invalid device code');
@@ -289,7 +291,7 @@ function account(id: number, username: string, password: string, role: string): 
   };
 }
 
-/** Field for field as recorded, naive times included. */
+/** Field for field as recorded, including times without a zone. */
 function told({
   id,
   username,
@@ -324,7 +326,7 @@ function unused(): never {
   throw new Error('not played here');
 }
 
-/** Presence as a test sets it. */
+/** A presence that a test sets. */
 export class SetPresence implements NasPresence {
   state: NasState = {
     awake: true,
@@ -379,9 +381,9 @@ export class Stage {
   readonly log = new KeptLog();
   readonly options: StageOptions;
   budget = 100;
-  /** Whether time synchronisation and the NAS both tell the time of the clock. */
+  /** Whether time synchronisation and the NAS both confirm the clock. */
   isClockProved = true;
-  /** What is stored to act for somebody; none by default. */
+  /** Credentials stored to act for somebody, by user id; none by default. */
   readonly stored = new Map<number, string>();
   store: Store;
   time: TrustedTime;
@@ -431,7 +433,7 @@ export class Stage {
       presence: this.presence,
       secretKey: this.options.secretKey ?? SECRET_KEY,
       offlineGraceHours: this.options.graceHours ?? 72,
-      // Cheap, as most tests are about something else than the cost of a guess.
+      // Cheap, as few of these tests are about the cost of a guess.
       scryptCost: this.options.scryptCost ?? 2 ** 8,
       budget: {
         take: () => {
@@ -452,7 +454,7 @@ export class Stage {
     return { store, time, accounts };
   }
 
-  /** A power cut and a new start over the same file. */
+  /** A power cut and a restart over the same file. */
   restart(wallMs?: number): void {
     this.store.close();
     if (wallMs !== undefined) this.clock.stepWallTo(wallMs);
@@ -489,7 +491,7 @@ export class Stage {
     return this.accounts.refresh(token, address);
   }
 
-  /** What becomes of a request with that bearer token; with none where it is empty. */
+  /** How a request with that bearer token is answered; empty for a request without one. */
   authenticate(token: string): Promise<AuthResult> {
     return authResultOf(this.accounts, token);
   }

@@ -96,7 +96,7 @@ describe('The credentials to act for a user later', () => {
     return listed as { id: string; device_name: string }[];
   }
 
-  /** Waits for what runs in the background. */
+  /** Waits for background work. */
   async function settled(): Promise<void> {
     await credentials.stop();
     await close();
@@ -108,7 +108,7 @@ describe('The credentials to act for a user later', () => {
     await until(() => ready.includes(ALICE.id));
   }
 
-  /** What was asked for before has had its turn then. */
+  /** By then, registrations requested before this one have been handled. */
   async function enrolledInTurn(user: typeof ALICE): Promise<void> {
     credentials.confirmed(user, await login(user.username));
     await until(() => ready.includes(user.id));
@@ -284,7 +284,7 @@ describe('The credentials to act for a user later', () => {
     const [device] = await devicesOf('alice');
     await ask('DELETE', `/api/mobile/devices/${device?.id}`, await login('alice'));
     await clock.advance(20 * 60_000);
-    // The refresh token itself still works on the NAS.
+    // The NAS itself would still accept the refresh token.
     assert.equal(await credentials.credentialFor(ALICE.id), null);
     assert.deepEqual(states(), ['alice device removed']);
     assert.equal(credentials.holdsFor(ALICE.id), false);
@@ -345,7 +345,7 @@ describe('The credentials to act for a user later', () => {
     nas.revokeRefreshTokens('alice');
     credentials.loggedOut(ALICE.id);
     const token = await login('alice');
-    // The minute's registrations are used up, so this one is put off.
+    // This minute's registrations are used up, so this one is postponed.
     credentials.confirmed(ALICE, token);
     await until(() => states().includes('alice device revoked'));
     over.add(token);

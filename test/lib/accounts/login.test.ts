@@ -208,7 +208,7 @@ describe('login', () => {
         known.push(await time('alice', 'a'));
         unknown.push(await time('nobody', 'a'));
       }
-      // Generous, as a machine may be busy: without the dummy check the ratio is far above 10.
+      // A generous bound for busy machines: without the dummy check the ratio is far above 10.
       assert.ok(Math.min(...unknown) > Math.min(...known) / 3);
     });
   });
@@ -387,7 +387,7 @@ describe('login', () => {
         const given = { pendingToken: body.pending_token, code: `00000${code}`, address: 'a' };
         words.push(outcomeWord(await stage.accounts.verifyTwoFactor(given)));
       }
-      // One address has two of the kept ones and two of those open to all.
+      // One address has two of the reserved sign-ins and two of the general ones.
       assert.equal(words.filter((each) => each === 'passed 401').length, 4);
       assert.deepEqual(words.slice(4), ['nas_busy', 'too_many_tries', 'too_many_tries']);
     });
@@ -484,7 +484,7 @@ describe('login', () => {
       assert.equal(await signIn('alice'), 'issued');
       const before = order.filter((each) => each === 'made up').length;
       await Promise.all(made);
-      // All that are turned away, and the one that was being looked at.
+      // All that are rejected, and the one being checked.
       assert.ok(before <= 70, `${before} made-up names were answered first`);
     });
 

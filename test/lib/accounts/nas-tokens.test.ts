@@ -213,7 +213,7 @@ describe('the introspection of NAS tokens', () => {
       assert.equal(await authenticate(token), 'bad_token');
       stage.restart();
       assert.equal(await authenticate(token), 'bad_token');
-      // At the beginning, and once to hear whether the whole account is switched off.
+      // Once at the start, and once to learn whether the whole account is disabled.
       assert.equal(stage.nas.asked('preflight'), 2);
     });
 
@@ -351,7 +351,7 @@ describe('the introspection of NAS tokens', () => {
       `${head}..${signature}`,
       `.${body}.${signature}`,
       `${good}.${signature}`,
-      // A space behind a token ends with its header, whoever reads it.
+      // White space after a token ends with its header, whoever parses it.
       `${good} x`,
       `${good}=`,
       `${good}\u00e9`,
@@ -509,7 +509,7 @@ describe('the introspection of NAS tokens', () => {
       stage.budget = 1;
       await stage.caller(stage.nas.token('alice'));
       await stage.accounts.stop();
-      // The first as who they are was not known, the second in the background.
+      // The first because the user was unknown, the second in the background.
       assert.equal(stage.nas.asked('me'), 2);
       assert.equal(stage.nas.asked('myPermissions'), 0);
       stage.nas.brokenCalls.clear();
@@ -518,7 +518,7 @@ describe('the introspection of NAS tokens', () => {
       await stage.clock.advance(5 * MINUTE_MS);
       const alice = await stage.caller(stage.nas.token('alice'));
       await stage.accounts.stop();
-      // Once more in this run, to know that it still is alice whose id that is.
+      // Once more in this run, to confirm that the id still is alice's.
       assert.equal(stage.nas.asked('me'), 3);
       assert.equal(stage.accounts.mayWake(alice), true);
     });
@@ -543,7 +543,7 @@ describe('the introspection of NAS tokens', () => {
       stage.nas.accounts[at] = { ...stage.nas.account('alice'), id: 9 };
       assert.equal((await stage.caller(stage.nas.token('alice'))).user.id, 9);
       stage.sleep();
-      // Renamed or gone: only the NAS can tell.
+      // Renamed or deleted: only the NAS can tell.
       assert.equal(await authenticate(old), 'nas_asleep');
       stage.wake();
       assert.equal(await authenticate(old), 'bad_token');

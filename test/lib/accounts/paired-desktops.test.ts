@@ -19,7 +19,7 @@ describe('A desktop whose pairing was seen', () => {
     await stage.close();
   });
 
-  /** What the Pi keeps to act for that user: a token that outlasts the test. */
+  /** Stores a credential for the user that outlives the test. */
   function store(userId: number): void {
     const exp = Math.floor(stage.clock.nowMs() / 1_000) + 90 * 86_400;
     stage.stored.set(userId, stage.nas.token('alice', { exp }));
@@ -184,7 +184,7 @@ describe('A desktop whose pairing was seen', () => {
         await end();
         assert.equal(await refresh(), 'passed 401');
         assert.notEqual(word(await stage.authenticate(issued)), 'alice');
-        // A new enrolment revives nothing, nor does a restart.
+        // Neither a new registration nor a restart revives it.
         if (how !== 'with the person') store(ALICE);
         stage.restart();
         assert.equal(await refresh(), 'passed 401');

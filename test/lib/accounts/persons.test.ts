@@ -38,7 +38,7 @@ describe('a person', () => {
   const authenticate = async (token: string): Promise<string> =>
     word(await stage.authenticate(token));
 
-  /** All that alice may come in by, as of now. */
+  /** Every credential with which the user could come in now. */
   async function everythingOf(name: string): Promise<{ refresh: string; cookie: string }> {
     await stage.login(name, `${name}-password`);
     const refresh = stage.nas.refreshToken(name);
@@ -171,7 +171,7 @@ describe('a person', () => {
       const caller = await stage.caller(old);
       await stage.clock.advance(MINUTE_MS);
       stage.nas.reuse('alice', 'carol');
-      // The NAS looks at nothing but the id, and takes it for carol's.
+      // The NAS checks only the id, and takes the token for carol's.
       const outcome = await stage.accounts.profile.me(caller);
       assert.equal(outcomeWord(outcome), 'bad_token');
       assert.equal(await authenticate(old), 'bad_token');
@@ -214,7 +214,7 @@ describe('a person', () => {
       await stage.clock.advance(MINUTE_MS);
       stage.nas.account('admin').role = 'user';
       await stage.accounts.profile.me(await stage.caller(first));
-      // Younger than the one the NAS was asked with, and older than its answer.
+      // Issued after the token the NAS was asked with, and before its answer.
       const caller = await stage.caller(second);
       assert.equal(caller.user.role, 'user');
       stage.sleep();
@@ -232,7 +232,7 @@ describe('a person', () => {
       await stage.caller(one);
       await stage.caller(other);
       stage.nas.account('alice').isActive = false;
-      // A listing came back 401: what it said was not read there.
+      // A listing was answered 401, whose body is not read there.
       stage.accounts.introspection.refused(one);
       await stage.accounts.stop();
       stage.sleep();
@@ -299,7 +299,7 @@ describe('a logout at night', () => {
       stage.nas.asks.filter(({ call }) => call === 'logout').map(({ secret }) => secret),
       [own],
     );
-    // As any logout does on the NAS: the Pi never saw this one.
+    // A logout at the NAS itself, which the Pi never saw.
     assert.equal(outcomeWord(await stage.refresh(elsewhere)), 'passed 401');
   });
 

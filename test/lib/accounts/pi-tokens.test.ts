@@ -7,7 +7,7 @@ import { MINUTE_MS, SECRET_KEY, Stage, tokenOf, word } from './accounts-stage.ts
 
 type Json = Record<string, unknown>;
 
-/** The very key of the Pi, so that a forgery fails by more than its signature. */
+/** The Pi's real key, so that forgeries fail for more than their signature. */
 const PI_KEY = Buffer.from(hkdfSync('sha256', SECRET_KEY, '', 'balupi/pi-token/hs256/1', 32));
 
 function part(value: unknown): string {
@@ -248,7 +248,7 @@ describe('Pi tokens', () => {
     }
 
     it('are refused by what they say alone, though a row knew them to the letter', async () => {
-      // Role and a doubled claim change nothing that counts: the role is taken from the user.
+      // The role and a duplicated claim have no effect: the role is the user's.
       const harmless = new Set(['the role admin', 'a claim twice']);
       const plant = stage.store.prepare('UPDATE pi_sessions SET token_hash = ?');
       const accepted: string[] = [];
@@ -393,7 +393,7 @@ describe('Pi tokens', () => {
   });
 });
 
-/** Changes the two bits at the end of a 43-character signature that decode to nothing. */
+/** Changes the two last bits of a 43-character signature, which decode to nothing. */
 function respell(signature: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
   const last = alphabet.indexOf(signature.slice(-1));

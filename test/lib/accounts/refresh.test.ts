@@ -107,7 +107,7 @@ describe('refresh', () => {
       assert.equal(stage.nas.asked('refresh') - before, 4);
       assert.equal(await refresh(stage.nas.refreshToken('bob')), 'gateway_timeout');
       assert.equal(await refresh(), 'passed 200');
-      // What the Pi delivers with comes from the same part.
+      // Refreshes for deliveries come out of the same share.
       const own = Array.from({ length: 9 }, () => stage.accounts.takeRefresh());
       assert.equal(own.filter(Boolean).length, 5);
     });

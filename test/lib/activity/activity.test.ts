@@ -21,7 +21,7 @@ const BOB = { id: 5, username: 'bob' };
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** A BaluPi whose services tell what a test says. */
+/** Activity whose sources report what the test says. */
 class ActivityBench {
   readonly clock = new ManualClock();
   readonly online = new Map<string, boolean>();
@@ -66,7 +66,7 @@ class ActivityBench {
     return Number(this.store.prepare('SELECT count(*) AS n FROM activity').get()?.['n']);
   }
 
-  /** The power is cut: what is not committed is gone. */
+  /** A power cut loses what was not committed. */
   cutPower(lastSeenMs = this.clock.nowMs()): void {
     this.store.close();
     this.store = this.#open();

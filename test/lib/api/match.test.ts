@@ -193,7 +193,7 @@ describe('finding the endpoint', () => {
         url.toUpperCase(),
         url.replace(/[a-z](?=[^a-z]*$)/, (c) => c.toUpperCase()),
       ]) {
-        // The NAS takes any path behind this one, also one that looks like ours.
+        // The NAS accepts any path below this one, even one that looks like ours.
         const isFile = method === 'DELETE' && other.startsWith('/api/files/');
         assert.equal(idOf(method, other), isFile ? 'passed' : 'no_address', other);
       }

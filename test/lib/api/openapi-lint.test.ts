@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ENDPOINTS } from '../../../nodes/lib/api/api.ts';
 import { openApiDocument } from '../../../nodes/lib/api/openapi.ts';
 
-/** What is used of Redocly's linter. */
+/** The part of Redocly's linter that is used. */
 interface Redocly {
   readonly createConfig: (wanted: { readonly extends: readonly string[] }) => Promise<unknown>;
   readonly lintFromString: (asked: {
@@ -12,7 +12,7 @@ interface Redocly {
   }) => Promise<readonly { readonly severity: string; readonly ruleId: string }[]>;
 }
 
-/** What is used of Spectral. */
+/** The part of Spectral that is used. */
 interface SpectralCore {
   readonly default: {
     readonly Spectral: new () => {

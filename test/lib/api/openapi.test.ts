@@ -54,7 +54,7 @@ const operations = Object.entries(document.paths).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]) => ({ path, method, operation })),
 );
 
-/** An answer where it stands, or where the operation refers to. */
+/** The answer itself, or the one that the operation refers to. */
 function answerOf(operation: Operation | undefined, status: string): Answer | undefined {
   const answer = operation?.responses[status];
   if (answer === undefined || !('$ref' in answer)) return answer;
@@ -68,7 +68,7 @@ interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
-/** Whether a reader is told: at the field, at its shape, or at the one of two that is not null. */
+/** Whether there is a description: at the field, its schema, or the non-null one of two. */
 function isDescribed({ description, $ref, anyOf = [] }: Schema): boolean {
   if (description !== undefined) return true;
   if ($ref !== undefined) {

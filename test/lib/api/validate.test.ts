@@ -247,7 +247,7 @@ describe('a JSON body', () => {
     assert.deepEqual(value, { name: 'n', price_per_kwh_cents: 1 });
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
     assert.equal(({} as Record<string, unknown>)['x'], undefined);
-    // What a prototype carries was not sent.
+    // Inherited properties were not sent.
     const inherited = Object.create({ name: 'n', price_per_kwh_cents: 1 }) as unknown;
     assert.equal(validateBody(price, inherited).kind, 'invalid');
   });

@@ -47,7 +47,7 @@ for (const version of [6, 5] as const) {
       await hole.stop();
     });
 
-    /** Waits until nothing is being set. */
+    /** Waits until no record is being set. */
     const settled = async (): Promise<void> => {
       await name.isSwitched(MINUTE_MS);
     };

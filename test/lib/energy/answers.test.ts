@@ -197,7 +197,7 @@ describe('energy answers', () => {
     bench.run([counting], late, late + 2 * HOUR);
     await bench.moveTo(late + 2 * HOUR);
     const [today] = currentJson(bench.energy.current()).devices;
-    // Its own counter says 2,200 Wh; it was read for two hours of the day.
+    // Its own counter says 2,200 Wh, but it was only read for two hours of the day.
     assert.ok(Math.abs((today?.energy_today_wh ?? 0) - 200) < 2, `${today?.energy_today_wh}`);
   });
 
@@ -412,7 +412,7 @@ describe('energy answers', () => {
       assert.equal(bench.energy.undoCorrection(done.id, 'admin').kind, 'undone');
       assert.deepEqual(saved(), before, `${String(energyWh)} Wh, undone`);
     }
-    // What is put right of another plug is nothing of the NAS.
+    // A correction of another plug does not concern the NAS.
     bench.energy.correct({ ...range, deviceId: 'plug-2', energyWh: 200 }, 'admin');
     assert.deepEqual(saved(), before);
   });
@@ -424,11 +424,11 @@ describe('energy answers', () => {
     const saved = (): number => summaryJson(bench.energy.summary()).saved_cents_month ?? 0;
     const before = saved();
     bench.energy.prices.create(priceInput({ name: 'Half', price_per_kwh_cents: 16 }));
-    // The hour that runs has no stored cost.
+    // The current hour has no stored cost.
     assert.ok(saved() < before && saved() > before * 0.9, `${saved()} of ${before}`);
     await bench.energy.prices.recalculate('2026-05-01');
     assert.ok(Math.abs(saved() - before / 2) < 0.01, `${saved()} of ${before}`);
-    // Three quarters of each hour cost nothing now.
+    // Now three quarters of each hour cost nothing.
     const slots = Array.from({ length: 10 * 4 }, (_, index) => ({
       from: new Date((fromS + 6 * HOUR + index * 900) * 1_000).toISOString(),
       to: new Date((fromS + 6 * HOUR + (index + 1) * 900) * 1_000).toISOString(),

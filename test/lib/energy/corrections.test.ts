@@ -105,7 +105,7 @@ describe('Corrections of the past', () => {
     assert.ok(Math.abs((one?.originalMwh ?? 0) - 100_000) < 100);
     assert.ok(Math.abs((two?.originalMwh ?? 0) - 75_000 - 125_000) < 100, `${two?.originalMwh}`);
     assert.ok(Math.abs(whOf('plug-1', '5m') - 25 - 125 - 400 - 16.7) < 1);
-    // The one below is taken away first: the one above still holds.
+    // The earlier one is undone first; the later one still applies.
     assert.equal(bench.energy.undoCorrection(first.id, 'bert').kind, 'undone');
     assert.equal(bench.energy.undoCorrection(first.id, 'bert').kind, 'unknown_correction');
     assert.ok(Math.abs(whOf('plug-1', '5m') - 25 - 50 - 400 - 16.7) < 1);

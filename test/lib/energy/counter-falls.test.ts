@@ -6,7 +6,7 @@ import { generator } from './simulated-plug.ts';
 const START_S = Date.parse('2026-05-13T08:00:00Z') / 1_000;
 const MINUTE = 60;
 const HOUR = 3_600;
-/** What a plug carries at most, in W, and the mWh that a stored bucket is rounded to. */
+/** The most a plug carries, in W, and the mWh to which a stored bucket is rounded. */
 const WIRE_W = 4_000;
 const ROUNDED_W = 0.05;
 
@@ -15,7 +15,7 @@ interface Counters {
   readonly monthWh: number | null;
 }
 
-/** A plug whose counters say what a test makes them say. */
+/** A plug whose counters report whatever a test says. */
 class Liar {
   readonly #bench: Bench;
   readonly #watts: number;
@@ -36,7 +36,7 @@ class Liar {
   }
 }
 
-/** Counters that go on by `watts` around the moment they stand at `from`. */
+/** Counters that rise by `watts`, and read `from` at that moment. */
 function counting(atFromS: number, watts: number, from: Counters): (atS: number) => Counters {
   return (atS) => {
     const wh = Math.floor((watts * (atS - atFromS)) / HOUR);
@@ -75,7 +75,7 @@ describe('counters that fall and jump', function () {
     return { wh, coveredS, mostW: Math.max(0, ...watts) };
   }
 
-  /** Ten minutes of 40 W, a gap, and ten minutes more; the counters go on but over the gap. */
+  /** Ten minutes of 40 W, a gap, and ten more minutes; the counters do not rise during the gap. */
   function gap(
     gapS: number,
     before: Counters,
@@ -135,7 +135,7 @@ describe('counters that fall and jump', function () {
       plug.says(atS, old(atS));
     }
     const { wh, mostW } = booked(START_S, backS + 300);
-    // What was used while zeros were told is either counted once or left out.
+    // Use while zeros were reported is counted once or not at all.
     assert.ok(wh <= (40 * (backS + 300 - START_S)) / HOUR + 1, `${wh} Wh`);
     assert.ok(mostW <= WIRE_W + ROUNDED_W);
   });

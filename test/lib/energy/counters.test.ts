@@ -11,7 +11,7 @@ describe('The counters for others', function () {
   this.timeout(20_000);
   let bench: Bench;
   let plugs: SimulatedPlug[];
-  /** What was seen of them last. */
+  /** Their previous values. */
   let seen: number[];
   let nowS: number;
 
@@ -34,7 +34,7 @@ describe('The counters for others', function () {
     bench.energy.counters.cost.creditUc,
   ];
 
-  /** Looks as Prometheus does. */
+  /** Scrapes as Prometheus does. */
   function look(what: string): number[] {
     const now = values();
     const fell = seen.findIndex((value, index) => (now[index] ?? 0) < value);
@@ -59,7 +59,7 @@ describe('The counters for others', function () {
     const random = generator(7);
     for (let kill = 0; kill < 12; kill += 1) {
       await meter(300 * (1 + Math.floor(random() * 20)));
-      // Nobody committed this.
+      // Recorded and never committed.
       bench.energy.record(plugs.map((plug) => plug.read(nowS + 10, bench.clock.monotonicMs())));
       look('before a kill');
       bench.crash(nowS + 60);

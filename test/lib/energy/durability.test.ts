@@ -105,7 +105,7 @@ describe('energy durability', function () {
 
   it('gives identical rows where a version on trial laid readings aside and was taken back', () => {
     const toS = fromS + 5 * HOUR;
-    // Over the end of an hour, which must not be closed without them.
+    // Across the end of an hour, which must not be closed without these samples.
     const [triedS, backS] = [fromS + 3 * HOUR - 300, fromS + 3 * HOUR + 300];
     const other = new Bench(fromS);
     try {
@@ -125,7 +125,7 @@ describe('energy durability', function () {
       other.energy.rollUp();
       assert.deepEqual(rowsOf(other), rowsOf(bench));
       assert.deepEqual(other.warnings, []);
-      // Metered once, whoever starts next.
+      // Metered exactly once, whoever starts next.
       const file = join(other.folder, 'readings-aside.jsonl');
       assert.equal(existsSync(file), false);
     } finally {
@@ -275,7 +275,7 @@ describe('energy durability', function () {
   it('neither makes nor loses energy when a clock that was 6 h late is put right', async () => {
     const [lateS, days] = [6 * HOUR, 3];
     const load = steady(fromS, 90);
-    // Its own counters are of the same late calendar here, so that only the step is looked at.
+    // Its own counters follow the same late calendar, so that only the step is tested.
     const plug = new SimulatedPlug(1, load, fromS, bench.time);
     bench.run([plug], fromS, fromS + 2 * HOUR);
     await bench.clock.advance(2 * HOUR * 1_000);
@@ -402,7 +402,7 @@ describe('energy durability', function () {
   });
 
   describe('after a clock that was behind', () => {
-    /** Off for nine hours over midnight; the clock goes on from where the Pi was switched off. */
+    /** Off for nine hours over midnight; the clock resumes where the Pi was switched off. */
     const offS = fromS + 20 * HOUR;
     const onS = fromS + 29 * HOUR;
     const runS = 3 * HOUR;
@@ -539,7 +539,7 @@ describe('energy durability', function () {
     const kept = bench.sum('SELECT count(*) FROM energy_hourly WHERE start_s < ?', fromS + 800_000);
     assert.ok(kept >= hours, `${hours} hours, ${kept} left`);
     const left = bench.sum('SELECT count(*) FROM energy_samples');
-    // Two days are over the seven, and each wild clock makes one more day.
+    // Two days exceed the seven, and each wild clock adds another.
     assert.ok(left >= samples * (4 / 9), `${samples} samples, ${left} left`);
   });
 });

@@ -16,11 +16,11 @@ import { devicesOf, generator, type SimulatedPlug } from './simulated-plug.ts';
 
 export interface Weather {
   readonly seed?: number;
-  /** Share of polls that get no answer. */
+  /** Share of polls without an answer. */
   readonly loss?: number;
   readonly intervalS?: number;
   readonly jitterS?: number;
-  /** Stretches [fromS, toS) without any poll. */
+  /** Spans [fromS, toS) without any poll. */
   readonly outages?: readonly (readonly [number, number])[];
 }
 
@@ -34,9 +34,9 @@ export class Bench {
   devices: EnergyDevices = devicesOf(1, 2, 3);
   history: HourlyHistory | null = null;
   isTrusted = true;
-  /** Only where a test moves its clock along: what is placed ahead of it is dropped else. */
+  /** Only for tests that keep the clock running: samples ahead of a proved clock are dropped. */
   isClockProved = false;
-  /** What is read lies aside then. */
+  /** On trial, readings are set aside. */
   isOnTrial = false;
   clock: ManualClock;
   store: Store;
@@ -65,7 +65,7 @@ export class Bench {
     return this.clock.nowMs() / 1_000;
   }
 
-  /** Kills the process: nothing is written any more. The next one begins at `atS`. */
+  /** Kills the process without any further write. The next one starts at `atS`. */
   crash(atS: number): void {
     this.store.close();
     this.clock = new ManualClock(atS * 1_000);
@@ -74,14 +74,14 @@ export class Bench {
     this.energy.start();
   }
 
-  /** All that is due, with the time proved. */
+  /** Prunes all that is due, with the time proved. */
   prune(): void {
     this.isClockProved = true;
     while (this.energy.prune());
     this.isClockProved = false;
   }
 
-  /** Ends in order, and begins with another BALUPI_TIMEZONE. */
+  /** Stops in order, and starts with another BALUPI_TIMEZONE. */
   async restartIn(timeZone: string, atS: number): Promise<void> {
     await this.energy.stop();
     this.settings = { ...this.settings, timeZone };
@@ -94,7 +94,7 @@ export class Bench {
     this.crash(atS);
   }
 
-  /** Polls the plugs up to a true time. A commit is asked for every minute or so. */
+  /** Polls the plugs up to a true time, and asks for a commit about every minute. */
   run(
     plugs: readonly Pick<SimulatedPlug, 'read'>[],
     fromS: number,
@@ -115,7 +115,7 @@ export class Bench {
     }
   }
 
-  /** Moves the clock, firing what the module planned. */
+  /** Advances the clock and fires what the module scheduled. */
   async moveTo(atS: number): Promise<void> {
     await this.clock.advance(Math.max(0, atS * 1_000 - this.clock.nowMs()));
   }
@@ -128,7 +128,7 @@ export class Bench {
     return Number(Object.values(this.store.prepare(sql).get(...values) ?? {})[0] ?? 0);
   }
 
-  /** Wh of one plug on a local day, as stored and in memory. */
+  /** Wh of one plug on a local day, both stored and in memory. */
   dayWh(number: number, atS: number): number {
     const outcome = this.energy.histories.history({
       deviceId: `plug-${number}`,
@@ -145,7 +145,7 @@ export class Bench {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** True time and this clock's wall time agree when the clock was made, and run alike. */
+  /** True time and this clock's wall time agree at its creation, and run at the same rate. */
   #monotonicAt(atS: number): number {
     return atS * 1_000 - this.#bornMs();
   }
@@ -154,7 +154,7 @@ export class Bench {
     return this.clock.nowMs() - this.clock.monotonicMs() - this.stepMs;
   }
 
-  /** How far the wall clock was stepped away from the true time. */
+  /** By how much the wall clock was stepped away from the true time. */
   stepMs = 0;
 
   #open(): Store {

@@ -12,7 +12,9 @@ const HOUR = 3_600;
 const fromS = Date.parse('2026-06-10T22:00:00Z') / 1_000;
 const iso = (atS: number): string => new Date(atS * 1_000).toISOString();
 
-/** 1 W at night; from 06:00 to 18:00 a straight line up to 300 W fed in at noon, and down again. */
+/**
+ * 1 W at night; from 06:00 to 18:00 it falls in a straight line to 300 W fed in at noon, and back.
+ */
 function sunW(atS: number): number {
   const hour = ((atS - fromS) / HOUR) % 24;
   return hour <= 6 || hour >= 18 ? 1 : 1 - 301 * (1 - Math.abs(hour - 12) / 6);
@@ -20,7 +22,7 @@ function sunW(atS: number): number {
 
 describe('A plug through which a solar inverter feeds in', () => {
   let bench: Bench;
-  /** Wh that went through in either direction: what a plug may count that knows no direction. */
+  /** Wh in either direction: what a plug counts that cannot tell the direction. */
   let countedWh: number;
 
   beforeEach(() => {
@@ -42,7 +44,7 @@ describe('A plug through which a solar inverter feeds in', () => {
     };
   }
 
-  /** Readings every 30 s but in [outS, backS). */
+  /** Readings every 30 s, except in [outS, backS). */
   async function meter(toS: number, outS = toS, backS = toS): Promise<void> {
     for (let atS = fromS; atS <= toS; atS += 30) {
       const reading = read(atS);

@@ -69,7 +69,7 @@ describe("A plug's own clock", () => {
       bench.close();
     });
 
-    /** A reading every 30 s for ten minutes, two hours of nothing, and one more. */
+    /** A reading every 30 s for ten minutes, then one more after two hours. */
     function metered(plugLocalTime: (atS: number) => string): void {
       const at = [...Array.from({ length: 21 }, (_, index) => index * 30), 7_800];
       for (const second of at) {

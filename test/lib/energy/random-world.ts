@@ -4,11 +4,11 @@ import { Bench, type Weather } from './energy-bench.ts';
 import { type CounterFaults, generator, Load, SimulatedPlug } from './simulated-plug.ts';
 
 /**
- * Households nobody tuned to: dates, zones, loads, polls, outages and faults, all out of one seed,
- * with the exact integral beside what was metered.
+ * Households that nobody tuned the meter for: dates, zones, loads, polls, outages and faults, all
+ * from one seed, with the exact integral next to what was metered.
  */
 
-/** What is thrown at the meter. */
+/** Faults that a world may have. */
 export type Trouble =
   /** Up to 20 % loss, jitter, 30 s or 37 s polls, restarts and kills. */
   | 'polls'
@@ -20,26 +20,26 @@ export interface MeteredDay {
   readonly what: string;
   readonly exactWh: number;
   readonly meteredWh: number;
-  /** Share of the day the meter says it knows, measured or estimated. */
+  /** Share of the day the meter claims to know, measured or estimated. */
   readonly covered: number;
 }
 
 export interface WorldResult {
   readonly days: readonly MeteredDay[];
-  /** All days together, as a month is. */
+  /** All days together, as a month. */
   readonly whole: MeteredDay;
-  /** Most that the metered sum was away from what the plug itself had counted, per day. */
+  /** Largest deviation of the metered sum from the plug's own counter, per day. */
   readonly counterDriftWh: number;
-  /** Sums of hours, plugs and costs that do not meet to the last mWh and micro-cent. */
+  /** How many sums of hours, plugs and costs differ by even one mWh or micro-cent. */
   readonly brokenSums: number;
 }
 
 const HOUR_S = 3_600;
 const DAY_S = 86_400;
-/** Polling begins before the first midnight and ends behind the last, so that days are whole. */
+/** Polling starts before the first midnight and ends after the last, so that days are whole. */
 const MARGIN_S = 900;
 const ZONES = ['Europe/Berlin', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'];
-/** Days on which calendars do something: clock changes, ends of months and of the year. */
+/** Days of clock changes, and the ends of months and of the year. */
 const SPECIAL = [
   '2026-03-28',
   '2026-10-24',
@@ -84,7 +84,7 @@ export async function runRandomWorld(seed: number, trouble: Trouble): Promise<Wo
         exactWh: sum(({ exactWh }) => exactWh),
         meteredWh: sum(({ meteredWh }) => meteredWh),
       },
-      // Where counters were wiped or began a month they are no measure of the whole.
+      // Counters that were wiped, or that began a month, do not measure the whole.
       counterDriftWh: faults.wipedS === undefined ? drift : 0,
       brokenSums: countBrokenSums(bench),
     };
@@ -99,7 +99,7 @@ function firstMidnight(time: LocalTime, random: () => number): number {
   return time.dayStart(special === undefined ? anyS : Date.parse(`${special}T12:00:00Z`) / 1_000);
 }
 
-/** Polls with kills and restarts in between. @returns most distance to the plug's own counter */
+/** Polls with kills and restarts in between. @returns the largest distance to the plug's counter */
 async function meter(
   bench: Bench,
   plug: SimulatedPlug,
@@ -123,8 +123,8 @@ async function meter(
 }
 
 /**
- * How far the metered sum since the first sample of the month is from what the plug counted from
- * then on. Both ends of the counter are cut to whole Wh, so up to 1 Wh is no drift at all.
+ * How far the metered sum since the month's first sample is from what the plug counted since. Both
+ * ends of the counter are cut to whole Wh, so up to 1 Wh is no drift.
  */
 function counterDrift(bench: Bench): number {
   const sample = (order: string, sinceS: number): { atS: number; monthWh: number } | null => {
@@ -146,7 +146,7 @@ function counterDrift(bench: Bench): number {
     resolution: 'hour',
   });
   if (metered.kind !== 'history') throw new Error(metered.kind);
-  // In a month that began before, the hour of its first sample began with that sample.
+  // If the month began earlier, the hour of its first sample began with that sample.
   if (first.atS - monthS < HOUR_S && first.monthWh > 1) return 0;
   const meteredWh = metered.points.reduce((sum, { energyMwh }) => sum + energyMwh, 0) / 1_000;
   const countedWh = last.monthWh - (first.atS - monthS < HOUR_S ? 0 : first.monthWh);
@@ -185,7 +185,7 @@ function countBrokenSums(bench: Bench): number {
   return broken.reduce((count, sql) => count + bench.sum(sql), 0);
 }
 
-/** The plug tells its own hours after a gap, in whole Wh. */
+/** The plug reports its own hours after a gap, in whole Wh. */
 function remember(bench: Bench, load: Load): void {
   bench.history = {
     hours: (_number, fromMs, toMs) => {
@@ -221,8 +221,8 @@ function randomOutages(
 }
 
 /**
- * A counter that is wiped while nobody looks takes what it had counted with it; that is no fault of
- * a meter, so wipes happen while the plug is polled.
+ * A counter wiped while nobody polls takes what it had counted with it. No meter could know, so
+ * wipes happen while the plug is polled.
  */
 function randomFaults(
   fromS: number,
@@ -237,7 +237,7 @@ function randomFaults(
   return random() < 0.25 && isSeen && !isMonthChange ? { wipedS } : {};
 }
 
-/** Steps `[atS, watts]` in their order; what lies behind `toS` is cut. */
+/** Steps `[atS, watts]` in order, cut at `toS`. */
 type Shape = (
   fromS: number,
   toS: number,
@@ -246,7 +246,7 @@ type Shape = (
 
 const SHAPES: Readonly<Record<string, Shape>> = { steps, thermostat, bursts, restless };
 
-/** One shape, or every few hours another. */
+/** One shape, or another every few hours. */
 function randomLoad(
   fromS: number,
   toS: number,

@@ -115,7 +115,7 @@ describe('A report of a period', () => {
     const whOf = (used: { readonly energyMwh: number | null } | null | undefined): number =>
       (used?.energyMwh ?? 0) / 1_000;
     assert.deepEqual([compared.fromS, compared.toS], [fromS, fromS + DAY]);
-    // Five hours of 120 W and 50 W: to the hour that has begun.
+    // Five hours of 120 W and 50 W, up to the hour that has begun.
     assert.ok(Math.abs(whOf(compared.soFar) - 5 * 170) < 6);
     assert.ok(whOf(compared.total) > whOf(total));
     assert.deepEqual([compared.coveredS, compared.elapsedS], [5 * HOUR, 5 * HOUR]);

@@ -5,7 +5,7 @@ import type {
   Reading,
 } from '../../../packages/node-red-contrib-balupi-tapo/lib/energy/sample.ts';
 
-/** Small seeded generator (mulberry32), so that every run sees the same world. */
+/** A small seeded generator (mulberry32), so that every run sees the same world. */
 export function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -16,7 +16,7 @@ export function generator(seed: number): () => number {
   };
 }
 
-/** A load that is constant between its changes: `edges[i]` (epoch s) begins `watts[i]`. */
+/** A load that is constant between changes: `edges[i]` (epoch s) starts `watts[i]`. */
 export class Load {
   readonly #edges: number[] = [];
   readonly #watts: number[] = [];
@@ -65,7 +65,7 @@ export function steady(fromS: number, watts: number): Load {
   return new Load().step(fromS, watts);
 }
 
-/** Fridge: compressor on for 8 to 20 minutes, off for 15 to 40, with a start peak of 2 s. */
+/** A fridge: compressor on for 8 to 20 minutes, off for 15 to 40, with a 2 s peak at its start. */
 export function fridge(fromS: number, toS: number, random: () => number, peakW = 900): Load {
   const load = new Load();
   for (let atS = fromS; atS < toS;) {
@@ -77,7 +77,7 @@ export function fridge(fromS: number, toS: number, random: () => number, peakW =
   return load;
 }
 
-/** Kettle: long quiet, then one to four minutes of 2 kW, and bursts of one second in between. */
+/** A kettle: long idle, then one to four minutes of 2 kW, and bursts of one second in between. */
 export function kettle(fromS: number, toS: number, random: () => number): Load {
   const load = new Load().step(fromS, 0.6);
   for (let atS = fromS + 100; atS < toS;) {
@@ -88,7 +88,7 @@ export function kettle(fromS: number, toS: number, random: () => number): Load {
   return load;
 }
 
-/** NAS: sleeps, idles and works for hours, with noise every ten seconds. */
+/** A NAS: sleeps, idles and works for hours, with noise every ten seconds. */
 export function nas(fromS: number, toS: number, random: () => number): Load {
   const load = new Load();
   let level = 42;
@@ -104,23 +104,23 @@ export function nas(fromS: number, toS: number, random: () => number): Load {
 }
 
 export interface CounterFaults {
-  /** Epoch s at which both counters start at 0 again. */
+  /** Epoch s at which both counters restart at 0. */
   readonly wipedS?: number;
-  /** Epoch s from which on they stand still. */
+  /** Epoch s from which on the counters are frozen. */
   readonly frozenS?: number;
   readonly isMissing?: boolean;
-  /** How far its own clock is ahead, s: its days and months begin by it, and it tells it. */
+  /** How far its own clock is ahead, s: its days and months start by it, and it reports it. */
   readonly clockAheadS?: number;
 }
 
-/** A plug whose counters count every watt of a load and show whole Wh. */
+/** A plug whose counters count every watt of a load and report whole Wh. */
 export class SimulatedPlug {
   readonly load: Load;
   readonly #number: number;
   readonly #bornS: number;
   readonly #time: LocalTime;
   readonly #faults: CounterFaults;
-  /** Energy in Wh counted before it was first read; gives the counters an unknown fraction. */
+  /** Wh counted before the first reading, which gives the counters an unknown fraction. */
   readonly #phaseWh: number;
 
   constructor(
@@ -139,7 +139,7 @@ export class SimulatedPlug {
     this.#phaseWh = phaseWh;
   }
 
-  /** What it answers at a true time, stamped with the monotonic clock of the reader. */
+  /** Its answer at a true time, stamped with the reader's monotonic clock. */
   read(atS: number, monotonicMs: number): Reading {
     const countedS = Math.min(atS, this.#faults.frozenS ?? atS);
     const missing = this.#faults.isMissing === true;

@@ -19,7 +19,7 @@ function hour(startS: number, watts: number, change: Partial<Bucket> = {}): Buck
   return { startS, coveredS: HOUR, isEstimated: false, ...powers, ...change };
 }
 
-/** Hours of some weeks up to the one before now, as `watts` has it, then one of its own. */
+/** Some weeks of hours of `watts` up to the previous one, then `last`. */
 function weeks(count: number, watts: (atS: number) => number, last: Bucket): Bucket[] {
   const hours: Bucket[] = [];
   for (let atS = last.startS - count * WEEK; atS < last.startS; atS += HOUR) {

@@ -3,7 +3,7 @@ import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { StoredItem } from '../../../nodes/lib/files/files.ts';
 import { FilesBench } from './files-bench.ts';
 
-/** What the files module keeps of a place, once the NAS did something there. */
+/** What the files module stores about a path, after the NAS changed something there. */
 describe('Listings, ids and shares after a change on the NAS', () => {
   let bench: FilesBench;
 

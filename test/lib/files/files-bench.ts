@@ -17,7 +17,7 @@ export class FilesBench {
   readonly refused: string[] = [];
   readonly queued: (PendingUpload & { readonly userId: number })[] = [];
   readonly kept = new Set<string>();
-  /** Whom the queue was told to have been shown which folder. */
+  /** Which folders the queue was told that users have seen. */
   readonly shown: string[] = [];
   holdsCredential = false;
   readonly store: Store;
@@ -74,7 +74,7 @@ export class FilesBench {
     return this.files;
   }
 
-  /** Lets the 10 s between two questions pass. */
+  /** Waits out the 10 s for which a listing is reused. */
   async nextListing(): Promise<void> {
     await this.clock.advance(10_001);
   }

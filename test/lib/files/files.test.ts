@@ -9,7 +9,7 @@ import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import type { NasFileItem } from '../../../nodes/lib/nas/nas-client.ts';
 import { FilesBench } from './files-bench.ts';
 
-/** A file as the NAS tells it when it is asked for that name alone. */
+/** A file as the NAS describes it when asked for that name alone. */
 function delivered(path: string, size: number): NasFileItem {
   return {
     name: nameOf(path),

@@ -42,7 +42,7 @@ describe('A folder in pages', () => {
     return wireListing(outcome.listing, () => false).files;
   }
 
-  /** All pages, each asked for by the cursor of the one before. */
+  /** All pages, each requested by the previous one's cursor. */
   async function pages(limit: number): Promise<WireItem[][]> {
     const found: WireItem[][] = [];
     for (let after: PageEnd | null = null; ;) {

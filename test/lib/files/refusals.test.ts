@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { FilesBench } from './files-bench.ts';
 
-/** What the NAS said last is what counts, also once it sleeps. */
+/** The NAS's last word counts, also once it sleeps. */
 describe('What the NAS refuses', () => {
   let bench: FilesBench;
 
@@ -58,7 +58,7 @@ describe('What the NAS refuses', () => {
       bench.awake = true;
       bench.nas.sharesAnswer = null;
       bench.nas.shares.push({ path: 'alice/docs', isDirectory: true, toUserId: 5 });
-      // Asked in vain is soon asked again.
+      // After a failed question, the next one is allowed soon.
       await bench.clock.advance(10_000);
       assert.equal(await list(bench.bob, 'alice/docs'), 'listing');
     });

@@ -82,7 +82,7 @@ async function look(bench: FilesBench, { kind, user, path }: Look): Promise<void
   }
   const outcome = await bench.files.locate(caller, path);
   if (outcome.kind !== 'located') return;
-  // Asleep and unlisted, only place and shares are known; the owner is looked at with the copy.
+  // Asleep and unlisted, only path and shares are known; the owner is checked with the cache entry.
   if (outcome.file.known === 'unlisted' && path === 'alice/foreign.txt') return;
   check(outcome.file.path);
 }

@@ -6,7 +6,7 @@ import { type ApiMessage, type Call, withAnswer } from '../../../nodes/lib/guard
 import { type Handler, NodeGuard } from '../../../nodes/lib/guard/guarded.ts';
 import { plainAnswer } from '../../../nodes/lib/http/http.ts';
 
-/** As much of a Node-RED node as the guard uses. */
+/** The part of a Node-RED node that the guard uses. */
 class FakeNode extends EventEmitter {
   error(): void {
     this.emit('failed');

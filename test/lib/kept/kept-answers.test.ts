@@ -20,7 +20,7 @@ function caller(id: number, username: string, role = 'user'): Caller {
   return { user, kind: 'nas', nasToken: `token-${id}`, scope: 'all' };
 }
 
-/** Kept answers without a NAS: what it would say is given to each request. */
+/** Kept answers without a NAS: each request brings what the NAS would answer. */
 class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-kept-'));
   readonly clock = new ManualClock();
@@ -82,7 +82,7 @@ class Bench {
     return this.kept;
   }
 
-  /** @returns what the caller gets, and `passed` where that is the NAS's own answer */
+  /** @returns the caller's answer, with `passed` if it is the NAS's own */
   async ask(
     line: string,
     who: Caller,

@@ -48,7 +48,7 @@ describe('What happened within a minute', () => {
       log.add(null);
       await clock.advance(10_000);
     }
-    // The four were at 0, 10, 20 and 30 s; it is 40 s.
+    // The four were at 0, 10, 20 and 30 s; now it is 40 s.
     assert.equal(log.waitMs(5), 0);
     assert.equal(log.waitMs(4), 20_000);
     assert.equal(log.waitMs(4, 3), 40_000);

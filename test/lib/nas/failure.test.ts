@@ -19,7 +19,10 @@ function page(status: number): NasJson {
   return { kind: 'bad_answer', status };
 }
 
-/** Status, its kind, whether nothing follows but that it could not be asked, whether it may be done. */
+/**
+ * Status, its kind, whether it only means that the NAS could not be asked, whether it may have been
+ * done.
+ */
 const SORTED = [
   [400, 'refused', false, false],
   [401, 'token_refused', false, false],

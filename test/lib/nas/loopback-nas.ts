@@ -2,10 +2,10 @@ import { createServer as createHttp, type RequestListener, type Server } from 'n
 import { createServer as createHttps, type ServerOptions } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Socket } from 'node:net';
 
-/** A small server on loopback that stands for a NAS in one test. */
+/** A small server on loopback that stands in for a NAS in one test. */
 export interface LoopbackNas {
   readonly url: URL;
-  /** Connections taken so far. */
+  /** Connections accepted so far. */
   readonly connections: () => number;
   readonly close: () => Promise<void>;
 }
@@ -18,7 +18,7 @@ export function serveHttps(options: ServerOptions, handler: RequestListener): Pr
   return listening(createHttps(options, handler), 'https');
 }
 
-/** Answers each request head with raw bytes, whatever they are. */
+/** Answers each request head with raw bytes. */
 export function serveBytes(answer: (socket: Socket, head: string) => void): Promise<LoopbackNas> {
   const server = createTcp((socket) => {
     socket.on('error', () => socket.destroy());
@@ -36,7 +36,7 @@ export function json(body: unknown, status = 200): RequestListener {
   };
 }
 
-/** Lets sockets get on until something is so. */
+/** Turns the event loop until the condition holds. */
 export async function until(condition: () => boolean): Promise<void> {
   const deadlineMs = Date.now() + 20_000;
   while (!condition()) {

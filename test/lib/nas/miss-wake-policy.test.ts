@@ -3,7 +3,7 @@ import { MissWakes } from '../../../nodes/lib/nas/wake.ts';
 
 const MINUTE = 60_000;
 
-/** What happened before, at which minute. */
+/** What happened before, and at which minute. */
 type History = (misses: MissWakes, at: (minutes: number) => void) => void;
 
 const nothing: History = () => undefined;

@@ -9,7 +9,7 @@ const A_TEST: WakeCause = { kind: 'call', by: null };
 const MAC = 'aa:bb:cc:dd:ee:ff';
 const TARGET = { address: '192.168.178.255', port: 9 };
 
-/** A NAS as the wake sees it, moved by the test. */
+/** The part of a NAS that waking uses, moved by the test. */
 class FakeNas {
   readonly clock = new ManualClock();
   readonly log = new KeptLog();
@@ -42,7 +42,7 @@ class FakeNas {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Lets presence know, as a probe or another call would. */
+  /** Informs presence, as a probe or another call would. */
   be(condition: 'gone' | 'soft_sleep' | 'awake'): void {
     this.condition = condition;
     this.#state = this.#stateOf(condition);

@@ -19,7 +19,7 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
 interface Heard {
-  /** The last part of the endpoint: whose browser it is. */
+  /** The last part of the endpoint, which names the browser's owner. */
   readonly at: string;
   readonly title: string;
   readonly body: string;
@@ -27,7 +27,7 @@ interface Heard {
   readonly url: string;
 }
 
-/** Notices over a data folder, with a push service that notes what it is handed. */
+/** Notices over a data folder, with a push service that records what it is given. */
 class Household {
   readonly clock = new ManualClock();
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-notices-'));
@@ -63,7 +63,7 @@ class Household {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** Whose browsers heard of what since the last time that was asked. */
+  /** Whose browsers received what since the last call. */
   take(): string[] {
     return this.heard
       .splice(0)

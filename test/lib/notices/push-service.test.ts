@@ -40,7 +40,7 @@ describe('The push service', () => {
     practice.answer = { status: 201 };
   });
 
-  /** @param addresses what a name server says */
+  /** @param addresses what the name resolves to */
   function serviceAt(addresses: readonly string[], rule = practice.rule): PushService {
     return new PushService({
       ...{ keys: () => KEYS, contact: CONTACT, nowMs: () => NOW_MS, rule, ca: practice.ca },

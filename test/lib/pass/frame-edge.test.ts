@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import assert from 'node:assert/strict';
 import { FrameEdge } from '../../../nodes/lib/pass/live-sockets.ts';
 
-/** A frame of so many bytes, as a server or a client sends it. */
+/** A frame of that many bytes, as a server or a client sends it. */
 function frame(bytes: number, isMasked: boolean): Buffer {
   const mask = isMasked ? 0x80 : 0;
   const head = [0x82];

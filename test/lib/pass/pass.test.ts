@@ -19,7 +19,7 @@ const PI_TOKEN = { ...ALICE, kind: 'pi', nasToken: null } as const;
 type PassAsked = Parameters<PassThrough['pass']>[0];
 type Said = Partial<Extract<NasExchange, { kind: 'response' }>> & { readonly text?: string };
 
-/** A NAS of one answer, and a Pi before it. */
+/** A NAS with one fixed answer, and a Pi before it. */
 class Rig {
   readonly sent: NasRequest[] = [];
   readonly bodies: string[] = [];
@@ -90,7 +90,7 @@ async function textOf(outcome: PassOutcome): Promise<string> {
   return Buffer.concat([...outcome.first, rest]).toString();
 }
 
-/** Lets everything go, and notes what became of it. */
+/** A hook that permits everything and records the results. */
 function noting(told: PassResult[], more: object = {}): PassHook {
   return {
     concerns: () => true,

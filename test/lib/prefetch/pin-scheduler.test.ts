@@ -100,7 +100,7 @@ describe('Pinned folders', () => {
       await later(2 * MINUTE_MS);
       const after = bench.store.prepare('SELECT total_changes() AS count').get()?.['count'];
       assert.deepEqual(bench.fetched(), []);
-      // Four listings seen again, and the look at the pin itself.
+      // Four listings seen again, and the read of the pin itself.
       assert.ok(Number(after) - Number(before) <= 8, `${Number(after) - Number(before)} rows`);
     });
 
@@ -203,7 +203,7 @@ describe('Pinned folders', () => {
       const { state, files, sizeBytes } = pinOf('alice/d', bench.bob);
       assert.deepEqual([state, files, sizeBytes], ['no_access', 0, 0]);
       assert.equal(bench.cache.background.pins.files.pendingCount(5), 0);
-      // Shared again, they are followed again.
+      // Once shared again, they are synced again.
       bench.nas.shares.push({ path: 'alice/d', isDirectory: true, toUserId: 5 });
       await later(11 * MINUTE_MS);
       assert.equal(pinOf('alice/d', bench.bob).keptFiles, 3);
@@ -261,10 +261,10 @@ describe('Pinned folders', () => {
       assert.equal(pinOf('alice/a').leftOutFiles, 2);
       await bench.tick();
       assert.equal(pinOf('bob/b', bench.bob).keptFiles, 2);
-      // Of alice's files the two oldest are evictable now, and go first.
+      // The two oldest of alice's files are evictable now, and go first.
       const more = ['1', '2', '3', '4', '5', '6'].map((name) => `alice/x${name}`);
       for (const path of more) bench.nas.put(path, Buffer.alloc(10 * KB));
-      // What a listing showed stands for ten seconds.
+      // A listing is reused for ten seconds.
       await bench.clock.advance(10_001);
       for (const path of more) assert.equal(await bench.read(bench.alice, path), 'miss');
       assert.deepEqual(kept('alice/a/1', 'alice/a/2', 'alice/a/3', 'alice/a/4'), [
@@ -303,7 +303,7 @@ describe('Pinned folders', () => {
       bench.diskBytes = bench.cache.keptBytes();
       assert.equal(await bench.cache.space.evictFor(20 * KB), true);
       assert.deepEqual(kept('alice/next', 'alice/a/1'), [false, true]);
-      // Only when nothing else is left.
+      // Only when there is nothing else left to evict.
       bench.diskBytes = bench.cache.keptBytes();
       assert.equal(await bench.cache.space.evictFor(10 * KB), true);
       assert.equal(pinOf('alice/a').keptFiles, 3);

@@ -48,14 +48,14 @@ export class PrefetchBench extends CacheBench {
     await super.close();
   }
 
-  /** The NAS falls asleep or wakes, and everybody who listens is told. */
+  /** Puts the NAS to sleep or wakes it, and notifies all listeners. */
   turn(awake: boolean): void {
     this.awake = awake;
     if (awake) this.need.needed();
     for (const listener of this.#listeners) listener({ awake } as NasState);
   }
 
-  /** A caller reads a file as the nodes let them, and the NAS is there or not. */
+  /** A caller reads a file as the nodes do, with the NAS awake or asleep. */
   async read(caller: Caller, path: string): Promise<string> {
     const headers: Record<string, string> =
       caller.user.id === this.bob.user.id ? { 'x-user': 'bob' } : {};
@@ -70,17 +70,17 @@ export class PrefetchBench extends CacheBench {
     this.prefetch.listed({ caller, path, auto: false, fromHere: !this.awake });
   }
 
-  /** One tick of both schedules, the clock moving until they are through. */
+  /** One tick of both schedules, advancing the clock until both are done. */
   tick(): Promise<void> {
     return this.through(this.beginTick());
   }
 
-  /** The same for a test that moves the clock itself; to be ended by {@link through}. */
+  /** Like {@link tick}, for tests that advance the clock; end it with {@link through}. */
   beginTick(): Promise<unknown> {
     return Promise.all([this.prefetch.fetchNeighbours(), this.prefetch.keepPins()]);
   }
 
-  /** Moves the clock until something is over. Not beside another who moves it. */
+  /** Advances the clock until `running` settles. Not while somebody else advances it. */
   async through(running: Promise<unknown>): Promise<void> {
     let isOver = false;
     const ended = running.then(() => {
@@ -90,7 +90,7 @@ export class PrefetchBench extends CacheBench {
     await ended;
   }
 
-  /** What was asked of the NAS since the last look, without the listings. */
+  /** Calls to the NAS since the last look, without listings. */
   fetched(): string[] {
     const calls = this.nas.calls.splice(0);
     return calls
@@ -98,7 +98,7 @@ export class PrefetchBench extends CacheBench {
       .map((call) => call.split(' ').slice(1).join(' '));
   }
 
-  /** Counts, sums and marks are what the rows they are about say. */
+  /** Counts, sums and marks have to match the rows they are about. */
   #assertConsistent(): void {
     const one = (sql: string): unknown =>
       this.store.prepare(`SELECT (${sql}) AS value`).get()?.['value'];

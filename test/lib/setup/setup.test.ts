@@ -19,7 +19,7 @@ describe('The setup code', () => {
   let lines: string[];
   let setup: Setup;
 
-  /** As a process begins that finds what the one before left. */
+  /** Starts as a process that finds what the previous one left. */
   function begin(): void {
     const said = (line: string): void => void lines.push(line);
     setup = new Setup({
@@ -52,13 +52,13 @@ describe('The setup code', () => {
   });
 
   const code = (): string => record.given?.code ?? '';
-  /** Another code of the same length. */
+  /** A wrong code of the same length. */
   const wrong = (): string => `${code().startsWith('A') ? 'B' : 'A'}${code().slice(1)}`;
   function letIn(outcome: CodeOutcome): string {
     assert.equal(outcome.kind, 'let_in');
     return outcome.kind === 'let_in' ? outcome.pass : '';
   }
-  /** Wrong codes, as fast as they are taken. */
+  /** Tries wrong codes as fast as they are accepted. */
   async function guess(times: number): Promise<void> {
     for (let done = 0; done < times; done += 1) {
       if (done % 5 === 0) await clock.advance(60_000);

@@ -36,7 +36,7 @@ function fill(energy: Store): void {
   const sample = energy.prepare(`
     INSERT INTO energy_samples (place, power_mw, relay_on) VALUES (?, ?, 1)`);
   energy.transaction(() => {
-    // The last one was removed again; one state goes on over several pages.
+    // The last one is removed again; one state spans several pages.
     for (let at = 1; at <= PLUGS + 1; at += 1) plug.run(`plug-${at}`, 'ä', 'x'.repeat(at * 4_000));
     energy.prepare('DELETE FROM tapo_devices WHERE device_number > ?').run(PLUGS);
     for (let at = 0; at < HOURS * PLUGS; at += 1) {
@@ -66,7 +66,7 @@ INSERT INTO energy_calendar VALUES ('Europe/Berlin', 5);
 INSERT INTO tapo_gone VALUES ('z', 7, 'Lamp');
 `;
 
-/** Every row of every table but SQLite's own. */
+/** Every row of all tables except SQLite's own. */
 function contentsOf(energy: Store): Map<string, unknown> {
   const tables = energy
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
@@ -107,7 +107,7 @@ describe('A damaged database', () => {
 
   const fileOf = (name: Name): string => join(path, `${name}.db`);
 
-  /** Where a page of the cache lies that no start reads by itself. */
+  /** A page of the cache database that no start reads by itself. */
   const unreadPage = (): number => {
     const root = data.cache
       .prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'cache_ghosts'")
@@ -115,7 +115,7 @@ describe('A damaged database', () => {
     return (Number(root?.['rootpage']) - 1) * PAGE;
   };
 
-  /** Ends without an end, as a power cut does: the files as they are now, the log beside them. */
+  /** Ends as a power cut does: the files as they are now, with their WAL. */
   function cutPower(): void {
     const copy = `${path}-copy`;
     cpSync(path, copy, { recursive: true, filter: (name) => !name.endsWith('-shm') });
@@ -130,7 +130,7 @@ describe('A damaged database', () => {
     closeSync(handle);
   }
 
-  /** As if nobody had written there since. */
+  /** As if nothing had been written since then. */
   function asOf(name: Name, mtimeMs: number): void {
     const time = new Date(Math.floor(mtimeMs));
     utimesSync(fileOf(name), time, time);

@@ -13,7 +13,7 @@ import {
 import { Store } from '../../../nodes/lib/store/store.ts';
 
 const NOTES = 'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT';
-/** More than one page of a database, so that it does not fit where no page may be added. */
+/** More than one page of a database, so that it cannot fit where no page may be added. */
 const LONG = 'x'.repeat(40_000);
 
 describe('A database whose disk takes nothing more', () => {
@@ -39,7 +39,7 @@ describe('A database whose disk takes nothing more', () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** SQLite itself then says SQLITE_FULL, as it does on a full disk. */
+  /** Makes SQLite report SQLITE_FULL, as on a full disk. */
   const limitPages = (pages: number): void => {
     strict.prepare(`PRAGMA max_page_count = ${pages}`).get();
   };
@@ -81,7 +81,7 @@ describe('A database whose disk takes nothing more', () => {
     insert.run('later');
     assert.equal(strict.file.heal(), false);
     assert.equal(strict.file.fault, 'full');
-    // As after a power cut: what was only in memory is gone, and nothing else.
+    // As after a power cut: only what was in memory is lost.
     strict.close();
     strict = Store.open({
       file: join(folder, 'notes.db'),

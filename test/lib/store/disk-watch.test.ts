@@ -8,7 +8,7 @@ import { DiskWatch } from '../../../nodes/lib/store/disk-watch.ts';
 import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
-/** As another program opens a database that it may have. */
+/** As another program opens a database that it may use. */
 const OTHER = `
   const { DatabaseSync } = require('node:sqlite');
   const database = new DatabaseSync(process.argv[1], { timeout: 0 });

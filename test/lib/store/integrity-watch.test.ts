@@ -45,7 +45,7 @@ describe('A database in use', function () {
     });
   }
 
-  /** Lets the looks that are due come to their end. */
+  /** Lets the checks that are due finish. */
   async function looked(): Promise<void> {
     const before = said.length;
     for (let turn = 0; turn < 2_000 && said.length < before + 3; turn += 1) {
@@ -55,7 +55,7 @@ describe('A database in use', function () {
   }
 
   function spoil(): void {
-    // Folded back, so that the file has it and the log does not.
+    // Checkpointed, so that the change is in the file and not in the WAL.
     data.close();
     const file = join(folder, 'energy.db');
     const { size } = statSync(file);
@@ -95,7 +95,7 @@ describe('A database in use', function () {
     const look = data.energy.lookThrough(signal).finally(() => (state.isDone = true));
     let turns = 0;
     while (!state.isDone) {
-      // More pages than those after which SQLite writes them into the file.
+      // More pages than the limit at which SQLite writes them into the file.
       everywhere.run();
       turns += 1;
       await new Promise((next) => setImmediate(next));
@@ -113,7 +113,7 @@ describe('A database in use', function () {
 
   it('that is damaged is told at once, and put right by the next start', async () => {
     spoil();
-    // Nobody noticed: by the note of the last run all is as it was left.
+    // Unnoticed: by the last run's note everything is as it was left.
     new LastRun(folder).end(['queue.db', 'cache.db', 'energy.db']);
     reopen();
     assert.deepEqual(data.setAside, []);

@@ -17,7 +17,7 @@ const FIRST: Migration = {
   sql: `CREATE TABLE plugs (id INTEGER PRIMARY KEY AUTOINCREMENT, from_hour INTEGER NOT NULL) STRICT;
     CREATE TABLE hours (start_s INTEGER PRIMARY KEY, why TEXT NOT NULL) STRICT`,
 };
-/** As a later version may need it: a column in other units, and one more. */
+/** As a later version may need it: a column in other units, and one added. */
 const LATER: Migration = {
   version: 5,
   sql: `ALTER TABLE plugs ADD COLUMN name TEXT NOT NULL DEFAULT '-';

@@ -12,7 +12,7 @@ describe('how much memory the process holds', () => {
   const folder = mkdtempSync(join(tmpdir(), 'balupi-group-'));
   const group = join(folder, 'system.slice', 'balupi.service');
   const places = { ownGroup: join(folder, 'cgroup'), allGroups: folder };
-  /** As a kernel 6.1 writes it, with much of its files' cache. */
+  /** As kernel 6.1 writes it, with a large page cache. */
   const STAT =
     'anon 200000000\nfile 250000000\nkernel 30000000\nkernel_stack 1000000\nsock 4000000\n' +
     'shmem 1000000\nfile_mapped 90000000\nslab_reclaimable 20000000\nslab 25000000\n';

@@ -11,7 +11,7 @@ interface Starter {
   spawn: (...given: unknown[]) => unknown;
 }
 
-/** Below every function of node:child_process, as a library takes those when it is loaded. */
+/** Replaces every function of node:child_process before a library takes it when it loads. */
 function trapProcesses(): { readonly started: number; release(): void } {
   const inner = process as unknown as { binding(name: string): Starter };
   const starters: Starter[] = [

@@ -15,9 +15,9 @@ import { Bench, OWNER } from './setup.ts';
 interface Case extends Partial<PracticePlugOptions> {
   readonly choice: DriverChoice;
   readonly keepsHours: boolean;
-  /** What it tells of its power by other methods than `get_energy_usage`. */
+  /** The power it reports by methods other than `get_energy_usage`. */
   readonly otherPowerMw: number | null;
-  /** What it is called when nothing it says can be opened. */
+  /** The fault's name if no answer of it can be decrypted. */
   readonly tampered?: 'session_taken';
 }
 
@@ -27,13 +27,13 @@ const AES = { sample: 'P110(EU)_1.0_1.0.7', protocol: 'aes' } as const;
 
 const DISCOVER = '{"method":"login","params":{"sub_method":"discover"}}';
 
-/** Sixteen random bytes, or the question whether the plug speaks TPAP. */
+/** Sixteen random bytes, or the query whether the plug speaks TPAP. */
 function isHarmless({ path, body }: { readonly path: string; readonly body: Buffer }): boolean {
   const isSeed = path === '/app/handshake1' && body.length === 16;
   return isSeed || (path === '/' && body.toString() === DISCOVER);
 }
 
-/** The contract of {@link Plug}, which every driver keeps. */
+/** The contract of {@link Plug}, which every driver has to keep. */
 const DRIVERS: Readonly<Record<string, Case>> = {
   'KLAP 2': { ...KLAP, choice: 'auto', keepsHours: true, otherPowerMw: 42_500 },
   'AES with lv 2': { ...AES_2, choice: 'auto', keepsHours: true, otherPowerMw: 43_000 },
@@ -75,7 +75,7 @@ for (const [name, { choice, keepsHours, otherPowerMw, tampered, ...kind }] of Ob
       await bench.close();
     });
 
-    /** Old firmware is spoken to only where an admin confirmed it. */
+    /** Old firmware is only spoken to once an admin confirmed it. */
     function driver(change: Parameters<Bench['driver']>[1] = {}): Plug {
       const target = { oldProtocolMac: practice.mac, ...change.target };
       return bench.driver(practice, { choice, ...change, target });
@@ -117,7 +117,7 @@ for (const [name, { choice, keepsHours, otherPowerMw, tampered, ...kind }] of Ob
 
     it('tells the hours it counted itself, where its firmware keeps them', async () => {
       await bench.clock.advance(2.5 * 3_600_000);
-      // The plug was plugged in at 15:30 of its own zone, where the day began at 23:00 UTC.
+      // Plugged in at 15:30 of its own zone, where the day began at 23:00 UTC.
       const midnightS = Date.parse('2026-02-21T23:00:00Z') / 1_000;
       const nowS = bench.clock.nowMs() / 1_000;
       const outcome = await plug.hours(midnightS, nowS);

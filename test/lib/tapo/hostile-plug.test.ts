@@ -5,8 +5,8 @@ import { HostilePlug, type KlapRefusal } from '../../practice/plug/hostile-plug.
 import { Bench, OWNER } from './setup.ts';
 
 /**
- * Polls until it is so. A BaluPi that has just started makes the key of its first query, which takes
- * real time while the clock of the bench runs on.
+ * Polls until it is so. A BaluPi that has just started generates the key of its first query, which
+ * takes real time while the bench's clock runs on.
  */
 async function polledUntil(bench: Bench, tapo: Tapo, isSo: () => boolean): Promise<void> {
   for (let round = 0; round < 20 && !isSo(); round += 1) {
@@ -50,7 +50,7 @@ for (const driver of CHOICES) {
     async function polled(tapo: Tapo, rounds = 3): Promise<void> {
       for (let round = 0; round < rounds; round += 1) {
         await bench.until(tapo.pollAll());
-        // Past every pause after a failure, and past the time between two looks for lost plugs.
+        // Past every pause after a failure, and past the time between two searches for lost plugs.
         await bench.clock.advance(301_000);
       }
     }
@@ -210,7 +210,7 @@ describe('the old protocol AES', () => {
     const addresses = [{ host: '127.0.0.1', port: other.udpPort }];
     const later = bench.tapo([], { discoveryAddresses: addresses });
     await polledUntil(bench, later, () => later.list()[0]?.oldProtocol === null);
-    // Even when it takes the plug's own MAC address afterwards.
+    // Even if it takes the plug's own MAC address afterwards.
     other.mac = plug.mac.replaceAll(':', '-');
     await polledUntil(bench, later, () => later.list()[0]?.state === 'unsupported_protocol');
     assert.deepEqual(other.gotOf(OWNER), []);

@@ -3,7 +3,7 @@ import { loginDeviceByIp } from 'tp-link-tapo-connect';
 import type { PracticePlug } from '../../practice/plug/practice-plug.ts';
 import { Bench, OWNER } from './setup.ts';
 
-/** A client that others wrote, to see that the practice plug speaks more than our own dialect. */
+/** A third-party client shows that the practice plug speaks more than our own dialect. */
 describe('tp-link-tapo-connect with the practice plug', () => {
   let bench: Bench;
   let practice: PracticePlug;

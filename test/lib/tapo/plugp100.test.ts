@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Bench, OWNER } from './setup.ts';
 
-/** A Python that has plugp100; where the usual one has not, this names another. */
+/** A Python with plugp100; if the default has none, this names another. */
 const PYTHON = process.env['BALUPI_TEST_PYTHON'] ?? 'python3';
 const VERSION = '6.0.2';
 const run = promisify(execFile);
@@ -29,13 +29,13 @@ async function isThere(): Promise<boolean> {
   try {
     return (await run(PYTHON, ['-c', script])).stdout.trim() === VERSION;
   } catch (error) {
-    // No such program, or a program that has no such package.
+    // No such program, or one without the package.
     if (error instanceof Error && 'code' in error) return false;
     throw error;
   }
 }
 
-/** A client that others wrote, to see that the practice plug speaks more than our own dialect. */
+/** A third-party client shows that the practice plug speaks more than our own dialect. */
 function witness(this: Mocha.Suite): void {
   this.timeout(30_000);
   let bench: Bench;
@@ -51,7 +51,7 @@ function witness(this: Mocha.Suite): void {
   it('reads and switches it, and our driver reads it after that', async () => {
     const practice = await bench.plug({ protocol: 'tpap' });
     assert.ok(practice.tpap !== null);
-    // It can send no negative number, and codes a short w0 in its own way.
+    // It cannot send negative numbers, and encodes a short w0 in its own way.
     practice.tpap.choices = { startSeq: 1_000, devSalt: Buffer.alloc(16, 1) };
     const { username, password } = OWNER;
     const url = `http://${practice.address}`;
@@ -65,6 +65,6 @@ function witness(this: Mocha.Suite): void {
 }
 
 const TITLE = `plugp100 ${VERSION} with the practice plug that speaks TPAP`;
-// Nothing is said to be skipped, as nobody has to have it; where it is not, that is said.
+// Not reported as skipped, as nobody needs to have it; its absence is mentioned.
 if (await isThere()) describe(TITLE, witness);
 else console.log(`Not run, as ${PYTHON} has no such package: ${TITLE}.`);

@@ -13,7 +13,7 @@ import { PlugMeter } from '../../practice/plug/plug-meter.ts';
 const START = Date.parse('2026-03-28T12:00:00Z');
 const HOUR = 3_600_000;
 
-/** A sum over tenths of seconds, at their middles. */
+/** A sum over tenths of seconds, each at its middle. */
 function summedWh(curve: LoadCurve, fromMs: number, toMs: number): number {
   let energyWh = 0;
   for (let atMs = fromMs; atMs < toMs; atMs += 100) {

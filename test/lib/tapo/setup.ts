@@ -35,12 +35,12 @@ export const OWNER: PlugCredentials = {
   password: 'Correct-Horse 9',
 };
 
-/** Made once for all tests; making one takes a while. */
+/** Generated once for all tests, as that takes a while. */
 const QUERY_KEY = generateKeyPairSync('rsa', { modulusLength: 1_024 })
   .publicKey.export({ type: 'spki', format: 'pem' })
   .toString();
 
-/** A clock, practice plugs and a database that go away together. */
+/** A clock, practice plugs and a database, disposed of together. */
 export class Bench {
   readonly clock = new ManualClock();
   readonly log = new KeptLog();
@@ -129,7 +129,7 @@ export class Bench {
     return tapo;
   }
 
-  /** Lets real sockets have their turns of the event loop while no time passes on the clock. */
+  /** Lets real sockets use the event loop while the manual clock stands. */
   async turns(isEnough: () => boolean): Promise<void> {
     const limitMs = performance.now() + 20_000;
     while (!isEnough() && performance.now() < limitMs) {
@@ -139,7 +139,7 @@ export class Bench {
     }
   }
 
-  /** Moves the clock on in steps until `work` is done. */
+  /** Advances the clock in steps until `work` is done. */
   async until<T>(work: Promise<T>): Promise<T> {
     let isDone = false;
     const mark = (): void => {

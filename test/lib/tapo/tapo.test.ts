@@ -41,7 +41,7 @@ describe('the registry of plugs', () => {
   it('tries an account at the first plug that answers, and at the others where that cannot be reached', async () => {
     const [mute, plug] = [await bench.plug(), await bench.plug({ nickname: 'Fridge' })];
     const tapo = bench.tapo([mute, plug], { credentials: null });
-    // A fault of the line: it answers a search, and no request.
+    // A broken connection: it answers a search, but no request.
     mute.setFault('reset');
     plug.setQuiet(true);
     const trying = tapo.tryAccount(OWNER);

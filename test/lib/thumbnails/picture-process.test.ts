@@ -14,7 +14,7 @@ type PictureChild = ReturnType<typeof startPictureProgram>;
 
 const CONFINE = join('deploy', 'confine.pl');
 
-/** A PNG whose head promises so much, with a body of a few bytes. */
+/** A PNG whose header promises that size, with a body of a few bytes. */
 function pngOf(width: number, height: number, body: Buffer, interlaced = false): Buffer {
   const chunk = (type: string, bytes: Buffer): Buffer => {
     const named = Buffer.concat([Buffer.from(type, 'latin1'), bytes]);
@@ -153,7 +153,7 @@ describe('The process that decodes pictures', function () {
     const zeros = deflateSync(Buffer.alloc(64 * 1024 * 1024));
     const bomb = await made(pngOf(60_000, 60_000, zeros));
     assert.equal(bomb, 'unreadable');
-    // 60 million pixels of 8 bytes, all of which it would need at once.
+    // 60 million pixels of 8 bytes, which it would all need at once.
     const wide = await made(pngOf(7_700, 7_700, zeros, true));
     assert.ok(wide === 'unreadable' || wide === 'died', String(wide));
     assert.ok(Buffer.isBuffer(await made(await photo())));

@@ -18,7 +18,7 @@ function catalogue(name: string): Sections {
 const ENGLISH = catalogue('en.json');
 const PAGES = ENGLISH['pages'] as Readonly<Record<string, string>>;
 
-/** Each key of a catalogue with its section before it. */
+/** Each key of a catalogue, prefixed with its section. */
 function keysOf(sections: Sections): string[] {
   return Object.entries(sections)
     .flatMap(([section, words]) =>
@@ -27,7 +27,7 @@ function keysOf(sections: Sections): string[] {
     .sort();
 }
 
-/** What speaks, by file. */
+/** The sources that use words, by file. */
 function speakers(): ReadonlyMap<string, string> {
   const ofFlows = readdirSync('flows').filter((name) => name.endsWith('.json'));
   const parts = readdirSync(join('flows', 'parts')).map((name) => join('parts', name));
@@ -65,7 +65,7 @@ describe('The words of the pages', () => {
       [],
     );
     const { answers, signIn, refused, setup } = ENGLISH as Record<string, Record<string, string>>;
-    // A number is put into some of them: `was sent ${count} times`.
+    // Some contain a number: `was sent ${count} times`.
     const isSaid = (text: string): boolean =>
       text
         .split(/\d+|\(|\)|(?<=\.) /)
@@ -113,7 +113,7 @@ describe('The words of the pages', () => {
       for (const [section, words] of Object.entries(own)) {
         if (typeof words === 'string') continue;
         for (const [key, text] of Object.entries(words)) {
-          // One of a thing may be written without its number.
+          // The singular may leave its number out.
           if (section === 'files' && key.endsWith('One')) continue;
           const english = (ENGLISH[section] as Readonly<Record<string, string>>)[key] ?? '';
           assert.deepEqual(gaps(text), gaps(english), `${section}.${key}`);
@@ -186,7 +186,7 @@ describe('The words of the pages', () => {
     assert.equal(WORDS.told('de', 'Said by nobody here.'), 'Said by nobody here.');
     const german = WORDS.told('de', 'The NAS went away.');
     assert.equal(WORDS.told('de', 'a: b: c.txt: The NAS went away.'), `a: b: c.txt: ${german}`);
-    // Looking behind each colon of a hostile name would hold everybody else.
+    // Searching after each colon of a hostile name would block everybody else.
     const hostile = `${'a: '.repeat(1_000)}The NAS went away.`;
     assert.equal(WORDS.told('de', hostile), hostile);
   });
