@@ -15,14 +15,13 @@ const SUITES = ['bookworm', 'trixie'];
 const PATIENCE_MS = 600_000;
 const NEEDED = ['debootstrap', 'qemu-aarch64-static', 'chroot'];
 const HANDLERS = '/proc/sys/fs/binfmt_misc';
-/** Nothing of this machine's own environment, which knows files that are not in the root. */
+/** Without this machine's own environment, which names files that the root does not have. */
 const CLEAN = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
 const BYTES = Buffer.alloc(1_000_000, 'read on another processor ');
 
 /**
- * The arm64 release as a Pi runs it, on a Debian of that architecture whose programs an emulator
- * carries out: that its Node.js, its modules and its one compiled part start and do their work. It
- * says nothing of how fast a Pi is.
+ * The arm64 release as a Pi runs it, on a Debian of that architecture under an emulator: Node.js,
+ * its modules and the one compiled part start and work. It says nothing about a Pi's speed.
  */
 export const arm64: Proof = {
   title: 'the arm64 release in an arm64 Debian, under qemu',
@@ -53,20 +52,20 @@ async function proveArm64({ count, log }: ProofOptions): Promise<ProofResult> {
   return { failures, figures };
 }
 
-/** Why an arm64 root can be neither made nor run here; null where it can. */
+/** Why an arm64 root can be neither made nor run here; null if it can. */
 function whyNot(): string | null {
   if (process.getuid?.() !== 0) return 'making a Debian root and going into it takes root';
   const missing = NEEDED.filter((tool) => spawnSync('which', [tool]).status !== 0);
   if (missing.length > 0) return `not here: ${missing.join(', ')}`;
   if (mirror() === null) return 'no source of Debian packages is configured';
-  // Where the kernel has it, the package with the emulator has told it once what to do.
+  // If the kernel supports it, the emulator's package has registered itself once.
   spawnSync('mount', ['-t', 'binfmt_misc', 'binfmt_misc', HANDLERS], { stdio: 'ignore' });
   spawnSync('update-binfmts', ['--enable', 'qemu-aarch64'], { stdio: 'ignore' });
   const isKnown = existsSync(join(HANDLERS, 'qemu-aarch64'));
   return isKnown ? null : 'this kernel hands no arm64 program to an emulator (binfmt_misc)';
 }
 
-/** A fresh copy of a root, which is made once and kept for the next time. */
+/** A fresh copy of a root, which is built once and kept. */
 function rootOf(suite: string, log: (line: string) => void): string {
   const kept = join(tmpdir(), 'balupi-debian', `${suite}-arm64`);
   if (!existsSync(join(kept, 'made'))) {
@@ -138,7 +137,7 @@ class Walk {
     this.#expect('balupi --version', /^\d+\.\d+\.\d+\n$/.test(version), version);
   }
 
-  /** As the unit has it, but for the user. */
+  /** As in the unit, except for the user. */
   #start(nas: PracticeNas): ChildProcess {
     const node = ['/opt/balupi/node/bin/node', '--disable-warning=ExperimentalWarning'];
     const heap = ['--max-old-space-size=192', '--max-semi-space-size=4'];
@@ -201,7 +200,7 @@ class Walk {
     this.#expect('takes an upload', sent.status === 200, await sent.text());
   }
 
-  /** @returns what its cache said of it */
+  /** @returns the cache state it was served with */
   async #read(): Promise<string> {
     const answered = await this.#ask('/api/files/download/alice/film.bin');
     const bytes = Buffer.from(await answered.arrayBuffer());

@@ -8,9 +8,9 @@ const MOST_FAILURES = 5;
 const MOST_NIGHTS = 2;
 
 /**
- * Random users, trees, uploads, changes, nights, deaths and people at the NAS, held against a tree
- * that does what it is told. The services are the real ones over a real data folder; the NAS has the
- * manners of BaluHost 1.38 and lives in memory, so that thousands of nights are minutes.
+ * Random users, trees, uploads, changes, nights, crashes and people at the NAS, compared with a
+ * reference tree. The services are the real ones over a real data folder; the NAS behaves as
+ * BaluHost 1.38 and lives in memory, so that thousands of nights take minutes.
  */
 export const changes: Proof = {
   title:

@@ -6,12 +6,12 @@ import { BOUNDARY } from './world/mutated-bodies.ts';
 import { Random } from './world/random.ts';
 import { type Attack, Siege } from './world/siege.ts';
 
-/** All of these are this machine, and different ones for BaluPi. */
+/** All are addresses of this machine, and different ones for BaluPi. */
 const FAMILY = '127.0.0.2';
 const STRANGER = '127.0.0.66';
 const MOST_GROWTH_BYTES = 30 * 1024 * 1024;
 const WARM_MS = 2_000;
-/** Of fewer requests than that no share is taken but together with those under other attacks. */
+/** With fewer requests, a share is only judged together with those under other attacks. */
 const FEW = 200;
 /** Fewer connections at once are no attack. */
 const LEAST_HELD = 90;
@@ -20,7 +20,7 @@ const FILES = 3;
 const FILE_BYTES = 6_000_000;
 const LARGE_OPEN = ['/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css', '/api/openapi.json'];
 
-/** One address sits on as many connections as it can, and a family at another goes on. */
+/** One address holds as many connections as it can, while a family at another goes on. */
 export const crowd: Proof = {
   title: 'a stranger who sits on connections in each of many ways, and the others go on',
   counts: 'seconds of each',
@@ -40,7 +40,7 @@ async function proveCrowd({ count, seed, log }: ProofOptions): Promise<ProofResu
     const attacks = allAttacks(household, await dashboardCookie(household));
     const readers = attacks.at(-1);
     if (readers === undefined) throw new Error('There are no attacks.');
-    // What downloads are served from is kept from the first time that so many run at once.
+    // The buffers that downloads are served from stay allocated once that many have run.
     await oneAttack(household, readers, WARM_MS);
     const beforeBytes = household.pi.residentBytes;
     let mostBytes = beforeBytes;
@@ -112,7 +112,7 @@ function fileName(at: number): string {
   return `alice/crowd/film-${String(at)}.bin`;
 }
 
-/** What a first request loads and compiles, and what a first reader fills, belongs to no attack. */
+/** What first requests load and compile, and first readers allocate, is no attack's doing. */
 async function useAll(household: Household): Promise<void> {
   await household.nas.putFile('alice/small.bin', Buffer.alloc(50_000, 'x'), 'alice');
   const films = Array.from({ length: FILES }, (_, at) => `/api/files/download/${fileName(at)}`);

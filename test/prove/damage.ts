@@ -26,7 +26,9 @@ const HOURS = 2_000;
 const FIRST_HOUR_S = 1_700_000_000;
 const DRAIN_MS = 90_000;
 
-/** All three databases are damaged before each start, each in another way; six starts are all 18. */
+/**
+ * All three databases are damaged before each start, each in another way; six starts cover all 18.
+ */
 export const damage: Proof = {
   title: 'each database damaged in its header, page 1, all pages, its length, one byte, or emptied',
   counts: 'starts beside three damaged databases',
@@ -112,14 +114,14 @@ async function asideFaults(household: Household): Promise<string[]> {
   });
 }
 
-/** As its owner does once they have read what they wanted: the next start is told for itself. */
+/** As the owner does after salvage, so that the next start reports only its own damage. */
 function removeAside(dataFolder: string): void {
   for (const name of readdirSync(dataFolder)) {
     if (name.includes('.db.damaged-')) rmSync(join(dataFolder, name));
   }
 }
 
-/** Hours of a plug that is long gone, so that nothing else writes there. */
+/** Hours of a plug that is long gone, so that nothing else writes to them. */
 function layHistory(file: string): Map<number, number> {
   const database = new DatabaseSync(file);
   try {
@@ -148,7 +150,7 @@ function hoursIn(file: string): Map<number, number> {
   }
 }
 
-/** @param spared how many hours lie on pages that were left whole */
+/** @param spared how many hours are on pages left intact */
 function energyFaults(
   before: ReadonlyMap<number, number>,
   after: ReadonlyMap<number, number>,
@@ -159,7 +161,7 @@ function energyFaults(
   return after.size === spared ? [] : [`${after.size} hours are there, ${spared} could be`];
 }
 
-/** @returns how many of the hours lie on pages that were left whole */
+/** @returns how many of the hours are on pages left intact */
 function harm(file: string, way: Way, random: Random, before: ReadonlyMap<number, number>): number {
   const { size } = statSync(file);
   const cells = cellsByPage(file);
@@ -178,7 +180,7 @@ function harm(file: string, way: Way, random: Random, before: ReadonlyMap<number
   return way === 'empty' || way === 'all pages' ? 0 : all;
 }
 
-/** The byte that says what kind of page it is. @returns how many of the hours lie there */
+/** Corrupts the byte that holds a page's type. @returns how many of the hours are on that page */
 function harmOnePage(file: string, cells: ReadonlyMap<number, number>): number {
   const middle = Math.ceil(statSync(file).size / PAGE / 2);
   const page = [...cells.keys()].find((number) => number >= middle) ?? middle;
@@ -186,7 +188,7 @@ function harmOnePage(file: string, cells: ReadonlyMap<number, number>): number {
   return cells.get(page) ?? 0;
 }
 
-/** Hours on each page, of the energy database alone. */
+/** The number of hours on each page; only the energy database has any. */
 function cellsByPage(file: string): Map<number, number> {
   const database = new DatabaseSync(file, { readOnly: true });
   try {

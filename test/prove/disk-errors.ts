@@ -9,13 +9,13 @@ import { Uploader, type SendOutcome } from './world/uploader.ts';
 
 const FOLDER = 'alice/proof';
 const PRELOAD = join(import.meta.dirname, 'interpose', `failing-disk${PROGRAM_ENDING}`);
-/** More than any upload asks of the disk, so that a sweep that never ends is a failure. */
+/** More than any upload does on the disk, so that a sweep that never ends fails. */
 const MOST_STEPS = 200;
-/** Several writes and a rest. */
+/** Several writes and a remainder. */
 const SIZE_BYTES = 700_001;
 const DRAIN_MS = 180_000;
 
-/** Makes each operation on the disk fail in turn while one file is uploaded. */
+/** Makes each disk operation of an upload fail in turn. */
 export const diskErrors: Proof = {
   title: 'EIO and ENOSPC at the k-th open, write, fsync, rename and commit',
   counts: 'sweeps of each',

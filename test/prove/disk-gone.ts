@@ -31,7 +31,7 @@ const ROUND_EVERY_MS = 20_000;
 
 type Way = (typeof WAYS)[number];
 
-/** The disk turns read-only, goes, or is filled by somebody else, and comes back. */
+/** The disk turns read-only, disappears, or is filled by another program, and comes back. */
 export const diskGone: Proof = {
   title: 'a disk that turns read-only, is pulled, or is filled by another program',
   counts: 'faults',
@@ -87,7 +87,7 @@ class Faults {
   }
 
   async round(way: Way, number: number): Promise<void> {
-    // After each fault everybody signs in anew, and the NAS takes five sign-ins a minute.
+    // Everybody signs in again after each fault, and the NAS accepts five sign-ins a minute.
     await sleep(Math.max(0, this.#nextRoundMs - performance.now()));
     this.#nextRoundMs = performance.now() + ROUND_EVERY_MS;
     const { nas } = this.#household;
@@ -95,7 +95,7 @@ class Faults {
     for (const path of [kept, fresh]) this.#layDown(path);
     await this.#listed(kept, fresh);
     this.#want(`${way}: before, a file`, await this.#get(kept), 200, 'miss');
-    // Waits on the Pi while the disk goes.
+    // Waits on the Pi while the disk fails.
     await nas.sleep('suspend');
     await this.#send(`${way}: before, an upload`, 'waiting', 200, number);
     await this.#break(way);
@@ -140,7 +140,7 @@ class Faults {
     this.#slowestHealedMs = Math.max(this.#slowestHealedMs, this.healedMs);
   }
 
-  /** @param word of the disk; null: well, or low on a disk as small as this */
+  /** @param word the health of the disk; null: well, or low on a disk as small as this */
   async #healthBecomes(word: 'failing' | 'full' | null): Promise<number> {
     const startedMs = performance.now();
     await until(
@@ -161,7 +161,7 @@ class Faults {
   }
 
   async #asleep(way: Way, kept: string, number: number): Promise<void> {
-    // What lies on a disk that is gone cannot be served from it.
+    // What is on a missing disk cannot be served from it.
     if (way !== 'gone') this.#want(`${way}, asleep: kept`, await this.#get(kept), 200, 'stale');
     await this.#send(`${way}, asleep: an upload`, 'asleep', way === 'full' ? 507 : 503, number);
   }
@@ -191,7 +191,7 @@ class Faults {
     return { path, route, status: answered.status, label, body };
   }
 
-  /** What was put there past the Pi is seen once a listing of before is no longer fresh. */
+  /** Files put there behind the Pi's back show once an earlier listing is no longer fresh. */
   async #listed(...paths: readonly string[]): Promise<void> {
     await until('the new files to be listed', async () => {
       const { files = [] } = (await this.#household.ask(`/api/files/list?path=${HOME}`)) as {
@@ -244,7 +244,7 @@ function fillerIn(folder: string): string {
   return join(folder, 'filler');
 }
 
-/** To the last byte, the ones kept back for root included. */
+/** To the last byte, including those reserved for root. */
 function fill(folder: string): void {
   const file = openSync(fillerIn(folder), 'w');
   try {

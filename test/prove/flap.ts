@@ -8,11 +8,14 @@ import { Uploader } from './world/uploader.ts';
 
 const FOLDER = 'alice/proof';
 const FLAP_MS = 2_000;
-/** How soon a queue must be empty once the NAS is steady. */
+/** How soon the queue has to be empty once the NAS is steady. */
 const EMPTY_WITHIN_MS = 60_000;
-/** One file each so often: less than BaluPi may deliver in the same time. */
+/** One file each interval: less than BaluPi may deliver in that time. */
 const UPLOAD_EVERY_MS = 2_000;
-/** A kept file never waits for the NAS longer than files lets it, and a little for a busy machine. */
+/**
+ * A kept file never waits for the NAS longer than the files module allows, plus some for a busy
+ * machine.
+ */
 const READ_WITHIN_MS = 2_500;
 const KEPT = { name: 'kept.bin', sizeBytes: 100_000 };
 
@@ -89,7 +92,7 @@ class Scene {
     return Math.round(sorted[Math.floor(sorted.length * 0.95)] ?? 0);
   }
 
-  /** Two seconds of one trouble, then two of peace, with a caller who uploads and reads. */
+  /** Two seconds of a fault, then two without, while a caller uploads and reads. */
   async trouble(): Promise<void> {
     this.#gate.trouble = this.#random.pick(TROUBLES);
     if (this.#random.next() < 0.2) this.#household.nas.restart();
@@ -113,7 +116,7 @@ class Scene {
     }
   }
 
-  /** A file the Pi holds, whatever happens to the NAS. */
+  /** A file that is on the Pi, whatever happens to the NAS. */
   async #read(): Promise<void> {
     const startedMs = performance.now();
     const answered = await fetch(

@@ -64,7 +64,7 @@ async function fillUp(
   let slowestMs = 0;
   let accepted = 0;
   for (let round = 1; round <= count; round += 1) {
-    // Asleep a folder is shown as it was last seen.
+    // Asleep, a folder shows as it was last seen.
     await household.ask(`/api/files/list?path=${HOME}`);
     await household.nas.sleep('suspend');
     const filled = await untilFull(household, uploader, round, failures);

@@ -9,7 +9,7 @@ const CLIENTS = 6;
 const WARM_UP = 100;
 const ALLOWED = [200, 400, 403, 413, 415, 422, 429, 507];
 
-/** Forms of every kind of brokenness, sent to the upload route. */
+/** Forms broken in every way, sent to the upload route. */
 export const fuzz: Proof = {
   title: 'mutated multipart bodies: no exit, no answer outside the contract, nobody else disturbed',
   counts: 'bodies',

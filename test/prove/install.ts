@@ -23,11 +23,11 @@ const SUITES = ['bookworm', 'trixie'];
 const PORT = 18_080;
 const HELD_PORT = 18_081;
 const READY_MS = 150_000;
-/** A version on trial ends by itself after two minutes, and what it was stands again after its start. */
+/** A trial ends by itself after two minutes, and the previous version is back after its start. */
 const SETTLED_MS = 240_000;
 /**
- * Where an update is killed: so long after it said that. Before it began, at each of its steps, in
- * the middle of the trial, and once the version is kept. Twenty over both Debians.
+ * Where an update is killed: that long after that output. Before it starts, at each of its steps,
+ * in the middle of the trial, and once the version is kept. Twenty over both Debians.
  */
 const KILLS = [
   ['', 0.2],
@@ -41,7 +41,7 @@ const KILLS = [
   ['Starting', 13],
   ['runs. Before', 0],
 ] as const;
-/** What the owner of a new BaluPi reads last: where it is, what to do next, and with what. */
+/** The end of the installer's output: the address, the next step, and the code for it. */
 const ENDS_WITH_CODE = new RegExp(
   `^BaluPi ready on http://\\S+:${PORT}\\nNext: open http://\\S+:${PORT}/dashboard .*\\n` +
     'Setup code: ([0-9A-Z]{5}-[0-9A-Z]{5}) ',
@@ -51,7 +51,7 @@ const ENV_FILE = '/etc/balupi/balupi.env';
 const ADMIN = { username: 'admin', password: 'Practice-admin-1' };
 const LOGIN = { username: 'alice', password: 'Practice-alice-1' };
 
-/** A release on a bare Debian, from its installation to its end, as an owner lives with it. */
+/** A release on a bare Debian from installation to removal, as an owner lives with it. */
 export const install: Proof = {
   title: 'a release installed, restarted, updated, taken back, backed up, restored and taken away',
   counts: 'Debian releases',
@@ -86,14 +86,14 @@ async function proveInstall({ count, log }: ProofOptions): Promise<ProofResult> 
   return { failures, figures };
 }
 
-/** The same release under later versions, signed by a key that is made for this. */
+/** The same release under later versions, signed with a key made for this. */
 class LaterReleases {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-later-'));
   readonly publicKey: string;
-  /** Runs as the one before it does. */
+  /** Runs as the previous one does. */
   readonly good: string;
   readonly better: string;
-  /** Ends at its start. */
+  /** Exits at its start. */
   readonly broken: string;
 
   constructor(archive: string, log: (line: string) => void) {
@@ -146,7 +146,7 @@ interface Deps {
   readonly figures: Record<string, string | number>;
 }
 
-/** One machine's life, step by step; what is not as it should be is noted, and the walk goes on. */
+/** One machine's life, step by step; a failed expectation is noted, and the walk goes on. */
 class Walk {
   readonly #deps: Deps;
   #token = '';
@@ -211,7 +211,7 @@ class Walk {
     this.#isHardened();
   }
 
-  /** By the code that the installation ended with, as far as the code opens anything. */
+  /** By the code that the installer printed, as far as the code opens anything. */
   async #isSetUp(code: string): Promise<void> {
     await this.#ready();
     const owner = new FormBrowser(url());
@@ -404,7 +404,7 @@ class Walk {
     await this.#hasItsUpload('after a restore');
   }
 
-  /** Where a file lies inside the machine. */
+  /** A file's path inside the machine. */
   #laid(file: string): string {
     const { machine } = this.#deps;
     for (const one of [file, `${file}.sig`]) {
@@ -435,13 +435,13 @@ class Walk {
       const answered = await patientFetch(`${url()}/api/health`);
       return answered.ok ? ((await answered.json()) as Health) : null;
     } catch (error) {
-      // Between two versions nobody answers, or somebody who is starting.
+      // Between two versions nobody answers, or a starting one.
       if (error instanceof TypeError || error instanceof SyntaxError) return null;
       throw error;
     }
   }
 
-  /** @returns the version that runs for good, once no update is under way any more */
+  /** @returns the version that runs for good, once no update is under way */
   async #settled(): Promise<string> {
     const { machine } = this.#deps;
     let version = '';
@@ -481,7 +481,7 @@ class Walk {
     this.#expect('leaves no program', machine.run('test', '-e', '/opt/balupi').code !== 0);
   }
 
-  /** At a terminal, with a wrong answer and a port that somebody holds; then to another disk. */
+  /** At a terminal, with a wrong answer and a port in use; then to another disk. */
   async #isInstalledByHand(nasUrl: string): Promise<void> {
     const { machine } = this.#deps;
     const holder = `use IO::Socket::INET; $s = IO::Socket::INET->new(Listen => 1, LocalPort => ${HELD_PORT}); sleep 999`;
@@ -498,7 +498,7 @@ class Walk {
     this.#expect('names who holds a port', out.includes(`${HELD_PORT} is taken by perl`), out);
     const asked = out.split('Address of the NAS').length - 1;
     this.#expect('asks again after an address that is none', asked === 2, out);
-    // The practice NAS lives in this process, which waits for the machine.
+    // The practice NAS lives in this process, which is blocked until the machine is done.
     this.#expect('takes one that does not answer', out.includes(`${nasUrl} does not answer`), out);
     await this.#ready();
     const moved = machine.run('balupi', 'move', '/srv/house');
@@ -508,7 +508,7 @@ class Walk {
     await this.#ready();
   }
 
-  /** A password that systemd hands to the service: in no environment, and the shell knows of it. */
+  /** A password that systemd passes to the service: in no environment, and known to the shell. */
   #takesACredential(): void {
     const { machine } = this.#deps;
     const script = `
@@ -567,7 +567,7 @@ class Walk {
   }
 }
 
-/** A connection that was kept from a process that is gone fails once. */
+/** A kept connection to a process that has ended fails once. */
 async function patientFetch(address: string, init: RequestInit = {}): Promise<Response> {
   try {
     return await fetch(address, init);

@@ -12,10 +12,10 @@ const CLIENTS = 4;
 const UPLOADS_A_CLIENT = 3;
 const LATEST_KILL_MS = 700;
 const DRAIN_BASE_MS = 60_000;
-/** At the pace BaluPi keeps for the NAS's sake. */
+/** BaluPi's pace, to spare the NAS. */
 const DRAIN_A_FILE_MS = 1_500;
 
-/** Ends BaluPi by SIGKILL at random moments while it accepts and delivers. */
+/** Kills BaluPi with SIGKILL at random moments while it accepts and delivers. */
 export const kill: Proof = {
   title: 'kill -9 while uploading and delivering',
   counts: 'kills',

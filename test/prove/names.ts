@@ -9,13 +9,13 @@ import { Random } from './world/random.ts';
 import { contractFault, exchange } from './world/raw-exchange.ts';
 
 const CLIENTS = 4;
-/** What the first requests load and compile is not the names' doing. */
+/** What first requests load and compile is not the names' doing. */
 const WARM_UP = 50;
 const ALLOWED = [200, 206, 304, 400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 503, 507];
-/** What BaluPi itself makes in its data folder. */
+/** BaluPi's own files in its data folder. */
 const OWN_FILES = /^(queue|cache|energy)\.db(-wal|-shm)?$|^[a-z.-]+$/;
 
-/** Names that mean to get out of their folder, or to bring down who reads them. */
+/** Names that try to leave their folder, or to crash whoever reads them. */
 export const names: Proof = {
   title:
     'hostile names by every endpoint: nothing outside its place, no answer outside the contract',
@@ -64,11 +64,11 @@ async function proveNames({ count, seed, log }: ProofOptions): Promise<ProofResu
   }
 }
 
-/** Bodies, the intents beside them, the ends of each month, folders: no part of a sent name. */
+/** Bodies, their intents, the ends of each month, folders: none contains a part of a sent name. */
 const OWN_QUEUED =
   /^(?:[0-9A-HJKMNP-TV-Z]{26}|\d{12}-[0-9A-HJKMNP-TV-Z]{26}\.intents|ends-\d{4}-\d{2}\.log|[a-z]+)$/;
 
-/** What lies where nothing of a name may come to lie. */
+/** Files where no sent name may create any. */
 function strangers({ folder, dataFolder }: Household): string[] {
   const beside = readdirSync(folder).filter((name) => !['balupi', 'nas', 'flows'].includes(name));
   const inside = readdirSync(dataFolder).filter((name) => !OWN_FILES.test(name));

@@ -93,7 +93,7 @@ async function uploadAndCut(
   await household.start();
   await household.signIn();
   const { url } = household.pi;
-  // Asleep every acknowledged file is still the Pi's to keep when the power goes.
+  // Asleep, every acknowledged file is still only on the Pi when the power goes.
   if (random.next() < 0.7) await household.nas.sleep('suspend');
   const parts = { url: () => url, token: () => household.token, folder: FOLDER, ledger, random };
   const over = new AbortController();
@@ -102,7 +102,7 @@ async function uploadAndCut(
   );
   await pause(random.between(300, 1_500));
   disk.cut();
-  // What is acknowledged from here on, nobody could have written: the disk is gone.
+  // The disk is gone: anything acknowledged from here on could not have been written.
   await household.kill();
   over.abort();
   await Promise.all(clients);

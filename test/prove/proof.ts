@@ -1,18 +1,18 @@
-/** How hard a proof tries. */
+/** The extent of a run. */
 export interface ProofOptions {
   /** Rounds, bodies, names, connections, cuts or seconds: what the proof counts. */
   readonly count: number;
-  /** Decides every random choice, so that a failure can be seen again. */
+  /** Seeds every random choice, so that a failure can be reproduced. */
   readonly seed: number;
   /** Progress, a line each. */
   readonly log: (line: string) => void;
 }
 
-/** What came out. No failure means that it holds. */
+/** No failure means that it holds. */
 export interface ProofResult {
   readonly failures: readonly string[];
   readonly figures: Readonly<Record<string, string | number>>;
-  /** Why it could not be tried on this machine. */
+  /** Why this machine cannot run it. */
   readonly skipped?: string;
 }
 
@@ -22,9 +22,9 @@ export interface Proof {
   readonly counts: string;
   /** For every run of the project's own checks. */
   readonly shortCount: number;
-  /** Left out where no proof is named: it takes minutes and a machine of its own. */
+  /** Not run unless named: it takes minutes and a machine of its own. */
   readonly onlyByName?: true;
-  /** Most of its time it waits, and nothing it says depends on having the machine to itself. */
+  /** Mostly waits, and does not need the machine to itself. */
   readonly isPatient?: true;
   readonly run: (options: ProofOptions) => Promise<ProofResult>;
 }

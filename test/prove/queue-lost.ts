@@ -24,12 +24,12 @@ const CLIENTS = 2;
 const UPLOADS_A_CLIENT = 2;
 const LATEST_END_MS = 500;
 const DRAIN_BASE_MS = 60_000;
-/** At the pace BaluPi keeps for the NAS's sake. */
+/** BaluPi's pace, to spare the NAS. */
 const DRAIN_A_FILE_MS = 1_500;
 const WAYS = ['removed', 'truncated', 'older', 'damaged'] as const;
 type Way = (typeof WAYS)[number];
 
-/** Takes the queue's database away from a BaluPi that has accepted, delivered and dropped. */
+/** Removes the queue's database of a BaluPi that has accepted, delivered and dropped. */
 export const queueLost: Proof = {
   title: 'the queue database removed, truncated, replaced by an older copy, damaged',
   counts: 'losses',
@@ -42,13 +42,13 @@ interface World {
   readonly ledger: Ledger;
   readonly random: Random;
   readonly log: (line: string) => void;
-  /** Files of one round begin alike and are no other's. */
+  /** Names of a round's files share a prefix that no other round has. */
   round: number;
   found: number;
   dropped: number;
-  /** Unfinished uploads that went on after a loss. */
+  /** Unfinished uploads that continued after a loss. */
   wentOn: number;
-  /** Found uploads that waited until their owner said so. */
+  /** Found uploads that waited for their owner's word. */
   awaited: number;
 }
 
@@ -113,7 +113,7 @@ async function oneLoss(world: World, way: Way): Promise<string[]> {
   lose(household.dataFolder, way, older, random);
   if (household.nas.sleepState === 'awake') await household.nas.sleep('suspend');
   await household.start();
-  // Who may sign in was lost as well: only the NAS can tell.
+  // The known sign-ins were lost too: only the NAS can tell.
   await household.nas.wake();
   await household.signInAgain();
   faults.push(...(await faultsAfter(world, known)), ...(await finish(world, unfinished)));
@@ -149,7 +149,7 @@ async function sendChunk(
   return [`chunk ${String(index)} of ${id} got ${String(status)}, ${String(body['detail'])}`];
 }
 
-/** Its sender knows which chunks were acknowledged, and sends what is left. */
+/** The sender knows which chunks were acknowledged, and sends the rest. */
 async function finish(world: World, unfinished: Unfinished): Promise<string[]> {
   const { household, ledger } = world;
   const { id, path, chunks } = unfinished;
@@ -175,7 +175,7 @@ async function uploadSome({ household, ledger, random, round }: World, part: str
   );
 }
 
-/** Its owner takes one back that is not on its way yet. */
+/** The owner takes one back that is not being delivered yet. */
 async function dropOne(world: World): Promise<void> {
   const { household, random, ledger } = world;
   const waiting = await uploadsOf(household, 'queued');
@@ -187,7 +187,7 @@ async function dropOne(world: World): Promise<void> {
   ledger.dropped(id);
 }
 
-/** Each acknowledged upload is in a row or on the NAS, from this moment on. */
+/** From this moment on, each acknowledged upload is in a row or on the NAS. */
 async function faultsAfter(world: World, known: ReadonlySet<string | null>): Promise<string[]> {
   const { household, ledger } = world;
   const rows = new Map((await uploadsOf(household, null)).map((row) => [row.id, row]));
@@ -248,7 +248,7 @@ async function act(
 
 const SUFFIXES = ['', '-wal', '-shm'] as const;
 
-/** As somebody copies files of a process that runs: the database and the log beside it. */
+/** As somebody copies the files of a running process: the database with its WAL. */
 function copyOf(dataFolder: string): string {
   const copy = join(dataFolder, '..', 'older.db');
   for (const suffix of SUFFIXES) {

@@ -41,7 +41,7 @@ describe('Uploads in chunks through a whole BaluPi', function () {
     };
   }
 
-  /** What BaluPi says to the headers of a chunk, before it is sent. */
+  /** BaluPi's answer to the headers of a chunk, before its body is sent. */
   async function firstWord(path: string, length: number): Promise<string> {
     const socket = connect(household.pi.port, '127.0.0.1');
     socket.write(

@@ -130,7 +130,7 @@ async function tryAll({ names, ...options }: Omit<RunOptions, 'isWhole'>): Promi
   return tally;
 }
 
-/** Tries them in a process beside this one, and tells what it said once it ends. */
+/** Tries them in a process next to this one, and prints its output once it ends. */
 async function tryBeside(names: readonly string[], { count, seed }: RunOptions): Promise<Tally> {
   const options = [...(count === null ? [] : ['-n', String(count)]), '--seed', String(seed)];
   const here = fileURLToPath(import.meta.url);
@@ -153,8 +153,8 @@ async function tryBeside(names: readonly string[], { count, seed }: RunOptions):
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // What runs and what is mounted is cleared away on 'exit', which a bare signal would not reach. A
-  // terminal's signal comes twice, from it and from who started this, and must not cut that short.
+  // Processes and mounts are cleaned up on 'exit', which a bare signal would skip. A terminal's
+  // signal comes twice, from it and from the parent, and must not cut that short.
   process.on(signal, () => process.exit(1));
 }
 try {

@@ -5,18 +5,18 @@ import type { Proof, ProofOptions, ProofResult } from './proof.ts';
 import { Household } from './world/household.ts';
 import { Random } from './world/random.ts';
 
-/** What a right sign-in may take at most, whoever attacks. */
+/** The most a correct sign-in may take, whoever attacks. */
 const WITHIN_MS = 3_000;
 const AWAKE_MS = 30_000;
 const ASLEEP_MS = 6_000;
-/** Between two tries of the stranger; most of them are turned away. */
+/** Between two tries of the stranger, most of which are rejected. */
 const TRY_EVERY_MS = 100;
 /** How often each of the family signs in while the NAS is awake. */
 const AGAIN_MS = 10_000;
-/** A second factor costs the NAS a sign-in each time, of which it has few a minute. */
+/** A second factor costs a sign-in at the NAS each time, which allows few a minute. */
 const SECOND_FACTOR_AGAIN_MS = 62_000;
 
-/** BaluPi looks once a second here. */
+/** BaluPi probes once a second here. */
 const SEEN_AGAIN_MS = 2_500;
 
 const STRANGER = '127.0.0.66';
@@ -34,7 +34,7 @@ const FAMILY: readonly Member[] = [
   { name: 'dora', from: '127.0.0.13', hasSecondFactor: true },
 ];
 
-/** One address guesses at made-up and known names, codes and refresh tokens, awake and asleep. */
+/** One address guesses made-up and known names, codes and refresh tokens, awake and asleep. */
 export const signins: Proof = {
   title: 'one stranger guesses, and everybody signs in from where they did before',
   counts: 'rounds of 40 s',
@@ -121,7 +121,7 @@ async function proveSignIns({ count, seed, log }: ProofOptions): Promise<ProofRe
       await household.nas.sleep('suspend');
       await family(ASLEEP_MS, false);
       await household.nas.wake();
-      // Until BaluPi has seen it, only verifiers can be asked.
+      // Until BaluPi has noticed, only verifiers can be asked.
       await pause(SEEN_AGAIN_MS);
       log(`round ${round}: ${figures['right sign-ins']} right sign-ins, ${failures.length} failed`);
     }
@@ -143,7 +143,7 @@ function right(name: string): string {
   return `Practice-${name}-1`;
 }
 
-/** From an address of this machine, as another device of the home would. */
+/** From a loopback address of its own, as another device of the home would. */
 async function post(port: number, path: string, body: object, from: string): Promise<Answered> {
   const { promise, resolve, reject } = Promise.withResolvers<Answered>();
   const sent = request(

@@ -9,10 +9,10 @@ import { Random } from './world/random.ts';
 /** How long the connections are held, and how often each sends a byte. */
 const HELD_MS = 20_000;
 const DRIP_MS = 1_000;
-/** Opened together; a machine has only so many ports to open at once. */
+/** Opened together; a machine can only open so many ports at once. */
 const TOGETHER = 100;
 
-/** Connections that ask for everything and send next to nothing. */
+/** Connections that request everything and send next to nothing. */
 export const slow: Proof = {
   title: 'slow connections: headers, bodies and readers that crawl, and the others go on',
   counts: 'connections',
@@ -57,7 +57,7 @@ async function proveSlow({ count, seed, log }: ProofOptions): Promise<ProofResul
   }
 }
 
-/** How a request begins that never comes to its end. */
+/** The beginning of a request that never ends. */
 function beginning(random: Random, token: string): string {
   const who = `Host: pi\r\nAuthorization: Bearer ${token}\r\n`;
   return random.pick([
@@ -90,7 +90,7 @@ class Crowd {
     socket.once('connect', () => {
       this.#sockets.add(socket);
       socket.write(first);
-      // Nothing is read: what BaluPi answers fills the connection.
+      // Reads nothing, so that BaluPi's answer fills the connection.
       socket.pause();
       done();
     });

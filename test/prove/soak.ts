@@ -13,17 +13,17 @@ const LIBRARY = 40;
 /** A night and a day for the NAS. */
 const NIGHT_SECONDS = 15;
 const REQUESTS_A_SECOND = 20;
-/** One file in so many requests; the rest reads, lists and asks. */
+/** One upload in this many requests; the others read, list and query. */
 const UPLOAD_ONE_IN = 60;
 const WAL_BYTES = 8 * 1024 * 1024;
-/** What an hour may add once all code is loaded, and what measuring moves by. */
+/** Allowed growth an hour once all code is loaded, including the noise of measuring. */
 const GROWTH_A_HOUR = 0.5e6;
 const MEASURING_BYTES = 12e6;
 const MORE_FILES = 12;
 const DRAIN_MS = 300_000;
 const BUSY_REFUSALS = new Set([404, 503, 504]);
 
-/** Mixed load through nights and days of half a minute. */
+/** Mixed load over nights and days of half a minute. */
 export const soak: Proof = {
   title: 'mixed load at an accelerated schedule',
   counts: 'seconds',
@@ -148,7 +148,7 @@ class Load {
     const answered = await fetch(`${this.#household.pi.url}${path}`, { headers });
     const answer = await answered.text();
     if (answered.ok) return;
-    // Asleep what was never read is not there, and the contract says so.
+    // Asleep, what was never read is missing, as the contract says.
     if (path.startsWith('/api/files/') && BUSY_REFUSALS.has(answered.status)) return;
     const told = answer.slice(0, 200);
     this.failures.push(
@@ -159,7 +159,7 @@ class Load {
 
 async function judge(household: Household, load: Load, readings: Reading[]): Promise<ProofResult> {
   const { failures } = load;
-  // The first third loads code and fills caches that are bounded.
+  // The first third loads code and fills bounded caches.
   const settled = readings.slice(Math.floor(readings.length / 3));
   const [first, last] = [settled.slice(0, 5), settled.slice(-5)];
   const grown = median(last.map(bytesOf)) - median(first.map(bytesOf));

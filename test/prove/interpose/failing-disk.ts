@@ -4,8 +4,8 @@ import { syncBuiltinESMExports } from 'node:module';
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * Loaded before BaluPi: counts what it asks of the disk that can fail for want of space or health
- * (open for writing, write, fsync, rename, commit) and makes the k-th of them fail when told so.
+ * Loaded before BaluPi: counts the disk operations that can fail for want of space or health (open
+ * for writing, write, fsync, rename, commit) and makes the k-th fail on request.
  */
 type Code = 'EIO' | 'ENOSPC';
 
@@ -15,7 +15,7 @@ interface Armed {
 }
 
 let armed: Armed | null = null;
-/** What failed since it was armed, and how many operations were seen. */
+/** What failed since it was armed, and the number of operations. */
 let struck: string | null = null;
 let seen = 0;
 
@@ -51,7 +51,7 @@ function sqliteError(code: Code): Error {
 type Callback = (error: unknown) => void;
 type Any = (...args: unknown[]) => unknown;
 
-/** A function that fails as asked, in the way of its kind: by throwing, rejecting or calling back. */
+/** A function that fails on request, in its own style: by throwing, rejecting or calling back. */
 function failing(operation: string, original: Any, counts: (args: unknown[]) => boolean): Any {
   return function guarded(this: unknown, ...args: unknown[]): unknown {
     if (!counts(args)) return original.apply(this, args);
@@ -67,7 +67,7 @@ function failing(operation: string, original: Any, counts: (args: unknown[]) => 
   };
 }
 
-/** An async function that fails as asked. */
+/** An async function that fails on request. */
 function rejecting(operation: string, original: Any, counts: (args: unknown[]) => boolean): Any {
   const guarded = failing(operation, original, counts);
   return async function later(this: unknown, ...args: unknown[]): Promise<unknown> {
@@ -125,5 +125,5 @@ process.on('message', (message: { readonly k?: number; readonly code?: Code }) =
   armed = k === undefined || code === undefined ? null : { code, left: k };
   process.send?.(answer);
 });
-// The channel alone must not keep BaluPi alive when it is asked to end.
+// The channel alone must not keep BaluPi alive when it is to end.
 process.channel?.unref();

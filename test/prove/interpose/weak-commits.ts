@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 
 /**
- * Loaded before BaluPi: its databases forget to sync their log at a commit, as with
+ * Loaded before BaluPi: its databases do not sync their log at a commit, as with
  * synchronous=NORMAL. The control of the power cut proof: with it something must be lost.
  */
 const weakened = new WeakSet<DatabaseSync>();
@@ -11,7 +11,7 @@ const exec = Object.getOwnPropertyDescriptor(DatabaseSync.prototype, 'exec')?.va
 ) => void;
 
 DatabaseSync.prototype.exec = function weakExec(this: DatabaseSync, sql: string): void {
-  // Later than the check that BaluPi makes of it when it opens a database.
+  // After BaluPi's own check when it opens a database.
   if (sql.startsWith('BEGIN') && !weakened.has(this)) {
     weakened.add(this);
     exec.call(this, 'PRAGMA synchronous = NORMAL');

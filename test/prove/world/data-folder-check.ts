@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Sent } from './ledger.ts';
 
-/** What a stopped BaluPi left behind that belongs to nothing. */
+/** Files of a stopped BaluPi that belong to no row. */
 export function orphansIn(dataFolder: string): string[] {
   const queue = join(dataFolder, 'queue');
   const wanted = new Set([...idsWithBytes(dataFolder), ...intentFiles(dataFolder)]);
@@ -18,7 +18,7 @@ export function orphansIn(dataFolder: string): string[] {
 }
 
 /**
- * Acknowledged uploads that are neither whole on this disk nor on the NAS.
+ * Acknowledged uploads that are complete neither on this disk nor on the NAS.
  * @param delivered SHA-256 of everything the NAS was given
  */
 export function lostFrom(
@@ -63,7 +63,7 @@ function intentFiles(dataFolder: string): Set<string> {
 function idsWithBytes(dataFolder: string): Set<string> {
   const database = new DatabaseSync(join(dataFolder, 'queue.db'));
   try {
-    // A disk that forgot its last commits may have forgotten the very first ones.
+    // A disk that lost its last commits may have lost the very first ones.
     const tables = database
       .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'upload_queue'")
       .all();

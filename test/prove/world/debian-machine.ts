@@ -14,7 +14,7 @@ export interface Ran {
   readonly out: string;
 }
 
-/** Why no Debian machine can be made here, in words; null where one can. */
+/** Why no Debian machine can be made here; null if one can. */
 export function whyNoMachine(): string | null {
   if (process.getuid?.() !== 0) return 'making a Debian root and booting it takes root';
   const missing = NEEDED.filter((tool) => spawnSync('which', [tool]).status !== 0);
@@ -24,7 +24,7 @@ export function whyNoMachine(): string | null {
 
 /**
  * A Debian made by debootstrap in a folder, with systemd as its first process inside
- * systemd-nspawn. It shares this machine's network, so that both reach each other by loopback.
+ * systemd-nspawn. It shares this machine's network, so that both reach each other over loopback.
  */
 export class DebianMachine {
   readonly folder: string;
@@ -34,7 +34,7 @@ export class DebianMachine {
     this.folder = folder;
   }
 
-  /** A fresh copy of a root, which is made once and kept for the next time. */
+  /** A fresh copy of a root, which is built once and kept. */
   static make(suite: string, log: (line: string) => void): DebianMachine {
     const kept = join(tmpdir(), 'balupi-debian', suite);
     if (!existsSync(join(kept, 'made'))) {
@@ -50,7 +50,7 @@ export class DebianMachine {
     return new DebianMachine(folder);
   }
 
-  /** @returns once systemd says that the system runs */
+  /** @returns once systemd reports that the system runs */
   async boot(): Promise<void> {
     const args = ['--quiet', '--register=no', '--keep-unit', '--boot', '-D', this.folder];
     const env = { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '0' };
@@ -65,7 +65,7 @@ export class DebianMachine {
     }
   }
 
-  /** As root inside. Standard error is part of what it says. */
+  /** Runs as root inside. Standard error is part of its output. */
   run(command: string, ...args: string[]): Ran {
     const leader = this.#leader();
     if (leader === null) throw new Error('The machine does not run.');
@@ -78,14 +78,14 @@ export class DebianMachine {
     return { code: done.status ?? -1, out: done.stdout + done.stderr };
   }
 
-  /** Ends everything at once, as a pulled plug does. */
+  /** Kills everything at once, as a pulled plug does. */
   async cut(): Promise<void> {
     const running = this.#nspawn;
     const leader = this.#leader();
     this.#nspawn = null;
     if (running === null || running.exitCode !== null) return;
     const ended = new Promise((next) => running.once('exit', next));
-    // With its first process the kernel ends all others inside, at once.
+    // When the first process dies, the kernel kills all others inside.
     if (leader === null) running.kill('SIGKILL');
     else process.kill(Number(leader), 'SIGKILL');
     await ended;
@@ -96,7 +96,7 @@ export class DebianMachine {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** The first process inside, as this machine numbers it. */
+  /** The first process inside, by its pid on this machine. */
   #leader(): string | null {
     const parent = this.#nspawn?.pid;
     if (parent === undefined) return null;
@@ -108,7 +108,7 @@ export class DebianMachine {
   }
 }
 
-/** Where the kernel keeps no list of children. */
+/** For kernels without a list of children. */
 function childByStat(parent: number): string | undefined {
   return readdirSync('/proc').find((entry) => {
     if (!/^\d+$/.test(entry) || !existsSync(`/proc/${entry}/stat`)) return false;
@@ -117,7 +117,7 @@ function childByStat(parent: number): string | undefined {
   });
 }
 
-/** Where this machine gets its own Debian packages; null where that is not known. */
+/** This machine's own Debian mirror; null if unknown. */
 export function mirror(): string | null {
   const folder = '/etc/apt/sources.list.d';
   const files = [

@@ -7,7 +7,7 @@ const PATIENCE_MS = 10_000;
 const MOST_P95_MS = 1_000;
 const LEAST_SHARE = 0.99;
 
-/** What they ask for in turn. */
+/** What they request in turn. */
 interface FamilyRequest {
   readonly path: string;
   readonly body?: object;
@@ -51,7 +51,7 @@ export class Served {
     return Math.round(sorted[Math.floor(sorted.length * 0.95)] ?? Infinity);
   }
 
-  /** What was not as it should be. */
+  /** Unmet expectations. */
   get failures(): string[] {
     const { asked, failed, p95Ms } = this;
     const failures: string[] = [];
@@ -66,7 +66,7 @@ export class Served {
   }
 }
 
-/** People at another address who use BaluPi meanwhile, half over connections they keep. */
+/** Users at another address meanwhile, half of them over kept connections. */
 export class Family {
   readonly #deps: Deps;
   readonly #agent = new Agent({ keepAlive: true });
@@ -98,7 +98,7 @@ export class Family {
       if (wanted === undefined) return;
       const startedMs = performance.now();
       try {
-        // Odd request lists and even turns: each is asked for both ways.
+        // Odd request lists and even turns: each is requested both ways.
         const status = await this.#ask(wanted, count % 2 === 0);
         if (status !== 200) this.#failures.push(`${wanted.path} answered ${String(status)}`);
       } catch (error) {

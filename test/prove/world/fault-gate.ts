@@ -3,16 +3,16 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Random } from './random.ts';
 
-/** How a way to the NAS is broken. */
+/** How the connection to the NAS is broken. */
 export type Trouble = 'none' | 'refuse' | 'reset' | 'blackhole' | 'truncate' | 'slow';
 
 export const TROUBLES: readonly Trouble[] = ['refuse', 'reset', 'blackhole', 'truncate', 'slow'];
 
-/** `slow` gives so many bytes a second to each connection. */
+/** Bytes a second that `slow` passes on each connection. */
 const SLOW_BYTES = 1_000;
 const SLOW_STEP_MS = 100;
 
-/** A proxy between BaluPi and the NAS through which bytes come badly, or not at all. */
+/** A proxy between BaluPi and the NAS that passes bytes badly, or not at all. */
 export class FaultGate {
   readonly #server: Server;
   readonly #random: Random;
@@ -39,7 +39,7 @@ export class FaultGate {
     return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
   }
 
-  /** From now on; what runs meets it as well. */
+  /** Applies from now on, to open connections too. */
   set trouble(trouble: Trouble) {
     this.#trouble = trouble;
     for (const pair of this.#pairs) this.#meet(pair);
@@ -74,7 +74,7 @@ export class FaultGate {
   }
 }
 
-/** One connection and the one behind it. Bytes move as fast as they may, each way. */
+/** A client's connection and its upstream. Bytes pass as fast as allowed, each way. */
 class Pair {
   readonly ended: Promise<unknown>;
   readonly #sides: readonly [Socket, Socket];
@@ -107,7 +107,7 @@ class Pair {
     for (const side of this.#sides) side.destroy();
   }
 
-  /** Lets so many bytes more through, both ways together, and cuts. */
+  /** Passes that many more bytes, both ways together, then cuts. */
   cutAfter(bytes: number): void {
     this.pace(Infinity);
     this.#leftBytes = bytes;
@@ -130,7 +130,7 @@ class Pair {
 
   #trickle(): void {
     const most = Math.max(1, Math.floor((this.#bytesPerSecond * SLOW_STEP_MS) / 1_000));
-    // What is read out of a paused socket comes to its listener like everything else.
+    // Data read out of a paused socket is emitted to its listener as usual.
     for (const side of this.#sides) side.read(Math.min(most, side.readableLength));
   }
 

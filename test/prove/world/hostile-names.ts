@@ -73,10 +73,10 @@ const PARTS = [
   'alice',
   'Shared',
 ] as const;
-/** No UTF-8 at all, or too long a form of an ordinary character. */
+/** Invalid UTF-8, or an overlong form of an ordinary character. */
 const RAW = ['c0ae', 'c0af', 'e080ae', 'f8808080ae', 'ff', 'eda080', 'c3', 'fe', '80'] as const;
 
-/** A name that nobody means well with, as bytes. */
+/** A hostile name, as bytes. */
 export function hostileName(random: Random): Buffer {
   const kind = random.between(0, 3);
   if (kind === 0) {

@@ -9,7 +9,7 @@ import { PracticeNas } from '../../practice/nas/practice-nas.ts';
 import { until } from '../../fakes/until.ts';
 
 export interface HouseholdOptions {
-  /** Where BaluPi keeps its data; left out: in a folder of the household's own. */
+  /** BaluPi's data folder; by default one of the household's own. */
   readonly dataFolder?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly preload?: readonly string[];
@@ -18,19 +18,21 @@ export interface HouseholdOptions {
 const PASSWORD = 'Practice-alice-1';
 /** Where all proofs upload to. */
 const FOLDER = 'alice/proof';
-/** A token lives 15 minutes on the NAS; a long proof signs in anew before that. */
+/** The NAS's tokens last 15 minutes; a long proof signs in again before that. */
 const SIGN_IN_AGAIN_MS = 10 * 60_000;
-/** The NAS takes five sign-ins a minute; who comes too often waits as told, and a little longer. */
+/**
+ * The NAS accepts five sign-ins a minute; beyond that a proof waits as told, and a little longer.
+ */
 const SIGN_IN_PATIENCE_MS = 90_000;
-/** What a restart may take at most, before it says that it is ready. */
+/** The most a restart may take until it is ready. */
 export const READY_WITHIN_MS = 5_000;
 
-/** A practice NAS and a BaluPi process beside it that can be killed and started again. */
+/** A practice NAS and a BaluPi process next to it that can be killed and restarted. */
 export class Household {
   readonly nas: PracticeNas;
   readonly folder: string;
   readonly dataFolder: string;
-  /** What BaluPi takes for the NAS from its next start on, when something stands in between. */
+  /** The NAS address of BaluPi's next start, for a proxy in between. */
   nasUrl: string;
   readonly #options: HouseholdOptions;
   readonly #secret = randomBytes(32).toString('hex');
@@ -49,7 +51,7 @@ export class Household {
     cpSync('flows', join(folder, 'flows'), { recursive: true, filter: plain });
   }
 
-  /** The NAS runs, BaluPi not yet. */
+  /** With the NAS running, and BaluPi not yet. */
   static async open(options: HouseholdOptions = {}): Promise<Household> {
     const folder = mkdtempSync(join(tmpdir(), 'balupi-prove-'));
     const clock = new SystemClock((problem) => {
@@ -82,7 +84,7 @@ export class Household {
     return performance.now() - startedMs;
   }
 
-  /** Where a file of the NAS lies, as whoever lays it down over Samba sees it. */
+  /** A NAS file's path on disk, as Samba sees it. */
   onNas(path: string): string {
     return join(this.folder, 'nas', path);
   }
@@ -102,7 +104,7 @@ export class Household {
     await this.signIn();
   }
 
-  /** Signs alice in, again when her token grows old, and shows her to BaluPi while the NAS is up. */
+  /** Signs alice in, again once her token is old, and lets BaluPi see her while the NAS is up. */
   async signIn(): Promise<void> {
     if (performance.now() - this.#signedInMs < SIGN_IN_AGAIN_MS) return;
     await until(
@@ -120,15 +122,16 @@ export class Household {
       },
       SIGN_IN_PATIENCE_MS,
     );
-    // The first one saves beside nobody; a look before the NAS has its files would be kept for 10 s.
+    // The first sign-in has nothing to see; a listing before the NAS has its files would be reused
+    // for 10 s.
     if (this.#hasSignedIn) await this.#lookAround();
     this.#hasSignedIn = true;
     this.#signedInMs = performance.now();
   }
 
   /**
-   * As an app does that starts: it lists its folder. A new sign-in counts as another device, whose
-   * saves would lie beside those of the one before unless it was shown them (contract 4).
+   * Lists its folder, as a starting app does. A new sign-in counts as another device, whose saves
+   * would become conflicts with the previous one's unless it had been shown them (contract 4).
    */
   async #lookAround(): Promise<void> {
     const look = async (): Promise<boolean> => {
@@ -142,7 +145,7 @@ export class Household {
     else await look();
   }
 
-  /** With a new token, where BaluPi may have forgotten the one before. */
+  /** With a new token, as BaluPi may have lost the previous one. */
   async signInAgain(): Promise<void> {
     this.#signedInMs = -Infinity;
     await this.signIn();
@@ -176,7 +179,7 @@ export class Household {
     return last['failed_uploads'] === 0 ? [] : [`${String(last['failed_uploads'])} uploads failed`];
   }
 
-  /** Cuts its power: no handler runs. */
+  /** As a power cut: no handler runs. */
   async kill(): Promise<void> {
     this.pi.signal('SIGKILL');
     await this.pi.exit();

@@ -1,25 +1,25 @@
 import type { PracticeNas } from '../../practice/nas/practice-nas.ts';
 
-/** One version of one path, as its sender knows it. */
+/** One version of one path, from its sender's view. */
 export interface Sent {
   readonly path: string;
   readonly sha256: string;
   readonly order: number;
-  /** The upload's id, once 200 was read. */
+  /** The upload's id, once a 200 was read. */
   acknowledgedAs: string | null;
   /** Its sender took it back, and was told that it is dropped. */
   isDropped: boolean;
 }
 
 /**
- * What was sent and what was acknowledged. Contents are all different, and the versions of one path
- * are sent one after the other, so that every fate can be told apart.
+ * What was sent and what was acknowledged. All contents differ, and the versions of one path are
+ * sent one after the other, so that every fate can be told apart.
  */
 export class Ledger {
   readonly #byPath = new Map<string, Sent[]>();
   #order = 0;
 
-  /** Notes that a version is about to be sent. */
+  /** Records that a version is about to be sent. */
   sending(path: string, sha256: string): Sent {
     this.#order += 1;
     const sent: Sent = { path, sha256, order: this.#order, acknowledgedAs: null, isDropped: false };
@@ -27,7 +27,7 @@ export class Ledger {
     return sent;
   }
 
-  /** That upload was taken back before it was delivered. */
+  /** Records that an upload was taken back before delivery. */
   dropped(id: string): void {
     const sent = this.acknowledged.find(({ acknowledgedAs }) => acknowledgedAs === id);
     if (sent !== undefined) sent.isDropped = true;
@@ -41,12 +41,12 @@ export class Ledger {
     return this.#order;
   }
 
-  /** Whether some sender ever sent these bytes to this path. */
+  /** Whether any sender ever sent these bytes to this path. */
   wasSent(path: string, sha256: string): boolean {
     return (this.#byPath.get(path) ?? []).some((sent) => sent.sha256 === sha256);
   }
 
-  /** Holds everything against what the NAS was given, once nothing is on its way any more. */
+  /** Compares everything with what the NAS was given, once nothing is on its way. */
   async faultsAt(nas: PracticeNas, folder: string): Promise<string[]> {
     const given = nas.contents.filter(({ path }) => path.startsWith(`${folder}/`));
     const faults: string[] = [];

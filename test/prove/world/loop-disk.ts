@@ -12,8 +12,8 @@ const CUT = [
 const SIZE_BYTES = 768 * 1024 * 1024;
 
 /**
- * An ext4 file system in a file that can go the ways disks go: without power, so that what was not
- * synced is gone; read-only, as the kernel makes one that fails; out of reach.
+ * An ext4 file system in a file that can fail as disks do: power loss, after which what was not
+ * synced is gone; read-only, as the kernel makes a failing one; disappearance.
  */
 export class LoopDisk {
   readonly #folder: MountFolder;
@@ -29,7 +29,7 @@ export class LoopDisk {
     this.#image = join(this.#folder.path, 'disk.img');
   }
 
-  /** @returns the disk, or why this machine or this user cannot have one */
+  /** @returns the disk, or why this machine or user cannot have one */
   static create(sizeBytes = SIZE_BYTES): LoopDisk | string {
     if (process.getuid?.() !== 0) return 'mounting a disk takes root';
     const disk = new LoopDisk(sizeBytes);
@@ -47,7 +47,7 @@ export class LoopDisk {
     run('python3', ['-c', CUT, this.mountPoint]);
   }
 
-  /** As the kernel does with a disk whose errors it met (mount(8), ext4: errors=remount-ro). */
+  /** As the kernel does after disk errors (mount(8), ext4: errors=remount-ro). */
   turnReadOnly(): void {
     run('mount', ['-o', 'remount,abort', this.mountPoint]);
   }
@@ -60,12 +60,12 @@ export class LoopDisk {
   }
 
   /**
-   * As a person does who plugs it in again: mounted anew in its place, while who used it before
-   * still holds open what is no more.
+   * As somebody plugs it in again: mounted anew in its place, while its previous user still holds
+   * descriptors of the old one.
    */
   comeBack(): void {
     unmountAll(this.mountPoint);
-    // Another device of the same image: the old one lives on as long as somebody holds it.
+    // Another device of the same image: the old one lives on while somebody holds it.
     this.#detach();
     this.#mount();
   }
@@ -79,7 +79,7 @@ export class LoopDisk {
     run('mount', ['-o', 'errors=remount-ro', this.#device, this.mountPoint]);
   }
 
-  /** At once where nobody uses it, else by the kernel when the last one lets go. */
+  /** At once if unused, else by the kernel when the last user closes it. */
   #detach(): void {
     if (this.#device !== null) spawnSync('losetup', ['--detach', this.#device]);
     this.#device = null;
@@ -100,7 +100,7 @@ export class LoopDisk {
   }
 }
 
-/** @returns what the program printed @throws Error with what it said */
+/** @returns the program's output @throws Error with it */
 function run(program: string, args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
   if (status === 0) return stdout;

@@ -6,7 +6,7 @@ type Method = (...given: unknown[]) => unknown;
 
 /**
  * A process that can be killed at any call of its disk or its NAS: from then on none of its calls
- * takes effect or comes back. What it has in the air then has happened, as far as it had begun.
+ * takes effect or returns. Calls under way have happened, as far as they had begun.
  */
 export class MortalProcess {
   #isDead = false;
@@ -15,7 +15,7 @@ export class MortalProcess {
   readonly #open = new Set<{ close(): Promise<void> }>();
   readonly #died = Promise.withResolvers<'died'>();
 
-  /** Dies at the so-many-th call from now. */
+  /** Dies at that call, counted from now. */
   dieIn(calls: number): void {
     this.#callsLeft = calls;
   }
@@ -29,24 +29,24 @@ export class MortalProcess {
     return this.#isDead;
   }
 
-  /** What a piece of work comes to, or that the process died in it. */
+  /** The result of some work, or that the process died during it. */
   async outlives<T>(work: Promise<T>): Promise<T | 'died'> {
     work.catch(() => undefined);
     return await Promise.race([work, this.#died.promise]);
   }
 
-  /** Waits until nothing that it began is under way any more. */
+  /** Waits until nothing it started is under way. */
   async buried(): Promise<void> {
     this.kill();
     do {
       await new Promise((resolve) => setImmediate(resolve));
     } while (this.#inFlight > 0);
-    // As the system does with what a dead process had open.
+    // As the system does with a dead process's descriptors.
     for (const handle of this.#open) await handle.close().catch(() => undefined);
     this.#open.clear();
   }
 
-  /** Its ways to the outside. */
+  /** Its calls to the outside. */
   partsOf(bench: UploadBench): Partial<UploadDeps> {
     return {
       nas: this.#gated(bench.nas.client()),

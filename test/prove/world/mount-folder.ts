@@ -3,19 +3,19 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Who made the folder stands in its name, so that one left behind is known as such. */
+/** The name contains the maker's pid, so that a leftover is recognised. */
 const NAME = /^balupi-mount-(\d+)-/;
 
 /**
- * A folder with a mount point that goes with this process, however it ends: on its end by itself,
- * by an error or by a signal at once, and after a kill when the next such folder is made.
+ * A folder with a mount point that is removed with this process, however that ends: at its exit, an
+ * error or a signal at once, and after a kill when the next such folder is made.
  */
 export class MountFolder {
   readonly path: string;
   readonly mountPoint: string;
   readonly #release: () => void;
 
-  /** @param release lets go of what else belongs to the mount, once it is unmounted */
+  /** @param release frees what else belongs to the mount, once it is unmounted */
   constructor(release: () => void = () => undefined) {
     clearLeftBehind();
     this.#release = release;
@@ -37,7 +37,7 @@ export class MountFolder {
   };
 }
 
-/** Lazily: whoever still writes to it is being ended at the same moment. */
+/** Lazily: whoever still writes to it is being killed at the same moment. */
 export function unmountAll(mountPoint: string): void {
   // One disk may have been mounted over another.
   for (let left = 4; left > 0; left -= 1) {

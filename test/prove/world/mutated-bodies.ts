@@ -14,7 +14,7 @@ const DISPOSITIONS = [
   'form-data; name="other"',
 ] as const;
 
-/** Where the rules of a form are fragile. */
+/** Bytes at which the rules of a form are fragile. */
 const MORSELS = [
   '\r\n',
   '\r',
@@ -42,7 +42,7 @@ const MORSELS = [
   '..%2f',
 ] as const;
 
-/** A body that follows the rules: a few parts of all forms the clients send. */
+/** A valid body: a few parts in all forms that clients send. */
 export function goodBody(random: Random): Buffer {
   const parts: Buffer[] = [];
   for (let part = 0; part <= random.between(0, 3); part += 1) {
@@ -59,7 +59,7 @@ export function goodBody(random: Random): Buffer {
   return Buffer.concat([...parts, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 }
 
-/** A body of {@link goodBody} with up to four wounds; every eighth stays whole. */
+/** A body of {@link goodBody} with up to four mutations; every eighth stays intact. */
 export function mutatedBody(random: Random): Buffer {
   let body = goodBody(random);
   if (random.between(0, 7) === 0) return body;
@@ -88,7 +88,7 @@ export function inChunks(random: Random, body: Buffer): Buffer[] {
   return chunks;
 }
 
-/** Right behind one of the body's line breaks. */
+/** Right after one of the body's line breaks. */
 function lineStart(random: Random, body: Buffer): number {
   const at = body.indexOf('\r\n', random.between(0, body.length - 1));
   return at < 0 ? 0 : at + 2;

@@ -13,7 +13,7 @@ import { above, isAt, nameIn, type Want, WantedTree } from './wanted-tree.ts';
 
 /** How wild a night is. */
 export interface Wildness {
-  /** Everybody keeps to their home, and nobody changes anything at the NAS. */
+  /** Everybody stays in their home, and nobody changes anything at the NAS. */
   readonly isAlone: boolean;
   /** The process dies now and then, in the middle of anything. */
   readonly mayDie: boolean;
@@ -25,17 +25,17 @@ export interface Wildness {
 
 /** What became of a file, as far as its content tells. */
 interface Fate {
-  /** Changes and uploads that were taken and that its user knew would end it. */
+  /** Accepted changes and uploads that, as their user knew, would end it. */
   readonly endedBy: Set<string>;
-  /** Who took it elsewhere. */
+  /** Who moved it. */
   readonly movedBy: Set<number>;
   /** By which change, and from where. */
   readonly moves: { readonly id: string | null; readonly from: string; readonly userId: number }[];
-  /** Something was done to it at the NAS, past the Pi. */
+  /** It was changed at the NAS, past the Pi. */
   isForeign: boolean;
 }
 
-/** A delete that was taken. */
+/** An accepted delete. */
 interface Deleted {
   readonly id: string | null;
   readonly userId: number;
@@ -45,7 +45,7 @@ interface Deleted {
 /** More than any of it takes. */
 const MOST_TURNS = 60;
 const FIVE_MINUTES_MS = 5 * 60_000;
-/** Each at a device that is known, as an app's is: what it was shown, its saves are made from. */
+/** Each on a known device, as an app's is: its saves are based on what it was shown. */
 const USERS: readonly Caller[] = [
   { ...ALICE, device: 'refresh:alice' },
   { ...BOB, device: 'refresh:bob' },
@@ -57,7 +57,10 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** A household in memory and a data folder: two users, their NAS, and nights in which they change it. */
+/**
+ * A household in memory over a data folder: two users, their NAS, and nights in which they change
+ * it.
+ */
 export class NightHome {
   readonly failures: string[] = [];
   requests = 0;
@@ -73,7 +76,7 @@ export class NightHome {
   readonly #deletes: Deleted[] = [];
   /** What each user sent to each path. */
   readonly #sent = new Map<string, readonly string[]>();
-  /** Changes that were found again, and that their owner wanted all the same. */
+  /** Changes that were found after a loss, and that their owner still wanted. */
   readonly #again = new Set<string>();
   #process = new MortalProcess();
   #count = 0;
@@ -81,7 +84,7 @@ export class NightHome {
   constructor(random: Random, wild: Wildness, hashing: FileHashing) {
     this.#random = random;
     this.#wild = wild;
-    // One thread hashes for all of them, whoever stops.
+    // One thread hashes for all processes, whichever stops.
     this.#hashing = { follow: (file) => hashing.follow(file), stop: () => Promise.resolve() };
     this.#tree = new TreeBench({ hashing: this.#hashing });
     this.#fill();
@@ -97,7 +100,7 @@ export class NightHome {
     await this.#bench.discard();
   }
 
-  /** Everybody looks around, the NAS sleeps, they change things, it wakes, all is settled. */
+  /** All look around, the NAS sleeps, they change things, it wakes, and everything settles. */
   async night(): Promise<void> {
     for (const who of USERS) await this.#lookAround(who);
     this.#bench.presence.set(false);
@@ -120,7 +123,7 @@ export class NightHome {
     return this.#bench.nas;
   }
 
-  /** The first trees. */
+  /** Creates the first trees. */
   #fill(): void {
     for (const home of ['alice', 'bob', 'Shared']) {
       const folders = [home];
@@ -221,7 +224,7 @@ export class NightHome {
     return { isTaken: taken.kind === 'taken', id: taken.kind === 'taken' ? taken.id : null };
   }
 
-  /** Nobody was answered: it was taken or not, and that much only. */
+  /** There was no answer: it was accepted or not, and nothing in between. */
   async #findOut(who: Caller, view: WantedTree, want: Want): Promise<void> {
     const seen = await this.#seen(who);
     const after = view.copy();
@@ -229,7 +232,7 @@ export class NightHome {
     const listed = this.#bench.upload.view.list(who, null);
     const rows = listed.kind === 'uploads' ? listed.uploads : [];
     const hash = want.kind === 'upload' ? sha256(want.content) : null;
-    // Where the NAS tells no checksum one version looks like the other.
+    // Without a checksum of the NAS, one version looks like another.
     const isQueued = hash === null || rows.some((row) => row.sha256 === hash);
     if (isQueued && this.#isSame(after, seen)) this.#take(who, view, want, rows[0]?.id ?? null);
     else await this.#expect(who, view, `after a death in ${JSON.stringify(want)}`);
@@ -243,7 +246,7 @@ export class NightHome {
       for (const content of contents) this.#fate(content).endedBy.add('a delete');
     }
     if (want.kind === 'upload') {
-      // A conflict copy of the same user's is replaced by their next version of that file.
+      // A conflict copy is replaced by the same user's next version of that file.
       const own = this.#sent.get(`${userId} ${want.path}`) ?? [];
       this.#sent.set(`${userId} ${want.path}`, [...own, want.content]);
       for (const content of [...contents, ...own])
@@ -282,7 +285,7 @@ export class NightHome {
     const name = isFile ? this.#fileName() : this.#folderName();
     if (dice < 0.85) return { kind: 'move', path, to: `${above(path)}/${name}` };
     const to = `${random.pick(folders)}/${nameIn(path)}`;
-    // Into a folder of that name it would go below it, as at the NAS.
+    // It would go into a folder of that name, as at the NAS.
     return view.places.get(to) === null ? null : { kind: 'move', path, to };
   }
 
@@ -304,7 +307,7 @@ export class NightHome {
     }
   }
 
-  /** Every other one through the Pi, where what waits for its place goes along. */
+  /** Every other one through the Pi, which moves queued uploads for that place along. */
   async #strangerMoves(path: string | undefined): Promise<void> {
     if (path === undefined) return;
     const to = `${above(path)}/${this.#folderName()}`;
@@ -322,7 +325,7 @@ export class NightHome {
     }
   }
 
-  /** The NAS is up, and all is done or told, whatever fails on the way. */
+  /** The NAS is up, and everything is done or reported, whatever fails on the way. */
   async #morning(): Promise<void> {
     let failures = this.#wild.mayFail ? this.#random.between(0, 5) : 0;
     this.#nas.trouble = (call) => {
@@ -351,7 +354,7 @@ export class NightHome {
     if (this.#isOpen()) this.failures.push(`never settled: ${this.#states().join(', ')}`);
   }
 
-  /** Delivers what is due, its pacing included, or dies in it. */
+  /** Delivers what is due, including its pacing, or dies doing so. */
   async #flush(): Promise<void> {
     const process = this.#process;
     let isDone = false;
@@ -365,7 +368,7 @@ export class NightHome {
     }
   }
 
-  /** What was found again, and changed meanwhile, waits for a word of its owner: they want it. */
+  /** Found changes whose target changed meanwhile wait for their owner, who still wants them. */
   #retryFound(): void {
     for (const who of USERS) {
       const listed = this.#bench.upload.view.list(who, 'found');
@@ -393,7 +396,7 @@ export class NightHome {
     return USERS.flatMap((who) => this.#tree.states(who));
   }
 
-  /** The process is gone; another one takes over its folder. */
+  /** The process is dead; another one takes over its folder. */
   async #reborn(losesDatabase = false): Promise<void> {
     await this.#process.buried();
     this.#process = new MortalProcess();
@@ -420,7 +423,7 @@ export class NightHome {
     if (seen.size !== view.places.size) return false;
     return [...view.places].every(([path, content]) => {
       const hash = seen.get(path);
-      // Of a folder's files that was renamed the NAS tells no checksum (docs/NAS.md).
+      // The NAS has no checksums for the files of a renamed folder (docs/NAS.md).
       return content === null ? hash === null : hash === '' || hash === sha256(content);
     });
   }
@@ -439,7 +442,7 @@ export class NightHome {
     );
   }
 
-  /** Holds the NAS against what everybody wanted. */
+  /** Compares the NAS with what everybody wanted. */
   #judge(): void {
     this.conflicts += USERS.flatMap((who) => this.#bench.upload.conflicts(who)).length;
     const onNas = new Map<string, string>();
@@ -449,7 +452,7 @@ export class NightHome {
     this.#judgeDeleted(onNas);
   }
 
-  /** Nobody came in between: the NAS is what the reference is. */
+  /** Without interference, the NAS equals the reference. */
   #judgeExactly(): void {
     const wanted = USERS.flatMap(({ user }) => this.#views.get(user.id)?.lines ?? []).sort();
     const places: [string, string | null][] = [];
@@ -465,7 +468,7 @@ export class NightHome {
     );
   }
 
-  /** No file is lost that nobody wanted gone, and none is elsewhere that nobody moved. */
+  /** No file is lost that nobody wanted gone, and none is where nobody moved it. */
   #judgeLost(onNas: ReadonlyMap<string, string>): void {
     const kept = new Set(this.#onPi());
     for (const [content, fate] of this.#fates) {
@@ -482,14 +485,14 @@ export class NightHome {
 
   #judgePlace(content: string, path: string): void {
     const origin = this.#origins.get(content) ?? '';
-    // Beside its place lies an upload that met something else there.
+    // An upload that met another file lies next to its place.
     if (path === origin || path.includes('(conflict ')) return;
-    // Into a folder of Shared it may have come before another user moved that.
+    // In a folder of Shared it may have arrived before another user moved that.
     if (origin.startsWith('Shared/')) return;
     this.failures.push(`moved by nobody: ${content.trim()} lies at ${path}`);
   }
 
-  /** What was deleted, and said to be, does not lie there again. */
+  /** What was deleted, and reported so, is not there again. */
   #judgeDeleted(onNas: ReadonlyMap<string, string>): void {
     for (const { id, userId, contents } of this.#deletes) {
       if (id !== null && this.#stateOf(id) !== 'synced') continue;
@@ -505,8 +508,9 @@ export class NightHome {
   }
 
   /**
-   * What was deleted at the place its user had moved it to, when that move met something else on the
-   * NAS and was not carried out: it never lay where the delete was, and the move's conflict says so.
+   * What was deleted at the place its user had moved it to, when that move met something else on
+   * the NAS and was not carried out: it never was where the delete was, and the move's conflict
+   * says so.
    */
   #isWhereItWas(content: string, userId: number, path: string): boolean {
     return this.#fate(content).moves.some(
@@ -524,7 +528,7 @@ export class NightHome {
     return null;
   }
 
-  /** Hashes of what waits for a word of somebody, or is kept for its time. */
+  /** Hashes of what waits for somebody's word, or is kept for its time. */
   *#onPi(): Iterable<string> {
     for (const who of USERS) {
       const listed = this.#bench.upload.view.list(who, null);
@@ -539,7 +543,7 @@ export class NightHome {
   }
 }
 
-/** Whether what was asked for has to be taken: there is no reason not to. */
+/** Whether the request has to be accepted: nothing speaks against it. */
 function isOwed(view: WantedTree, want: Want): boolean {
   if (want.kind === 'upload') return true;
   if (want.kind === 'delete') return true;

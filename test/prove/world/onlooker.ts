@@ -3,12 +3,12 @@ import type { Household } from './household.ts';
 
 const ASK_EVERY_MS = 50;
 const SAMPLE_EVERY_MS = 200;
-/** What the others may wait for an answer, and what BaluPi may grow by. */
+/** The longest others may wait, and the most BaluPi may grow. */
 const MOST_P95_MS = 500;
 const MOST_GROWTH_BYTES = 30 * 1024 * 1024;
 const ASKED = ['/api/health', '/api/files/sync/status', '/api/files/uploads?state=failed'];
 
-/** Somebody who uses BaluPi while it is abused, and watches how it bears it. */
+/** A user during an attack, who records how BaluPi copes. */
 export class Onlooker {
   readonly #household: Household;
   readonly #stop = new AbortController();
@@ -18,7 +18,7 @@ export class Onlooker {
   #beforeBytes = 0;
   #mostBytes = 0;
 
-  /** @param household signed in, and warm */
+  /** @param household signed in, and warmed up */
   constructor(household: Household) {
     this.#household = household;
   }
@@ -28,7 +28,7 @@ export class Onlooker {
     this.#tasks = [this.#ask(), this.#sample()];
   }
 
-  /** @returns what was not as it should be, and the figures */
+  /** @returns failures and figures */
   async stop(): Promise<{ failures: string[]; figures: Record<string, string | number> }> {
     this.#stop.abort();
     await Promise.all(this.#tasks);

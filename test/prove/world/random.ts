@@ -1,6 +1,6 @@
 /**
- * Numbers that look random and are the same for the same seed: mulberry32, 32 bits of state.
- * Good enough to choose moments and sizes by; nothing secret hangs on it.
+ * Pseudo-random numbers, reproducible by seed: mulberry32, 32 bits of state. Good enough to choose
+ * moments and sizes; nothing secret depends on it.
  */
 export class Random {
   #state: number;
@@ -9,7 +9,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** From 0 up to, not including, 1. */
+  /** In [0, 1). */
   readonly next = (): number => {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;
@@ -18,7 +18,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 
-  /** A whole number from `low` to `high`, both included. */
+  /** An integer from `low` to `high`, both included. */
   between(low: number, high: number): number {
     return low + Math.floor(this.next() * (high - low + 1));
   }

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** How a request ended that no well-behaved client would send. */
+/** The outcome of a request that no well-behaved client would send. */
 export type RawAnswer =
   | { readonly kind: 'answer'; readonly status: number; readonly text: string }
   /** Closed without an answer. */
@@ -10,8 +10,8 @@ export type RawAnswer =
 const PATIENCE_MS = 15_000;
 
 /**
- * Sends bytes on a connection of their own and reads what comes back until it is whole.
- * @param cut after sending: leave at once, as a client that lost its network
+ * Sends bytes on a connection of their own and reads the answer until it is complete.
+ * @param cut closes right after sending, as a client that lost its network
  */
 export async function exchange(port: number, bytes: Buffer, cut = false): Promise<RawAnswer> {
   const { promise, resolve } = Promise.withResolvers<RawAnswer>();
@@ -49,7 +49,7 @@ export async function exchange(port: number, bytes: Buffer, cut = false): Promis
   return answered;
 }
 
-/** Why an answer is none that the contract knows; null when it is one. */
+/** Why an answer violates the contract; null if it does not. */
 export function contractFault(answered: RawAnswer, allowed: readonly number[]): string | null {
   if (answered.kind === 'silent') return 'no answer';
   if (answered.kind === 'cut') return 'closed without an answer';

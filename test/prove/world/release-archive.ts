@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** The release for an architecture, made anew where the build is newer than it. @returns its file */
+/** The release for an architecture, rebuilt if the build is newer. @returns its file */
 export function releaseArchive(machine: 'arm64' | 'x64', log: (line: string) => void): string {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   const archive = resolve('release', `balupi-${version}-linux-${machine}.tar.xz`);

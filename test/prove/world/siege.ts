@@ -1,28 +1,28 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** One way of sitting on connections. */
+/** One way to hold connections. */
 export interface Attack {
   readonly name: string;
   /** What each connection sends first. */
   readonly words: string;
   /** What each sends every second after that. */
   readonly drip?: string;
-  /** Whether it takes what is answered, and then asks for nothing more. */
+  /** Whether it reads the answer, and then requests nothing more. */
   readonly reads?: boolean;
-  /** How many connections it holds; left out: as many as BaluPi has places, and more. */
+  /** How many connections it holds; by default more than BaluPi has places for. */
   readonly held?: number;
 }
 
 const HELD = 450;
-/** Opened in one go, and how often: what is closed comes back at once. */
+/** Opened at once, and how often: closed ones are reopened right away. */
 const TOGETHER = 100;
 const EVERY_MS = 100;
 const DRIP_MS = 1_000;
-/** Who does not read does not learn either that it was cut, so each is given up after that. */
+/** Whoever does not read does not notice being cut, so each is given up after this. */
 const UNREAD_MS = 8_000;
 
-/** Somebody at one address who opens connections, and opens another for each that is closed. */
+/** An attacker at one address who opens connections, and another for each that is closed. */
 export class Siege {
   readonly #port: number;
   readonly #address: string;
@@ -77,7 +77,7 @@ export class Siege {
       this.#most = Math.max(this.#most, this.#sockets.size);
       socket.write(this.#attack.words);
     });
-    // It is what BaluPi is expected to do to it; 'close' follows.
+    // BaluPi is expected to cut it; 'close' follows.
     socket.on('error', () => {
       socket.destroy();
     });

@@ -18,13 +18,13 @@ export type SendOutcome =
 export interface UploaderParts {
   readonly url: () => string;
   readonly token: () => string;
-  /** Where it uploads to, such as `alice/proof`. */
+  /** The target folder, such as `alice/proof`. */
   readonly folder: string;
   readonly ledger: Ledger;
   readonly random: Random;
 }
 
-/** A phone that uploads and notes what it was promised. */
+/** A phone that uploads and records what was acknowledged. */
 export class Uploader {
   readonly #parts: UploaderParts;
   #count = 0;
@@ -33,7 +33,7 @@ export class Uploader {
     this.#parts = parts;
   }
 
-  /** One new file, or the next version of `name`. */
+  /** Sends a new file, or the next version of `name`. */
   async send(name: string, sizeBytes: number): Promise<SendOutcome> {
     const { random, ledger, folder } = this.#parts;
     const bytes = random.bytes(sizeBytes);
@@ -44,7 +44,7 @@ export class Uploader {
     return outcome;
   }
 
-  /** Sends small and large files and new versions of old ones until told to stop. */
+  /** Sends small and large files and new versions of old ones until aborted. */
   async keepSending(who: string, signal: AbortSignal, most = Infinity): Promise<void> {
     const { random } = this.#parts;
     const names: string[] = [];
@@ -80,7 +80,7 @@ export class Uploader {
       }
       return { kind: 'refused', status: answered.status, code: body.code ?? '', tookMs };
     } catch (error) {
-      // The process at the other end was ended, or its network was: that is what is proven here.
+      // The other process or its network was ended: that is what is proven here.
       if (error instanceof TypeError || error instanceof SyntaxError) return { kind: 'cut' };
       throw error;
     }

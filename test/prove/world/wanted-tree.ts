@@ -1,14 +1,14 @@
 /** The content of a file; null for a folder. */
 export type Place = string | null;
 
-/** What a user wants, as they would say it to a NAS that is awake. */
+/** A user's change, as they would request it of an awake NAS. */
 export type Want =
   | { readonly kind: 'upload'; readonly path: string; readonly content: string }
   | { readonly kind: 'delete'; readonly path: string }
   | { readonly kind: 'mkdir'; readonly path: string }
   | { readonly kind: 'move'; readonly path: string; readonly to: string };
 
-/** A tree of files and folders, and what each request makes of it: the whole reference. */
+/** A tree of files and folders, and the effect of each request on it: the whole reference. */
 export class WantedTree {
   readonly places: Map<string, Place>;
 
@@ -20,7 +20,7 @@ export class WantedTree {
     return new WantedTree(this.places);
   }
 
-  /** Contents of a path and of all below it. */
+  /** Contents at and below a path. */
   contentsAt(path: string): readonly string[] {
     return [...this.places]
       .filter(([at]) => isAt(at, path))
@@ -46,7 +46,7 @@ export class WantedTree {
     }
   }
 
-  /** As text, to be compared. */
+  /** As text, for comparison. */
   get lines(): readonly string[] {
     return [...this.places]
       .map(([path, content]) => (content === null ? `${path}/` : `${path} = ${content}`))
