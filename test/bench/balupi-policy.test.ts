@@ -92,8 +92,8 @@ describe("The bench's picture of our own policy", function () {
         state = (state * 48_271) % 2_147_483_647;
         return state % below;
       };
-      // Few sizes, so that many are worth the same; one of them larger than all there is, one that
-      // would flush most of it.
+      // Few sizes, so that many have equal worth; one larger than the whole cache, one that would
+      // flush most of it.
       const sizes = [500, 4_096, 20_000, 20_001, 90_000, 600_000, 300_000];
       const variants = new Set<string>();
       const keyAt = (at: number): number => {

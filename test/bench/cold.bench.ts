@@ -7,11 +7,11 @@ import { asyncChunks, BenchWorld, MB, passwordOf } from './world/bench-nas.ts';
 import { download, type Arrived, type Asked } from './world/first-byte.ts';
 
 const REPETITIONS = 7;
-/** Ranges asked of one file that is being fetched, and how far one lies before the other. */
+/** Ranges requested of one file during its download, and their distance. */
 const SEEKS = 5;
 const SEEK_BYTES = 3 * MB;
 const CLIENTS = 8;
-/** As far apart as the readers of the reference measurement were. */
+/** As far apart as the readers of the reference measurement. */
 const APART_MS = 100;
 const FILE_BYTES = 40 * MB;
 const LARGE_BYTES = 100 * MB;
@@ -26,20 +26,20 @@ interface Side {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** One repetition on one side, times in ms. */
+/** One repetition on one side, in ms. */
 interface Round {
   readonly firstMs: number;
   readonly medianMs: number;
   readonly worstMs: number;
   readonly lastDoneMs: number;
-  /** Bytes the NAS gave for all readers together, by the size of the file. */
+  /** Bytes that the NAS sent for all readers together, relative to the file's size. */
   readonly originRatio: number;
   readonly coldRangeMs: number;
   readonly farAheadMs: number;
   readonly segmentSeekMs: number;
 }
 
-/** Misses: several readers at once, and ranges where nothing is yet, beside the NAS itself. */
+/** Misses: several readers at once, and ranges that are not there yet, next to the NAS itself. */
 export async function benchCold(print: (line: string) => void): Promise<void> {
   const world = new BenchWorld();
   const balupi = await started(world);
@@ -141,8 +141,8 @@ async function firstByteAt(asked: Asked, first: number): Promise<number> {
 }
 
 /**
- * Ranges far ahead of a download that has just begun, one after another. Of several, as the NAS's
- * own first byte comes after 2 or after 18 ms.
+ * Ranges far ahead of a download that has just begun, one after another. Several, as the NAS's own
+ * first byte takes 2 or 18 ms.
  * @returns the median
  */
 async function whileFilling(asked: Asked, sizeBytes: number, first: number): Promise<number> {
@@ -191,7 +191,7 @@ function goalsOf(
 ): Goals {
   const goals = new Goals();
   const [nas, pi] = [rounds.get(direct), rounds.get(through)];
-  // Listings and one-byte questions are some KB of it.
+  // Listings and one-byte reads are some KB of it.
   const origin = Math.round(typical(pi, 'originRatio') * 100) / 100;
   goals.atMost('8 misses: bytes of the NAS by the file’s', origin, 1);
   goals.atMost(

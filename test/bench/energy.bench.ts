@@ -7,7 +7,7 @@ import { Goals } from './report/goals.ts';
 
 const KILLED_RUNS = 5;
 
-/** Accuracy on worlds out of random numbers, and speed on a database of 20 plugs. */
+/** Accuracy on random worlds, and speed on a database of 20 plugs. */
 export async function benchEnergy(
   print: (line: string) => void,
   options: Pick<BenchOptions, 'seed' | 'worlds'>,

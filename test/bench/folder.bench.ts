@@ -20,7 +20,7 @@ const PATIENCE_MS = 30_000;
 
 interface Held {
   readonly p99Ms: number;
-  /** The longest, without what the thread waited for a core. */
+  /** The longest, without the time the thread waited for a core. */
   readonly mostMs: number;
   readonly mostWithWaitsMs: number;
 }
@@ -33,7 +33,7 @@ interface Step {
   readonly held: Held;
 }
 
-/** Measures one step after another of one process: time, CPU, memory, and its event loop. */
+/** Measures steps of one process: time, CPU, memory, and its event loop. */
 class Steps {
   readonly steps: Step[] = [];
   readonly #balupi: BaluPiProcess;
@@ -55,7 +55,7 @@ class Steps {
     this.steps.push({ name, tookMs, cpuS, grownBytes, held: await this.#held() });
   }
 
-  /** @returns how long the loop was held since this was asked last */
+  /** @returns how long the loop was blocked since the last call */
   async #held(): Promise<Held> {
     rmSync(this.#watchFile, { force: true });
     for (const pid of this.#balupi.pids) process.kill(pid, 'SIGUSR2');
@@ -73,12 +73,12 @@ class Steps {
   }
 }
 
-/** What a folder of 100,000 files costs through a whole BaluPi, and what it costs everybody else. */
+/** The cost of a folder of 100,000 files in a whole BaluPi, to its reader and to everybody else. */
 export async function benchFolder(print: (line: string) => void): Promise<void> {
   const world = new BenchWorld();
   let nas: LargeNas | null = null;
   let balupi: BaluPiProcess | null = null;
-  // BaluPi has the other one; what lists and what reads must not hold its loop up.
+  // BaluPi has the other one; this process must not slow its loop down.
   moveToCore(1);
   try {
     await world.start();
@@ -135,7 +135,7 @@ async function measure(
     }
     return median(times);
   };
-  // A process that just started still loads and compiles what any listing needs.
+  // A process that has just started still loads and compiles what any listing needs.
   await pages('alice/bench');
   let [smallMs, largeMs] = [NaN, NaN];
   await steps.run(`${PAGES} listings of a folder of ${PAGE}`, async () => {

@@ -18,7 +18,10 @@ interface Step {
   readonly seconds: number;
 }
 
-/** How much a BaluPi grows by one file of 1 GB: up asleep, delivered, down as a miss, as a hit. */
+/**
+ * Growth of a BaluPi with one file of 1 GB: uploaded asleep, delivered, downloaded as a miss and as
+ * a hit.
+ */
 export async function benchMemory(print: (line: string) => void): Promise<void> {
   const world = new BenchWorld();
   const load = new Load();
@@ -65,7 +68,7 @@ async function runSteps(world: BenchWorld, load: Load, balupi: BaluPiProcess): P
     return status.pending_uploads === 0;
   };
   const delivered = (): Promise<boolean> => until('the delivery', isDelivered, PATIENCE_MS);
-  // What a first request loads and compiles belongs to no file.
+  // What a first request loads and compiles is not the file's doing.
   await upload('first.bin', 100 * KB);
   await delivered();
   await download('small.bin');

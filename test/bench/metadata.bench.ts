@@ -34,7 +34,7 @@ interface Rung {
   readonly of: ReadonlyMap<Act, Spread>;
 }
 
-/** List pages and eviction decisions by the services' own rows, at growing numbers of entries. */
+/** List pages and eviction decisions on the services' own rows, for growing numbers of entries. */
 export function benchMetadata(print: (line: string) => void, options: BenchOptions): void {
   const counts = [...LADDER.filter((rows) => rows < options.rows), Math.floor(options.rows)];
   const rungs = counts.map(measureAt);
@@ -105,7 +105,7 @@ function openStore(file: string): Store {
   return Store.open({ file, name: 'cache', synchronous: 'NORMAL', migrations: CACHE_MIGRATIONS });
 }
 
-/** Times `act` again and again, over places that jump about. */
+/** Times `act` repeatedly, at scattered places. */
 function spreadOf(act: (place: number) => void): Spread {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -1,24 +1,24 @@
 import { parseArgs } from 'node:util';
 
-/** What can be said on the command line of `npm run bench -- <part> …`. */
+/** Options of `npm run bench -- <part> …`. */
 export interface BenchOptions {
-  /** How long a timed part may take in all. */
+  /** The total time of a timed part. */
   readonly seconds: number;
-  /** Request traces, `time,key,size` in gzipped CSV. Empty: those that come with the project. */
+  /** Request traces, `time,key,size` in gzipped CSV. Empty: those in the repository. */
   readonly traces: readonly string[];
-  /** Which folder each file of the trace lies in, `key,folder,index_in_folder,kind,size`. */
+  /** The folder of each file in the trace, `key,folder,index_in_folder,kind,size`. */
   readonly folders: string | null;
   /** Cache sizes in per cent of a trace's footprint. */
   readonly sizes: readonly number[];
   /** Entries of the largest table. */
   readonly rows: number;
-  /** Of the random worlds of energy; another one each day unless it is given. */
+  /** Of energy's random worlds; by default a different one each day. */
   readonly seed: number;
-  /** How many random worlds energy meters, for each kind of trouble. */
+  /** How many random worlds energy meters, for each kind of fault. */
   readonly worlds: number;
-  /** How long pi does everything at once. */
+  /** Duration of the part pi's mixed load. */
   readonly minutes: number;
-  /** Puts the tables into docs/PERFORMANCE.md. */
+  /** Writes the tables into docs/PERFORMANCE.md. */
   readonly write: boolean;
 }
 

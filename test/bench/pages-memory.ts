@@ -9,12 +9,12 @@ import type { BenchWorld } from './world/bench-nas.ts';
 import { wholeBytes } from './world/proc.ts';
 
 const MB = 1_000_000;
-/** Until what a start leaves behind has been collected. */
+/** Until garbage of the start has been collected. */
 const REST_MS = 15_000;
 const LOOK_MS = 20_000;
 const PAGES = 5;
 
-/** What an idle BaluPi takes without the Dashboard, with it, and while pages of it are open. */
+/** Memory of an idle BaluPi without the Dashboard, with it, and while its pages are open. */
 export async function benchPages(world: BenchWorld, print: (line: string) => void): Promise<void> {
   const table = new Table('idle', 'memory');
   const without = await idleBytes(world, 'without', flowsWithout(world.workFolder('flows')));
@@ -55,7 +55,7 @@ async function lookedAtBytes(balupi: BaluPiProcess): Promise<number> {
   return wholeBytes(balupi.pids);
 }
 
-/** The project's flows without the pages and what belongs to them. */
+/** The project's flows without the pages and their nodes. */
 function flowsWithout(folder: string): string {
   mkdirSync(folder, { recursive: true });
   const isPage = (name: string): boolean => /^dashboard-/.test(name);

@@ -7,14 +7,14 @@ import { short, Table } from './report/table.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const KB = 1_000;
-/** A phone of some years ago against this machine, and a wireless network of a home. */
+/** The slowdown to an old phone, and a home's wireless network. */
 const SLOWER = 6;
 const NETWORK = { offline: false, latency: 5, downloadThroughput: 2.5e6, uploadThroughput: 1.25e6 };
 const ROUNDS = 5;
 
 /** The first bar of the past, as the page itself draws it. */
 const CHART = '.bp-charts svg .bp-measured';
-/** Tells it by a binding: what a tool of tests looks for an element with would be work of the page. */
+/** Reports by a binding: polling for an element, as test tools do, would be work of the page. */
 const WATCH = `new MutationObserver((_, own) => {
   if (document.querySelector('${CHART}') === null) return;
   own.disconnect();
@@ -22,22 +22,22 @@ const WATCH = `new MutationObserver((_, own) => {
 }).observe(document, { childList: true, subtree: true });`;
 
 interface Visit {
-  /** From the first byte of the address to bars that are drawn. */
+  /** From navigation to drawn bars. */
   readonly chartMs: number;
-  /** What came over the network, packed as it came, sockets too. */
+  /** Compressed bytes over the network, including sockets. */
   readonly bytes: number;
-  /** What the page's own thread was at work, on the slowed processor. */
+  /** Busy time of the page's main thread, on the slowed processor. */
   readonly busyMs: number;
 }
 
 interface Round {
   readonly first: Visit;
   readonly second: Visit;
-  /** Others at work on the machine slow the slowed processor down again, and this one hardly. */
+  /** Other work on the machine slows the slowed processor further, and this one hardly. */
   readonly unslowed: Visit;
 }
 
-/** How soon a phone shows the first chart of the page Energy, and what it fetches for that. */
+/** How soon an old phone shows the first chart of the page Energy, and what it fetches for that. */
 export async function benchPages(print: (line: string) => void): Promise<void> {
   if (!existsSync(CHROMIUM)) throw new Error(`There is no ${CHROMIUM} to measure with.`);
   const world = await DashboardWorld.start();

@@ -16,7 +16,7 @@ interface Times {
   readonly passed: readonly number[];
 }
 
-/** What a request costs that is passed on to the NAS, beside one that goes there itself. */
+/** The cost of a request passed on to the NAS, next to one sent there directly. */
 export async function benchPass(print: (line: string) => void): Promise<void> {
   const world = new BenchWorld();
   let balupi: BaluPiProcess | null = null;
@@ -48,7 +48,7 @@ export async function benchPass(print: (line: string) => void): Promise<void> {
   }
 }
 
-/** In turn, so that both meet the same moments of the machine. */
+/** Alternately, so that both see the same conditions. */
 async function firstBytes(world: BenchWorld, balupi: BaluPiProcess): Promise<Times> {
   const token = world.nas.accounts.accessToken('alice');
   const direct = {

@@ -11,26 +11,26 @@ import { cpuSeconds, MemoryWatch, rssBytes } from './world/proc.ts';
 import { until } from '../fakes/until.ts';
 
 const ENTRIES = 5_000;
-/** Until what a start leaves behind has been collected, and how long an idle process is watched. */
+/** Until garbage of the start has been collected, and how long an idle process is measured. */
 const REST_MS = 15_000;
 const IDLE_MS = 60_000;
-/** A slow machine may take its time. */
+/** Generous, for slow machines. */
 const PATIENCE_MS = 300_000;
 
-/** One kind of request, as often as it was made. */
+/** Timings of one kind of request. */
 class Series {
   readonly #tookMs: number[] = [];
   busy = 0;
   failed = 0;
 
-  /** @param act gives the status of its answer, once it is here whole */
+  /** @param act returns the status of the complete answer */
   async time(act: () => Promise<number>): Promise<void> {
     const fromMs = performance.now();
     let status = 0;
     try {
       status = await act();
     } catch (error) {
-      // A cut or refused connection is a figure like another; what else is thrown is the bench's.
+      // A cut or refused connection is a figure too; any other error is the bench's own.
       if (!(error instanceof TypeError)) throw error;
     }
     if (status === 503) this.busy += 1;
@@ -49,7 +49,7 @@ class Series {
   }
 }
 
-/** What people do, each as a request or a few. */
+/** What people do, in one request or a few each. */
 class Household {
   readonly #balupi: BaluPiProcess;
   #sent = 0;
@@ -95,14 +95,14 @@ class Household {
     );
   }
 
-  /** What the page Energy asks for: a month of all plugs, its costs and its sums. */
+  /** What the page Energy requests: a month of all plugs, its costs and its sums. */
   async energy(): Promise<number> {
     const parts = ['history?period=month', 'history?period=day', 'costs?period=month', 'summary'];
     const seen = await Promise.all(parts.map((part) => this.#whole(`/api/energy/${part}`)));
     return Math.max(...seen);
   }
 
-  /** The page itself, until the Dashboard took it in. */
+  /** Opens the page, until the Dashboard has accepted it. */
   async page(cookie: string): Promise<number> {
     const headers = { Cookie: cookie, Accept: 'text/html' };
     const status = await this.#whole('/dashboard/energy', { headers });
@@ -122,7 +122,7 @@ class Household {
   }
 }
 
-/** The whole service within 0.4 of a core and 700 MB: each thing alone, then all at once. */
+/** The whole service within 0.4 of a core and 700 MB: each operation alone, then all at once. */
 export async function benchPi(print: (line: string) => void, options: BenchOptions): Promise<void> {
   const group = PiGroup.make();
   if (typeof group === 'string') {

@@ -9,13 +9,13 @@ import { replay, traceOf } from './policies/trace.ts';
 
 const KB = 1024;
 
-/** `a` to `z` are objects; sizes by letter, else 1. */
+/** Objects are `a` to `z`; sizes by letter, else 1. */
 function trace(order: string, sizes: Readonly<Record<string, number>> = {}) {
   const lines = [...order].map((key, time) => `${time},${key},${sizes[key] ?? 1}`);
   return traceOf('hand-made', ['time,key,size', ...lines].join('\n'));
 }
 
-/** Which uses were hits, as `h` and `.`. */
+/** Hits as `h`, misses as `.`. */
 function played(
   policy: Policy,
   order: string,
@@ -38,7 +38,7 @@ describe('The policies of the bench', () => {
 
   it('S3-FIFO takes what it gave up recently straight into its main queue', () => {
     const policy = new S3Fifo(10);
-    // `a` leaves the small queue, comes back as known, and outlasts the next ten strangers.
+    // `a` leaves the small queue, returns as known, and outlasts the next ten strangers.
     assert.equal(played(policy, 'abcdefghijkalmnopqrsta').at(-1), 'h');
   });
 

@@ -17,7 +17,7 @@ import { Table } from './report/table.ts';
 
 const OURS = 'balupi';
 const RIVALS = ['lru', 's3-fifo', 'gdsf'] as const;
-/** No policy that is not told the future is known to pass the better of the two that are. */
+/** No online policy is known to beat the better of the two that know the future. */
 const BOUND = 'bound';
 
 const POLICIES: Readonly<Record<string, NewPolicy>> = {
@@ -29,14 +29,14 @@ const POLICIES: Readonly<Record<string, NewPolicy>> = {
   'belady-size': (bytes) => new BeladySize(bytes),
 };
 
-/** What each policy made of one trace at one size. */
+/** One policy's result for one trace at one size. */
 interface Cell {
   readonly trace: string;
   readonly sizePercent: number;
   readonly of: ReadonlyMap<string, Replayed>;
 }
 
-/** Replays traces and prints one JSON line a policy, trace and size. @returns tables */
+/** Replays traces and prints one JSON line per policy, trace and size. @returns tables */
 export function benchPolicy(print: (line: string) => void, options: BenchOptions): string[] {
   const { traces: files, folders, sizes } = options;
   if (files.length > 0) {
@@ -147,7 +147,7 @@ function row(cells: readonly Cell[], policy: string, what: keyof Replayed): stri
   );
 }
 
-/** A row a trace: too many of them for a column each. */
+/** One row per trace: too many of them for a column each. */
 function madeTable(cells: readonly Cell[]): Table {
   const policies = [...RIVALS, OURS, BOUND];
   const table = new Table('object hit ratio %', ...policies);

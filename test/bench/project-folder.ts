@@ -4,10 +4,10 @@ import { dirname, extname, join } from 'node:path';
 /** The project's own folder, whether this runs compiled or from source. */
 export const PROJECT_FOLDER = findProject(import.meta.dirname);
 
-/** Where the traces that come with the project lie. */
+/** The folder of the traces in the repository. */
 export const TRACES_FOLDER = join(PROJECT_FOLDER, 'test', 'fixtures', 'traces');
 
-/** How files of this program end: `.js` once compiled. */
+/** The extension of this program's files: `.js` once compiled. */
 export const PROGRAM_ENDING = extname(import.meta.filename);
 
 function findProject(from: string): string {

@@ -16,7 +16,7 @@ import { withSection } from './report/document.ts';
 import { benchServe } from './serve.bench.ts';
 import { benchUpload } from './upload.bench.ts';
 
-/** Prints as it goes. @returns what the document gets, where that is not what was printed */
+/** Prints as it goes. @returns the document's lines, if they differ from the printed ones */
 type Part = (
   print: (line: string) => void,
   options: BenchOptions,

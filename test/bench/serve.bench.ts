@@ -25,7 +25,7 @@ interface Case {
 }
 
 interface Measured {
-  /** Work a CPU second of the server. */
+  /** Work per CPU second of the server. */
   readonly perCpuSecond: number;
   readonly perSecond: number;
   readonly grownBytes: number;
@@ -42,24 +42,24 @@ const CASES: readonly Case[] = [
   { name: '100 MB, 16 connections', file: '100m.bin', connections: 16, unit: 'MB' },
 ];
 const REPETITIONS = 5;
-/** Starting, filling, warming up and the crowd at the end. */
+/** Start, filling, warm-up, and the crowd at the end. */
 const ASIDE_SECONDS = 20;
 const WARM_UP_MS = 500;
 const SHORTEST_MS = 200;
 const CROWD = { connections: 64, durationMs: 4_000 };
 
-/** A row that says something in one case only; all others are in every case. */
+/** Rows that only mean something in these cases; all others are in every case. */
 const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
   [BARE]: ['1k.bin', '1m.bin'],
   [CACHE_FROM_DISK]: ['1k.bin'],
-  // What is held in segments, nginx cannot send.
+  // nginx cannot send what is kept in segments.
   [BEHIND_NGINX]: ['1m.bin'],
 };
 
 const measuredIn = (targets: readonly Target[], { file }: Case): Target[] =>
   targets.filter(({ name }) => ONLY_IN[name]?.includes(file) ?? true);
 
-/** Hits, by the cache alone, the whole BaluPi, and what of their kind is on the machine. */
+/** Hits by the cache alone, the whole BaluPi, and comparable servers on this machine. */
 export async function benchServe(
   print: (line: string) => void,
   options: BenchOptions,
@@ -167,7 +167,7 @@ function tableOf(targets: readonly Target[], results: Results): string[] {
   return table.lines();
 }
 
-/** Work a CPU second against a peer's, repetition by repetition. */
+/** Work per CPU second relative to a peer's, repetition by repetition. */
 function ratiosOf(results: Results, target: string, peer: string, one: Case): number[] {
   const peers = results.get(keyOf(peer, one)) ?? [];
   return (results.get(keyOf(target, one)) ?? []).map(
@@ -175,7 +175,7 @@ function ratiosOf(results: Results, target: string, peer: string, one: Case): nu
   );
 }
 
-/** How much the whole BaluPi grows over its idle state by 64 readers of 100 MB. */
+/** How much the whole BaluPi grows beyond its idle state with 64 readers of 100 MB. */
 async function crowd(load: Load, targets: readonly Target[]): Promise<number> {
   const balupi = targets.find(({ name }) => name === WHOLE);
   if (balupi === undefined) return NaN;

@@ -15,13 +15,13 @@ const MB = 1024 * 1024;
 const OURS = 'multipart + sha256 + fsync + rename + commit';
 const NGINX = 'nginx dav PUT + fsync';
 const FASTAPI = 'FastAPI, uvloop: multipart + sha256 + fsync + rename';
-/** Uploads at once while the event loop is watched, and how often it is looked at. */
+/** Concurrent uploads while the event loop is sampled, and the interval of that. */
 const AT_ONCE = 4;
 const LOOK_EVERY_MS = 1;
 
 type Print = (line: string) => void;
 
-/** PUTs one file and then makes it durable, as nginx does not. The CPU is its worker's. */
+/** PUTs one file and then makes it durable, which nginx does not. The CPU is its worker's. */
 async function nginxPut(nginx: DavNginx, bytes: number): Promise<Taken> {
   const before = cpuSeconds(nginx.pids);
   const taken = await load({ url: nginx.url, method: 'PUT', bytes, clients: 1, seconds: 0 });
@@ -42,7 +42,7 @@ async function fastApiPost(server: FastApiUpload, bytes: number): Promise<Taken>
   return { ...taken, cpuS: cpuSeconds(server.pids) - before };
 }
 
-/** One way to take a large file. */
+/** One way to store a large file. */
 interface Way {
   readonly name: string;
   readonly take: (bytes: number) => Promise<Taken> | Taken;
@@ -72,9 +72,10 @@ function waysOf(
 }
 
 /**
- * Uploads through the intake beside the bare disk, nginx and FastAPI where they are installed: one
- * large file at a time in interleaved repetitions; then four at once with a watch on the event loop;
- * then 100 KB photos from 8 clients beside the disk's fsyncs a second. Some minutes at 1 GB.
+ * Uploads through the intake, next to the bare disk, nginx and FastAPI where installed: one large
+ * file at a time in interleaved repetitions; then four at once while the event loop is sampled;
+ * then 100 KB photos from 8 clients, next to the disk's fsyncs a second. Takes some minutes at 1
+ * GB.
  */
 export async function benchUpload(
   print: Print,
@@ -110,7 +111,7 @@ async function interleaved(
   repetitions: number,
 ): Promise<TakenByWay> {
   const all = new Map<string, Taken[]>(ways.map(({ name }) => [name, []]));
-  // The first round compiles, and fills the page cache's memory for the first time.
+  // The first round compiles, and allocates the page cache for the first time.
   for (const { take } of ways) await take(Math.min(fileBytes, 256 * MB));
   for (let repetition = 1; repetition <= repetitions; repetition += 1) {
     print(`repetition ${repetition} of ${repetitions}, ${(fileBytes / MB).toFixed(0)} MB`);
@@ -133,7 +134,7 @@ interface AtOnce {
   readonly grewBytes: number;
 }
 
-/** The delay is what is beyond the time between two looks. */
+/** The delay is what exceeds the interval of the samples. */
 async function benchAtOnce(print: Print, folder: string, bytes: number): Promise<AtOnce> {
   const server = await openUploadServer(join(folder, 'at-once'));
   const delay = monitorEventLoopDelay({ resolution: LOOK_EVERY_MS });

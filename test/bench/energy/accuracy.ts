@@ -10,7 +10,7 @@ import type { Goals } from '../report/goals.ts';
 import { percentile } from '../report/stats.ts';
 import { short, Table } from '../report/table.ts';
 
-/** Least that counts as wrong, Wh; small loads have no percentages. */
+/** The smallest difference that counts as wrong, Wh; percentages mean nothing for small loads. */
 const LEAST_WH = 2;
 const SHARE: Readonly<Record<Trouble, number>> = { polls: 0.005, outages: 0.01 };
 const WORDS: Readonly<Record<Trouble, string>> = {
@@ -19,9 +19,9 @@ const WORDS: Readonly<Record<Trouble, string>> = {
 };
 
 /**
- * Households out of random numbers: three days each, on special days of the calendar as often as
- * not, against the exact integral of their loads.
- * @param seed the first; each world takes the next one
+ * Random households of three days each, every other one on special days of the calendar, against
+ * the exact integral of their loads.
+ * @param seed of the first world; each next one takes the next number
  */
 export async function benchAccuracy(
   print: (line: string) => void,
@@ -59,7 +59,10 @@ export async function benchAccuracy(
   goals.atMost('hours = day, plugs = household, cost = Σ hour × price: sums that miss', broken, 0);
 }
 
-/** What no counter tells, as of an outage over the end of a month, is left uncovered and said so. */
+/**
+ * What no counter shows, such as an outage over the end of a month, is left uncovered and reported
+ * so.
+ */
 const UNCOVERED = 0.005;
 
 function isKnown(day: MeteredDay): boolean {
@@ -77,7 +80,7 @@ function tellUncovered(
   goals.atMost('of these, days with energy that was not there', invented.length, 0);
 }
 
-/** The day that came closest to its limit, so that it can be run again. */
+/** The day that came closest to its limit, so that it can be rerun. */
 function tellWorst(
   print: (line: string) => void,
   days: readonly MeteredDay[],

@@ -15,22 +15,22 @@ import type { Goals } from '../report/goals.ts';
 import { short, Table } from '../report/table.ts';
 
 /**
- * Counters that fall and clocks that lie, one row each: four loads, two days, against the exact
- * integral. What a row takes from the plug's memory nobody can know; it has to be uncovered, and
+ * Falling counters and lying clocks, one row each: four loads, two days, against the exact
+ * integral. What a row takes from the plug's memory nobody can know: it has to be uncovered, and
  * what is known beside it right.
  */
 interface Row {
   readonly what: string;
   readonly faults?: CounterFaults;
-  /** Stretches without any answer, hours after the first midnight. */
+  /** Spans without an answer, in hours after the first midnight. */
   readonly outages?: readonly (readonly [number, number])[];
-  /** What the plug says instead. */
+  /** What the plug answers instead. */
   readonly says?: (reading: Reading, atS: number, load: Load) => Reading;
-  /** Of the energy of a day. */
+  /** Of a day's energy. */
   readonly share: number;
-  /** Nobody knows what lay on which side of midnight, and only what runs evenly can be right. */
+  /** How much was used on either side of midnight is unknown, and only even loads can be right. */
   readonly isSpread?: true;
-  /** No counter is left, so that what happens between two polls is seen by nobody. */
+  /** No counter is left, so nobody sees what happens between two polls. */
   readonly isBlind?: true;
 }
 
@@ -41,13 +41,13 @@ const berlin = new LocalTime('Europe/Berlin');
 const FROM_S = Date.parse('2026-05-10T22:00:00Z') / 1_000;
 const TO_S = FROM_S + 2 * DAY_S;
 const LEAST_WH = 2;
-/** A day of which less is unknown counts as known. */
+/** A day with a smaller unknown share counts as known. */
 const UNCOVERED = 0.005;
 /** Between two polls. */
 const INTERVAL_S = 30;
-/** What a simulated plug had counted before. */
+/** What a simulated plug had counted before its first reading. */
 const PHASE_WH = 0.37;
-/** Of a stored bucket, mWh. */
+/** Rounding of a stored bucket, mWh. */
 const ROUNDED_MWH = 2;
 
 const SMALL_GAPS = [2, 10, 30, 60, 120].map((minutes, index) => {
@@ -74,7 +74,7 @@ function fallen(reading: Reading, atS: number, load: Load): Reading {
 }
 
 function rolling(reading: Reading, atS: number): Reading {
-  // Thirty days of 60 W leave it as fast as new energy comes in.
+  // Thirty days of 60 W leave the window as fast as new energy comes in.
   const leftWh = Math.floor((60 * (atS - FROM_S)) / HOUR_S);
   return { ...reading, monthWh: Math.max(0, 43_200 + (reading.monthWh ?? 0) - leftWh) };
 }
@@ -146,10 +146,10 @@ const LOADS = {
   nas: (random) => nas(FROM_S, TO_S + DAY_S, random),
 } satisfies Readonly<Record<string, LoadOf>>;
 
-/** Of these, as many run evenly over hours. */
+/** The first of these run evenly over hours. */
 const EVEN_LOADS = 2;
 
-/** Nothing that is shorter than a poll. */
+/** Without anything shorter than a poll. */
 const SLOW_LOADS: Readonly<Record<string, LoadOf>> = {
   steady: LOADS.steady,
   fridge: (random) => fridge(FROM_S, TO_S + DAY_S, random, 90),
@@ -157,10 +157,10 @@ const SLOW_LOADS: Readonly<Record<string, LoadOf>> = {
 };
 
 interface Judged {
-  /** Of the limit; only of days that are known. */
+  /** As a share of the limit; known days only. */
   readonly off: number;
   readonly uncovered: number;
-  /** Wh that were not there, in both days together. */
+  /** Wh that were never used, in both days together. */
   readonly inventedWh: number;
   readonly overWire: number;
 }
@@ -195,7 +195,7 @@ export function benchFaults(print: (line: string) => void, goals: Goals): void {
   goals.atMost('of these, buckets with more than the wire carries', over, 0);
 }
 
-/** Two days. */
+/** Judges two days. */
 function judge(row: Row, loadOf: LoadOf, index: number): Judged[] {
   const load = loadOf(generator(17 + index));
   const bench = new Bench(FROM_S);
@@ -245,7 +245,7 @@ function dayOf(
     const [from, to] = [Math.max(fromS - INTERVAL_S, dayS), Math.min(toS, endS)];
     return to > from ? sum + load.whBetween(from, to) : sum;
   }, 0);
-  // Of a day that says a part of it is unknown, no more than what nobody saw may be missing.
+  // Of a day with a part reported unknown, no more than what nobody saw may be missing.
   const knownWh = uncovered > UNCOVERED ? exactWh - unseenWh : exactWh;
   return { uncovered, exactWh, knownWh, meteredWh: bench.dayWh(1, dayS) };
 }

@@ -36,7 +36,7 @@ function plugs(count: number): EnergyDevice[] {
   }));
 }
 
-/** Time as the bench sets it; nothing is planned on it. */
+/** The bench sets its time; nothing is scheduled on it. */
 class BenchClock implements Clock {
   second = 0;
 
@@ -92,7 +92,7 @@ export function openWorld(count: number): World {
   return { energy, store, clock, folder };
 }
 
-/** Rows of the plugs, whose state stays and which are seen all the time. */
+/** Rows of plugs whose state stays and which are always seen. */
 function seenIn(store: Store, count: number): SeenPlugs {
   const rows = new TapoRows(store);
   const kept = plugs(count).map(({ id, name, role }) =>
@@ -112,7 +112,7 @@ function seenIn(store: Store, count: number): SeenPlugs {
   };
 }
 
-/** Every plug on its own second of the grid, as the sampler reads them. */
+/** Every plug at its own second of the grid, as the sampler reads them. */
 export function fill(world: World, count: number, fromDay: number, days: number): void {
   for (let atS = fromDay * DAY_S; atS < (fromDay + days) * DAY_S; atS += INTERVAL_S) {
     world.clock.second = atS;

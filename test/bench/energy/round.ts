@@ -17,7 +17,7 @@ const PLUGS = 20;
 const DEAD = 3;
 const OWNER = { username: 'plug.owner@example.org', password: 'Correct-Horse 9' };
 
-/** 20 plugs over real sockets, three of which take requests and never answer. */
+/** 20 plugs over real sockets, three of which accept requests and never answer. */
 export async function benchRound(print: (line: string) => void, goals: Goals): Promise<void> {
   const clock = new SystemClock((problem) => {
     throw problem;
@@ -69,7 +69,7 @@ export async function benchRound(print: (line: string) => void, goals: Goals): P
   }
 }
 
-/** How old `current` gets in an hour of sampling, looked at each second, and when it is stale. */
+/** The age of `current` over an hour of sampling, checked each second, and when it is stale. */
 export async function benchAge(goals: Goals): Promise<void> {
   const fromS = Date.parse('2026-05-10T22:00:00Z') / 1_000;
   const bench = new Bench(fromS);

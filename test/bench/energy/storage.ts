@@ -26,7 +26,7 @@ import {
   type World,
 } from './metered-world.ts';
 
-/** Bytes handed to write() by this process; null where the system does not tell. */
+/** Bytes this process passed to write(); null if the system does not report them. */
 function writtenBytes(): number | null {
   try {
     const match = /^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'));
@@ -41,7 +41,7 @@ const SPANS_S = [3_600, DAY_S, 7 * DAY_S, 20 * DAY_S, 39 * DAY_S];
 const PLUGS = 20;
 const DAYS = 40;
 
-/** History on a database of 20 plugs and 40 days, and how long anything holds the event loop. */
+/** History over a database of 20 plugs and 40 days, and how long anything blocks the event loop. */
 export async function benchStorage(print: (line: string) => void, goals: Goals): Promise<void> {
   const world = openWorld(PLUGS);
   try {
@@ -91,7 +91,7 @@ export async function benchStorage(print: (line: string) => void, goals: Goals):
 }
 
 interface Measured {
-  /** What it takes when nothing else wants the core. */
+  /** CPU time, with nothing else competing for the core. */
   readonly cpuP95: number;
   readonly points: number;
   readonly longestMs: number;
@@ -133,8 +133,8 @@ function measure(world: World, spanS: number, table: Table): Measured {
 }
 
 /**
- * The most CPU time one of some calls takes, ms: what it holds the event loop for when nothing else
- * wants the core. The first, which compiles, is left out.
+ * The most CPU time of any call, ms: how long it blocks the event loop with nothing else competing
+ * for the core. The first, which compiles, is left out.
  */
 function timed(times: number, work: () => unknown): number {
   work();
@@ -152,7 +152,7 @@ function cpuMsSince(before: NodeJS.CpuUsage): number {
   return (user + system) / 1_000;
 }
 
-/** Commits that close an hour of all plugs at once, which is the most one commit ever writes. */
+/** Commits that close an hour of all plugs at once, the largest commit there is. */
 function rollUpMs(world: World): number {
   let mostMs = 0;
   for (let hour = 0; hour < 24; hour += 1) {
@@ -191,7 +191,7 @@ async function csvHoldMs(world: World): Promise<number> {
   return mostMs;
 }
 
-/** Bytes that a day of five plugs hands to write(). */
+/** Bytes passed to write() in a day of five plugs. */
 export function benchBytes(print: (line: string) => void, goals: Goals): void {
   const count = 5;
   const world = openWorld(count);
@@ -212,11 +212,11 @@ export function benchBytes(print: (line: string) => void, goals: Goals): void {
 }
 
 const YEAR_DAYS = 365;
-/** A tenth of this machine's speed has 300 ms for a page. */
+/** At a tenth of this machine's speed, a page takes 300 ms. */
 const PAGE_CPU_MS = 30;
 
 /**
- * A year of hours of five plugs: what one change of a page asks for, and the hours themselves. The
+ * A year of hours of five plugs: what one change of a page requests, and the hours themselves. The
  * household and its plugs are put together by `history`, `bars` and `costs`, as the pages do.
  */
 export async function benchYear(print: (line: string) => void, goals: Goals): Promise<void> {
@@ -278,7 +278,7 @@ function yearDay(startS: number, time: LocalTime, index: number) {
   return hours;
 }
 
-/** @returns how many lines */
+/** @returns the number of lines */
 async function csvRows(world: World, from: number, to: number): Promise<number> {
   const pages = world.energy.histories.pages({ deviceId: 'plug-1', from, to, resolution: 'hour' });
   if (pages.kind !== 'pages') throw new Error(pages.kind);
@@ -287,7 +287,7 @@ async function csvRows(world: World, from: number, to: number): Promise<number> 
   return lines - 1;
 }
 
-/** The CPU time of the middle of some runs, ms; the first, which compiles, is left out. */
+/** The median CPU time of several runs, ms; the first, which compiles, is left out. */
 async function medianMs(work: () => Promise<unknown>): Promise<number> {
   await work();
   const times: number[] = [];

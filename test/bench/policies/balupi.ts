@@ -4,15 +4,15 @@ import { keyOf, VARIANTS } from '../../../nodes/lib/cache/policy/worth.ts';
 import type { Policy, Use } from './policy.ts';
 
 /**
- * Our own cache's choice, in memory: the cache's own tournament, and for the rows a shadow of all
- * keys by the same rules. test/bench/balupi-policy.test.ts holds it against the rows and the space
- * themselves.
+ * Our own cache's decisions, in memory: the cache's own tournament, and a simulated cache of all
+ * keys in place of the rows. test/bench/balupi-policy.test.ts compares it with the rows and the
+ * space themselves.
  */
 export class BaluPiPolicy implements Policy {
   readonly #cache: SimulatedCache;
   readonly #tournament: Tournament;
 
-  /** @param limitBytes what the copies are kept below */
+  /** @param limitBytes the cache's limit */
   constructor(limitBytes: number) {
     this.#cache = new SimulatedCache(VARIANTS.even, limitBytes);
     this.#tournament = new Tournament('even', limitBytes);
@@ -26,7 +26,7 @@ export class BaluPiPolicy implements Policy {
     return this.#cache.has(keyOf(String(key)));
   }
 
-  /** Fetched before anybody asked. @returns whether there was space */
+  /** Prefetched. @returns whether there was space */
   keepAhead({ key, sizeBytes }: Omit<Use, 'nextUse'>): boolean {
     return this.#cache.keepAhead(keyOf(String(key)), sizeBytes);
   }

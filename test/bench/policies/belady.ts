@@ -33,8 +33,9 @@ export class Belady implements Policy {
 const SAMPLE = 64;
 
 /**
- * Knows the future too, and weighs size: of a sample it evicts what has the most bytes times the
- * longest wait. Finding the true optimum for sizes that differ is NP-hard; this is the usual guess.
+ * Also knows the future, and weighs size: of a sample it evicts what has the most bytes times the
+ * longest wait. The true optimum for different sizes is NP-hard to find; this is the usual
+ * approximation.
  */
 export class BeladySize implements Policy {
   readonly #capacityBytes: number;

@@ -17,7 +17,7 @@ import { Lru } from './lru.ts';
 import type { NewPolicy } from './policy.ts';
 import { S3Fifo } from './s3-fifo.ts';
 
-/** Reads with their times, and the folders they are of. */
+/** Timed reads, and the folders of their files. */
 export interface Browsing {
   readonly reads: readonly Read[];
   readonly map: FolderMap;
@@ -26,7 +26,7 @@ export interface Browsing {
 interface BrowsedLine {
   readonly prefetch_object_hit_ratio: number;
   readonly nas_wakes: number;
-  /** Against what LRU without any fetching ahead takes from the NAS. */
+  /** Relative to what LRU without prefetching takes from the NAS. */
   readonly nas_bytes_ratio: number;
   readonly prefetched_used_ratio: number | null;
 }
@@ -38,7 +38,7 @@ const WITHOUT: Readonly<Record<string, NewPolicy>> = {
   gdsf: (bytes) => new Gdsf(bytes),
 };
 
-/** Ours with neighbours fetched ahead, and the others without. */
+/** Ours prefetches neighbours, the others do not. */
 export function browseAll(
   { reads, map }: Browsing,
   limitBytes: number,
@@ -67,7 +67,7 @@ export function browseAll(
 
 const SIZE_PERCENT = 10;
 
-/** The shipped family trace and made-up ways of browsing, at a tenth of what is read. */
+/** The shipped family trace and synthetic ways of browsing, at a tenth of what is read. */
 export function browsingTables(print: (line: string) => void): string[] {
   const family = join(TRACES_FOLDER, 'synthetic-family-nas');
   const shipped = {

@@ -11,14 +11,14 @@ import {
 import { BaluPiPolicy } from './balupi.ts';
 import type { Policy } from './policy.ts';
 
-/** A request with its time, of a file that lies in a folder. */
+/** A timed request for a file in a folder. */
 export interface Read {
   readonly atSeconds: number;
   readonly key: number;
   readonly sizeBytes: number;
 }
 
-/** The files of each folder in name order, and where each file lies. */
+/** The files of each folder in name order, and each file's folder. */
 export interface FolderMap {
   readonly folders: readonly (readonly FolderFile<number>[])[];
   readonly folderOf: ReadonlyMap<number, number>;
@@ -29,13 +29,13 @@ export interface Browsed {
   readonly byteHitRatio: number;
   readonly nasWakes: number;
   readonly nasBytes: number;
-  /** Of the bytes fetched ahead; 1 where there were none. */
+  /** Of the prefetched bytes; 1 if there were none. */
   readonly usedRatio: number;
 }
 
 /** The NAS goes to sleep this long after its last transfer. */
 const IDLE_SECONDS = 15 * 60;
-/** No fetch ahead begins later than this after a caller needed the NAS (contract 6). */
+/** The latest start of a prefetch after a caller needed the NAS (contract 6). */
 const NEEDED_SECONDS = 5 * 60;
 
 /** @param file gzipped CSV, `key,folder,index_in_folder,kind,size` */
@@ -79,7 +79,7 @@ function linesOf(file: string): string[] {
   return gunzipSync(readFileSync(file)).toString('latin1').trimEnd().split(/\r?\n/);
 }
 
-/** Plays reads against a cache in front of a NAS that sleeps, without fetching anything ahead. */
+/** Replays reads against a cache in front of a NAS that sleeps, without prefetching. */
 export function browseWithout(reads: readonly Read[], policy: Policy): Browsed {
   const nas = new SleepingNas();
   const counters = new Hits();
@@ -91,7 +91,7 @@ export function browseWithout(reads: readonly Read[], policy: Policy): Browsed {
   return { ...counters.ratios(), nasWakes: nas.wakes, nasBytes: nas.bytes, usedRatio: 1 };
 }
 
-/** The same with our own cache, which fetches neighbours while the NAS is awake anyway. */
+/** The same with our own cache, which prefetches neighbours while the NAS is awake anyway. */
 export function browseAhead(
   reads: readonly Read[],
   { folders, folderOf }: FolderMap,
@@ -169,7 +169,10 @@ class SleepingNas {
     this.giveAhead(atSeconds, sizeBytes);
   }
 
-  /** A reader of what is kept has it confirmed while the NAS is awake; that keeps it from nothing. */
+  /**
+   * A reader of a cached file has it revalidated while the NAS is awake, which does not keep the
+   * NAS awake.
+   */
   look(atSeconds: number): void {
     if (atSeconds <= this.#busyUntil) this.#neededAt = atSeconds;
   }
@@ -184,7 +187,7 @@ class SleepingNas {
   }
 }
 
-/** What was fetched ahead and not read yet, by the round it came in. */
+/** Prefetched and not yet read files, by the round they came in. */
 class Ahead {
   depth: Depth = STARTING_DEPTH;
   readonly #unread = new Map<number, number>();

@@ -2,8 +2,8 @@ import { LowestFirst } from '../../../nodes/lib/cache/policy/simulated-cache.ts'
 import type { Policy, Use } from './policy.ts';
 
 /**
- * Greedy-Dual-Size with frequency as in the textbook (Cherkasova, 1998): worth L + uses / size, L
- * the worth of the last victim; of equals the one used longest ago goes.
+ * Textbook Greedy-Dual-Size with frequency (Cherkasova, 1998): worth L + uses / size, where L is
+ * the worth of the last victim; among equals the least recently used goes.
  */
 export class Gdsf implements Policy {
   readonly #capacityBytes: number;

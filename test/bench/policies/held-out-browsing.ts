@@ -1,7 +1,7 @@
 import { mapOf, type FolderMap, type Read } from './browsing.ts';
 import { Random } from './random.ts';
 
-/** How people go through a folder, made up; nothing was fitted to these. */
+/** Synthetic ways in which people go through a folder; nothing was fitted to these. */
 export interface MadeBrowsing {
   readonly name: string;
   readonly reads: readonly Read[];
@@ -11,7 +11,7 @@ export interface MadeBrowsing {
 const ALBUMS = 220;
 const VISITS = 900;
 
-/** In which order the files of a folder are read at one visit: indices of files. */
+/** The order in which one visit reads a folder's files: indices of files. */
 type Way = (random: Random, files: number) => number[];
 
 const all = (files: number): number[] => Array.from({ length: files }, (_, index) => index);
@@ -19,7 +19,7 @@ const all = (files: number): number[] => Array.from({ length: files }, (_, index
 const WAYS: Readonly<Record<string, Way>> = {
   'made-in-order': (_random, files) => all(files),
   'made-newest-first': (_random, files) => all(files).reverse(),
-  /** Begins anywhere and loses interest after a while. */
+  /** Starts anywhere and stops after a while. */
   'made-partly': (random, files) => {
     const from = random.below(files);
     return all(files).slice(from, from + 3 + random.below(20));

@@ -10,8 +10,8 @@ interface Made {
 const REQUESTS = 30_000;
 
 /**
- * Traces made up by kinds of work that the three shipped ones do not show, so that a policy is not
- * judged by what it was chosen on. Nothing in nodes/lib/cache/policy was fitted to these seeds.
+ * Synthetic traces of workloads that the three shipped ones lack, so that a policy is not judged by
+ * what it was chosen on. Nothing in nodes/lib/cache/policy was fitted to these seeds.
  */
 export function heldOutTraces(seed = 4_242): Trace[] {
   return Object.entries(KINDS).map(([name, make], index) => {
@@ -21,9 +21,9 @@ export function heldOutTraces(seed = 4_242): Trace[] {
 }
 
 const KINDS: Readonly<Record<string, (random: Random) => Made>> = {
-  /** Popularity and size have nothing to do with each other. */
+  /** Popularity and size are independent. */
   'made-zipf-sizes': (random) => popular(random, 9_000, 0.8, () => random.lognormal(60_000, 1.8)),
-  /** All alike: size cannot help. */
+  /** Equal sizes: size cannot help. */
   'made-zipf-uniform': (random) => popular(random, 6_000, 1.1, () => 2_500_000),
   'made-zipf-flat': (random) => popular(random, 3_000, 0.5, () => random.lognormal(1e6, 0.8)),
   'made-scans': (random) => {
@@ -57,10 +57,10 @@ const KINDS: Readonly<Record<string, (random: Random) => Made>> = {
     });
     return { keys, sizeOf: () => random.pareto(5_000, 1.2, 2e8) };
   },
-  /** What is popular moves on, a little all the time and a lot now and then. */
+  /** Popularity shifts, a little all the time and a lot now and then. */
   'made-shifting': (random) => shifting(random, () => random.lognormal(250_000, 1.3)),
   'made-shifting-uniform': (random) => shifting(random, () => 1_000_000),
-  /** Photos looked at in the order of their names, new albums more often than old ones. */
+  /** Photos viewed in the order of their names, new albums more often than old ones. */
   'made-albums': (random) => {
     const age = random.zipf(250, 0.9);
     let newest = 30;
@@ -74,18 +74,18 @@ const KINDS: Readonly<Record<string, (random: Random) => Made>> = {
     });
     return { keys, sizeOf: () => random.lognormal(4e6, 0.4) };
   },
-  /** A few videos that are most of the bytes, each up to a tenth of them. */
+  /** A few videos with most of the bytes, each up to a tenth of them. */
   'made-few-huge': (random) => {
     const made = popular(random, 900, 0.75, () => random.lognormal(600_000, 1.4));
     return { ...made, sizeOf: (key) => (key % 45 === 0 ? 4e7 + key * 3e5 : made.sizeOf(key)) };
   },
-  /** The most popular are the largest: the worst case for a policy that favours small ones. */
+  /** The most popular are the largest: the worst case for policies that favour small objects. */
   'made-large-popular': (random) => {
     const draw = random.zipf(3_500, 0.95);
     const keys = repeated((add) => add(draw()));
     return { keys, sizeOf: (key) => random.lognormal(key < 300 ? 3e6 : 3e5, 0.9) };
   },
-  /** Documents in work: hot for days, then hardly ever. */
+  /** Documents in use: hot for days, then hardly ever. */
   'made-documents': (random) => {
     let newest = 150;
     const keys = repeated((add) => {

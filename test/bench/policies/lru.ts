@@ -1,6 +1,6 @@
 import type { Policy, Use } from './policy.ts';
 
-/** Evicts what was used longest ago. */
+/** Evicts the least recently used object. */
 export class Lru implements Policy {
   readonly #capacityBytes: number;
   readonly #held = new Map<number, number>();

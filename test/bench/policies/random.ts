@@ -1,4 +1,4 @@
-/** A generator of numbers that gives the same ones for the same seed (mulberry32's recurrence). */
+/** A reproducible random number generator (mulberry32's recurrence). */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** Evenly from 0 up to 1. */
+  /** Uniform in [0, 1). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let bits = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
@@ -14,7 +14,7 @@ export class Random {
     return ((bits ^ (bits >>> 14)) >>> 0) / 0x1_0000_0000;
   }
 
-  /** A whole number from 0 up to `count` - 1. */
+  /** An integer from 0 to `count` - 1. */
   below(count: number): number {
     return Math.floor(this.next() * count);
   }
@@ -28,7 +28,7 @@ export class Random {
     return Math.round(Math.min(most, least * (1 - this.next()) ** (-1 / shape)));
   }
 
-  /** Draws of 0 to `count` - 1, number k with a weight of 1 / (k + 1) ** alpha. */
+  /** Draws from 0 to `count` - 1, number k with a weight of 1 / (k + 1) ** alpha. */
   zipf(count: number, alpha: number): () => number {
     const sums = new Float64Array(count);
     let sum = 0;

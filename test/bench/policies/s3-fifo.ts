@@ -5,7 +5,7 @@ interface Entry {
   uses: number;
 }
 
-/** First in, first out; keeps the sum of its sizes. */
+/** A first-in-first-out queue that tracks its size. */
 class Fifo {
   readonly entries = new Map<number, Entry>();
   bytes = 0;
@@ -34,12 +34,13 @@ class Fifo {
 
 const SMALL_SHARE = 0.1;
 const MOST_USES = 3;
-/** Used so often while in the small queue, an object moves on to the main one. */
+/** An object used this often in the small queue moves on to the main one. */
 const MOVES_ON_AT = 2;
 
 /**
  * S3-FIFO (Yang and others, SOSP 2023): a small queue that most objects pass through once, a main
- * queue with second chances, and the keys of what left the small one, as bytes of a main queue.
+ * queue with second chances, and ghost entries of what left the small one, up to the bytes of the
+ * main queue.
  */
 export class S3Fifo implements Policy {
   readonly #capacityBytes: number;

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { Policy, Use } from './policy.ts';
 
-/** Requests in their order, and how large all objects are together. */
+/** Requests in order, and the total size of all objects. */
 export interface Trace {
   readonly name: string;
   readonly uses: readonly Use[];
@@ -18,14 +18,14 @@ export interface Replayed {
 
 /**
  * @param file gzipped CSV, `time,key,size`
- * @throws Error that names the first line it cannot read
+ * @throws Error naming the first invalid line
  */
 export function readTrace(file: string): Trace {
   const name = basename(file).replace(/\.csv\.gz$/, '');
   return traceOf(name, gunzipSync(readFileSync(file)).toString('latin1'));
 }
 
-/** @param text CSV with a header line; a key keeps the size it has first */
+/** @param text CSV with a header line; a key keeps its first size */
 export function traceOf(name: string, text: string): Trace {
   const [header = '', ...lines] = text.trimEnd().split(/\r?\n/);
   if (header.trim() !== 'time,key,size') {
@@ -45,7 +45,7 @@ export function traceOf(name: string, text: string): Trace {
   return threaded(name, objects);
 }
 
-/** A made-up trace; a key keeps the size it has first. */
+/** A synthetic trace; a key keeps its first size. */
 export function traceFrom(
   name: string,
   keys: readonly number[],
@@ -60,7 +60,7 @@ export function traceFrom(
   return threaded(name, objects);
 }
 
-/** Tells each use when its object comes again. */
+/** Adds each use's next use. */
 function threaded(name: string, objects: readonly Omit<Use, 'nextUse'>[]): Trace {
   const uses: Use[] = new Array<Use>(objects.length);
   const next = new Map<number, number>();
@@ -75,7 +75,7 @@ function threaded(name: string, objects: readonly Omit<Use, 'nextUse'>[]): Trace
   return { name, uses, footprintBytes };
 }
 
-/** Runs a trace through a policy, from an empty cache on. */
+/** Runs a trace through a policy, from an empty cache. */
 export function replay(trace: Trace, policy: Policy): Replayed {
   let [hits, hitBytes, allBytes, mostBytes] = [0, 0, 0, 0];
   for (const use of trace.uses) {

@@ -2,8 +2,8 @@ const begin = (part: string): string => `<!-- bench:${part} -->`;
 const end = (part: string): string => `<!-- /bench:${part} -->`;
 
 /**
- * Puts a part's lines in place of those between its two marks.
- * @throws Error when the document has no such marks
+ * Replaces the lines between a part's two marks.
+ * @throws Error if the document has no such marks
  */
 export function withSection(document: string, part: string, lines: readonly string[]): string {
   const from = document.indexOf(begin(part));
@@ -15,14 +15,14 @@ export function withSection(document: string, part: string, lines: readonly stri
   return `${head}\n\n${asMarkdown(lines).join('\n')}\n\n${document.slice(to)}`;
 }
 
-/** Lines as they were printed, as Markdown: tables stay, every other line becomes an item. */
+/** Printed lines as Markdown: tables stay, every other line becomes a list item. */
 function asMarkdown(lines: readonly string[]): string[] {
   const text: string[] = [];
   let before: 'table' | 'item' | null = null;
   for (const line of lines) {
     if (line.trim() === '') continue;
     const kind = line.startsWith('|') ? 'table' : 'item';
-    // A new table head right behind another table needs an empty line as much as text does.
+    // Between two tables an empty line is needed, as after text.
     const isHead = kind === 'table' && lines[lines.indexOf(line) + 1]?.startsWith('| ---') === true;
     if (before !== null && (kind !== before || isHead)) text.push('');
     text.push(kind === 'table' ? line : `- ${line}`);

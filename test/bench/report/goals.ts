@@ -7,7 +7,7 @@ interface Goal {
   readonly result: string;
 }
 
-/** Figures that are asked for, beside what was measured. */
+/** Wanted figures, next to the measured ones. */
 export class Goals {
   readonly #goals: Goal[] = [];
 
@@ -19,7 +19,7 @@ export class Goals {
     this.#add(what, `≤ ${short(wanted)}${unit}`, measured, unit, measured <= wanted);
   }
 
-  /** A figure that could not be had here. */
+  /** A figure that cannot be measured here. */
   open(what: string, wanted: string, why: string): void {
     this.#goals.push({ what, wanted, measured: '–', result: why });
   }

@@ -25,7 +25,7 @@ export class Table {
   }
 }
 
-/** A number with about three digits that mean something. */
+/** A number with about three significant digits. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return '–';
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US').replaceAll(',', ' ');

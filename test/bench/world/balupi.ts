@@ -8,7 +8,7 @@ import { ended, pidOf, spawnNode } from './programs.ts';
 import type { Target } from './target.ts';
 import { until } from '../../fakes/until.ts';
 
-/** As deploy/run.mjs starts it; a test holds the two together. */
+/** As deploy/run.mjs starts it; a test keeps the two equal. */
 export const HEAP_FLAGS = ['--max-old-space-size=192', '--max-semi-space-size=4'];
 export const HEAP_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' };
 
@@ -18,7 +18,10 @@ export interface BenchNas {
   readonly wakeAddress: string;
 }
 
-/** The cache alone in a process of its own. @param mode without its memory of small files, too */
+/**
+ * The cache alone in a process of its own. @param mode `from-disk`: also without its memory of
+ * small files
+ */
 export function startCacheServer(
   files: string,
   workFolder: string,
@@ -53,7 +56,7 @@ async function startServer(name: string, file: string, args: readonly string[]):
   };
 }
 
-/** A whole BaluPi in a process of its own, with somebody signed in. */
+/** A whole BaluPi in a process of its own, with a user signed in. */
 export class BaluPiProcess implements Target {
   readonly name = 'BaluPi, whole';
   readonly port: number;
@@ -68,10 +71,10 @@ export class BaluPiProcess implements Target {
   }
 
   /**
-   * @param workFolder its data folder is `data` in it
-   * @param settings beside those of a bench
-   * @param flows a folder with other flows than those of the project
-   * @param group what holds it to a part of this machine
+   * @param workFolder contains its data folder, `data`
+   * @param settings in addition to a bench's own
+   * @param flows a folder with flows other than the project's
+   * @param group limits it to a part of this machine
    */
   static async start(
     nas: BenchNas,
@@ -97,7 +100,7 @@ export class BaluPiProcess implements Target {
     return new BaluPiProcess(child, await promise);
   }
 
-  /** Waits for the NAS to be found and signs somebody in there. */
+  /** Waits until the NAS is seen, and signs a user in there. */
   async signIn(username: string, password: string): Promise<void> {
     await until('BaluPi to sign somebody in', async () => {
       const answered = await fetch(`${this.url}/api/auth/login`, {
@@ -112,7 +115,7 @@ export class BaluPiProcess implements Target {
     });
   }
 
-  /** Asks for JSON as whoever is signed in. */
+  /** Requests JSON as the signed-in user. */
   async ask(path: string): Promise<unknown> {
     const answered = await fetch(`${this.url}${path}`, { headers: this.headers });
     return await answered.json();

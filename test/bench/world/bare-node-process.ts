@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 /**
- * What Node can do at all: `node bare-node-process <files>` answers each request from one buffer in
+ * The most Node can do: `node bare-node-process <files>` answers each request from one buffer in
  * memory, by a bare `node:http` server that decides nothing.
  */
 const [files = ''] = process.argv.slice(2);

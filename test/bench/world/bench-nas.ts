@@ -17,11 +17,11 @@ export function* chunks(sizeBytes: number): Generator<Buffer> {
   }
 }
 
-/** A practice NAS, and folders for what stands beside it; all of it goes at the end. */
+/** A practice NAS, and folders for what is compared with it; all of it is removed at the end. */
 export class BenchWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'balupi-bench-'));
   readonly nas: PracticeNas;
-  /** Files that every server under measurement serves. */
+  /** Files that every measured server serves. */
   readonly files = join(this.folder, 'files');
 
   constructor() {
@@ -39,7 +39,7 @@ export class BenchWorld {
     await this.nas.putFolder('alice/bench', 'alice');
   }
 
-  /** Puts a file into alice's folder on the NAS and beside it. */
+  /** Puts a file into alice's folder on the NAS, and into `files`. */
   async put(name: string, sizeBytes: number): Promise<void> {
     await this.nas.putFile(`alice/bench/${name}`, asyncChunks(sizeBytes), 'alice');
     copyFileSync(join(this.folder, 'nas', 'alice', 'bench', name), join(this.files, name));

@@ -10,8 +10,8 @@ import { SystemClock } from '../../../nodes/lib/time/system-clock.ts';
 import { STEADY_DISK } from '../../fakes/steady-disk.ts';
 
 /**
- * The cache alone: `node cache-process <files> <work folder> <mode>` keeps copies of the
- * files and serves them by look-up and serve on a bare server, without sign-in, permission and flow.
+ * The cache alone: `node cache-process <files> <work folder> <mode>` caches the files and serves
+ * them by lookup and serve on a bare server, without sign-in, permissions and flows.
  */
 const [files = '', workFolder = '', mode = 'from-memory'] = process.argv.slice(2);
 const PLENTY = 1e12;

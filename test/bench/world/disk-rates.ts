@@ -5,7 +5,7 @@ import type { Taken } from './upload-load.ts';
 
 const MB = 1024 * 1024;
 
-/** What the disk gives when nothing stands between: 1 MB writes and one fsync. */
+/** The disk's own rate, with nothing in between: 1 MB writes and one fsync. */
 export function rawWrite(folder: string, bytes: number): Taken {
   const block = randomBytes(MB);
   const before = process.cpuUsage();
@@ -23,7 +23,7 @@ export function rawWrite(folder: string, bytes: number): Taken {
   return { count: 1, wallS, cpuS: (used.user + used.system) / 1e6 };
 }
 
-/** How many small appends the disk makes durable in a second. */
+/** How many small appends a second the disk makes durable. */
 export function fsyncsPerSecond(folder: string): number {
   const handle = openSync(join(folder, 'fsync'), 'w');
   const block = randomBytes(4096);

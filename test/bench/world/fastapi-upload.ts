@@ -6,7 +6,7 @@ import { ended, findPython, pidOf } from './programs.ts';
 import { isOpen } from './is-open.ts';
 import { until } from '../../fakes/until.ts';
 
-/** As fast as it goes there: the form is parsed as it streams in, nothing is spooled twice. */
+/** The fastest way there: the form is parsed as it streams in, nothing is spooled twice. */
 const APP = `import asyncio
 import hashlib
 import os
@@ -45,14 +45,14 @@ async def upload(request: Request):
 uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 `;
 
-/** A FastAPI that takes uploads into a folder and makes them durable. */
+/** A FastAPI that stores uploads durably in a folder. */
 export interface FastApiUpload {
   readonly url: string;
   readonly pids: readonly number[];
   stop(): Promise<void>;
 }
 
-/** @returns null when Python or one of what it takes is not installed */
+/** @returns null if Python or one of its modules is not installed */
 export async function openFastApiUpload(workFolder: string): Promise<FastApiUpload | null> {
   const python = findPython(['fastapi', 'uvicorn', 'uvloop', 'python_multipart']);
   if (python === null) return null;

@@ -25,8 +25,8 @@ uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=Fa
 `;
 
 /**
- * The way of BaluPi's predecessor: FastAPI's FileResponse under uvicorn.
- * @returns null when Python or one of the two is not installed
+ * As BaluPi's predecessor did: FastAPI's FileResponse under uvicorn.
+ * @returns null if Python or one of the two is not installed
  */
 export async function startFastApi(folder: string, workFolder: string): Promise<Target | null> {
   const python = findPython(['fastapi', 'uvicorn']);

@@ -1,9 +1,9 @@
 import { request as httpRequest } from 'node:http';
 
-/** What one download was like. */
+/** The course of one download. */
 export interface Arrived {
   readonly statusCode: number;
-  /** From the request to the first byte of the body, ms. */
+  /** From the request to the body's first byte, ms. */
   readonly firstByteMs: number;
   readonly totalMs: number;
   readonly bytes: number;

@@ -8,7 +8,7 @@ const TAPO = { username: 'bench@example.com', password: 'Practice-plugs-1' } as 
 const ZONE = 'Europe/Berlin';
 const WATTS = [38, 90, 4, 150, 12];
 
-/** Five practice plugs of a household that has had them for some weeks. */
+/** Five practice plugs that a household has had for some weeks. */
 export class FivePlugs {
   readonly #clock = new SystemClock((problem) => {
     console.error(problem);
@@ -32,7 +32,7 @@ export class FivePlugs {
       }),
   );
 
-  /** @param dataFolder that no BaluPi has opened yet: their past is written into it */
+  /** @param dataFolder not opened by any BaluPi yet: the plugs' past is written into it */
   async start(dataFolder: string): Promise<void> {
     for (const plug of this.#plugs) await plug.start();
     await writePast({
@@ -46,7 +46,7 @@ export class FivePlugs {
     for (const plug of this.#plugs) await plug.stop();
   }
 
-  /** With these a BaluPi reads them. */
+  /** Makes a BaluPi read them. */
   settings(): Readonly<Record<string, string>> {
     return {
       BALUPI_TIMEZONE: ZONE,

@@ -1,4 +1,4 @@
-/** One stretch of load, as the load process is told it. */
+/** One span of load, as the load process receives it. */
 export type LoadJob =
   | {
       readonly kind: 'read';
@@ -6,9 +6,9 @@ export type LoadJob =
       readonly path: string;
       readonly headers: Readonly<Record<string, string>>;
       readonly connections: number;
-      /** Ends after so long, whatever is under way. */
+      /** Ends after this, whatever is under way. */
       readonly durationMs: number;
-      /** Ends after so many whole answers. */
+      /** Ends after that many complete answers. */
       readonly mostAnswers?: number;
     }
   | {
@@ -21,13 +21,13 @@ export type LoadJob =
     };
 
 export interface LoadResult {
-  /** Whole answers, all with the wanted status. */
+  /** Complete answers, all with the wanted status. */
   readonly answers: number;
-  /** Bytes of bodies, of unfinished answers too. */
+  /** Body bytes, including those of incomplete answers. */
   readonly bytes: number;
   readonly seconds: number;
-  /** What went wrong first; null when nothing did. */
+  /** The first fault; null for none. */
   readonly fault: string | null;
-  /** Of an upload: what was answered. */
+  /** An upload's answer. */
   readonly body?: string;
 }

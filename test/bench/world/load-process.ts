@@ -43,7 +43,7 @@ function read(job: ReadJob): Promise<LoadResult> {
   return promise;
 }
 
-/** Sends a body that tells its own place, in chunks, with back-pressure. */
+/** Sends a body whose bytes identify their position, in chunks, with back-pressure. */
 function upload(job: UploadJob): Promise<LoadResult> {
   const { promise, resolve, reject } = Promise.withResolvers<LoadResult>();
   const beganMs = performance.now();
@@ -86,7 +86,7 @@ function upload(job: UploadJob): Promise<LoadResult> {
   let sent = 0;
   const pump = (): void => {
     while (sent < job.sizeBytes) {
-      // A fresh buffer each time: one that is still being written must not change.
+      // A fresh buffer each time, as one still being written must not change.
       const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, job.sizeBytes - sent), sent % 251);
       sent += chunk.length;
       if (!request.write(chunk)) {

@@ -13,7 +13,7 @@ export class Load {
     this.#child = spawnNode(1, [program]);
   }
 
-  /** One job at a time. @throws Error when an answer was not what it should be */
+  /** One job at a time. @throws Error at an unexpected answer */
   async run(job: LoadJob): Promise<LoadResult> {
     const { promise, resolve, reject } = Promise.withResolvers<LoadResult>();
     const onExit = (): void => {

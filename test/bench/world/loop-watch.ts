@@ -1,10 +1,10 @@
 /**
- * Loaded into a BaluPi under measurement by `--import`: tells how long its event loop was held. On
- * SIGUSR2 it writes what it saw since the last time to the file that LOOP_WATCH_FILE names, and
- * begins anew.
+ * Loaded into a measured BaluPi by `--import`: records how long its event loop was blocked. On
+ * SIGUSR2 it writes what it saw since the last time to the file named by LOOP_WATCH_FILE, and
+ * starts over.
  *
- * What the thread waited for a core is told apart: the system gives one that wants to run its turn
- * after others, and no code of ours can shorten that. The kernel counts it per thread
+ * Time the thread waited for a core is recorded separately: the system schedules runnable
+ * threads after others, which no code of ours can shorten. The kernel counts it per thread
  * (`/proc/<pid>/task/<tid>/schedstat`, second number, nanoseconds; Linux's
  * Documentation/scheduler/sched-stats.rst).
  */
@@ -12,12 +12,12 @@ import { openSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
-/** How often the loop is looked at; the delay is what is beyond it. */
+/** The interval of the samples; the delay is what exceeds it. */
 const LOOK_EVERY_MS = 1;
 
 const file = process.env['LOOP_WATCH_FILE'];
 
-/** @returns how long this thread has waited for a core since it began, in milliseconds */
+/** @returns how long this thread has waited for a core so far, in milliseconds */
 function waitOfThread(): () => number {
   const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`, 'r');
   const text = Buffer.alloc(100);

@@ -7,7 +7,7 @@ import { ended, findProgram, pidOf } from './programs.ts';
 import { isOpen } from './is-open.ts';
 import { until } from '../../fakes/until.ts';
 
-/** An nginx that takes PUTs into a folder. */
+/** An nginx that stores PUTs in a folder. */
 export interface DavNginx {
   readonly url: string;
   readonly files: string;
@@ -16,7 +16,7 @@ export interface DavNginx {
   stop(): Promise<void>;
 }
 
-/** @returns null when nginx or its dav module is not installed */
+/** @returns null if nginx or its dav module is not installed */
 export async function openDavNginx(workFolder: string): Promise<DavNginx | null> {
   const program = findProgram('nginx');
   if (program === null) return null;
@@ -40,7 +40,7 @@ export async function openDavNginx(workFolder: string): Promise<DavNginx | null>
 }
 
 function configuration(workFolder: string, files: string, port: number): string {
-  // Started by root, its worker would be somebody who may not look into a private folder.
+  // Started by root, its worker would be a user without access to a private folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `${user}
 daemon off;

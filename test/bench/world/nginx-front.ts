@@ -8,7 +8,7 @@ import { ended, findProgram, onCore, pidOf } from './programs.ts';
 import { isOpen } from './is-open.ts';
 import { until } from '../../fakes/until.ts';
 
-/** An nginx before a BaluPi, with what deploy/nginx.conf says. */
+/** An nginx in front of a BaluPi, with deploy/nginx.conf. */
 export interface NginxFront {
   readonly port: number;
   /** Its worker. */
@@ -17,8 +17,8 @@ export interface NginxFront {
 }
 
 /**
- * @param blobs where that BaluPi's blobs lie
- * @returns null when nginx is not installed
+ * @param blobs that BaluPi's blobs
+ * @returns null if nginx is not installed
  */
 export async function startNginxFront(
   balupiPort: number,
@@ -43,7 +43,7 @@ export async function startNginxFront(
 
 /** What a distribution's own nginx.conf has around a site. */
 function around(site: string, workFolder: string): string {
-  // Started by root, its worker would be somebody who may not look into a private folder.
+  // Started by root, its worker would be a user without access to a private folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${join(workFolder, name)};`)

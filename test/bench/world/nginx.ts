@@ -10,8 +10,8 @@ import { isOpen } from './is-open.ts';
 import { until } from '../../fakes/until.ts';
 
 /**
- * nginx with sendfile on a folder; one worker, as one Node is one.
- * @returns null when nginx is not installed
+ * nginx with sendfile on a folder; one worker, as there is one Node.
+ * @returns null if nginx is not installed
  */
 export async function startNginx(folder: string, workFolder: string): Promise<Target | null> {
   const program = findProgram('nginx');
@@ -34,7 +34,7 @@ export async function startNginx(folder: string, workFolder: string): Promise<Ta
 }
 
 function configuration(folder: string, workFolder: string, port: number): string {
-  // Started by root, its worker would be somebody who may not look into a private folder.
+  // Started by root, its worker would be a user without access to a private folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${join(workFolder, name)};`)
@@ -56,7 +56,7 @@ http {
 `;
 }
 
-/** nginx cannot say which port the system gave it, so one is looked for first. */
+/** nginx cannot report a port chosen by the system, so a free one is found first. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -2,14 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a slow Pi has, against a core of the machine the figures come from: a tenth of four cores. */
+/** A slow Pi's resources, in cores of the machine the figures come from: a tenth of four cores. */
 export const PI = { cores: 0.4, memoryBytes: 700_000_000 } as const;
-/** As deploy/balupi.service has it. */
+/** As in deploy/balupi.service. */
 const HIGH_BYTES = 500 * 1024 * 1024;
 const PERIOD_US = 100_000;
 const ROOT = '/sys/fs/cgroup';
 
-/** A file to write, or where something is told, in one of the two kinds of control groups. */
+/** A file to write, or one to read figures from, in either version of control groups. */
 interface Kind {
   readonly folders: readonly string[];
   readonly limits: readonly (readonly [file: string, value: string])[];
@@ -18,7 +18,7 @@ interface Kind {
   readonly kills: string;
 }
 
-/** A control group of the kernel with a Pi's share of this machine (cgroups(7)). */
+/** A kernel control group with a Pi's share of this machine (cgroups(7)). */
 export class PiGroup {
   readonly #kind: Kind;
 
@@ -49,23 +49,23 @@ export class PiGroup {
     });
   }
 
-  /** The most memory it held at once, with the pages of the files it read and wrote. */
+  /** Peak memory, including the page cache of the files it read and wrote. */
   get peakBytes(): number {
     return Number(readFileSync(this.#kind.peak, 'latin1'));
   }
 
-  /** How often the kernel ended a process in it for want of memory. */
+  /** How often the kernel killed a process in it for want of memory. */
   get kills(): number {
     return field(this.#kind.kills, 'oom_kill');
   }
 
-  /** Of the periods of 0.1 s in which it ran, how many it used up, ever. */
+  /** Of the 0.1 s periods in which it ran, how many it used up; since its creation. */
   get throttled(): { readonly periods: number; readonly usedUp: number } {
     const { cpuStat } = this.#kind;
     return { periods: field(cpuStat, 'nr_periods'), usedUp: field(cpuStat, 'nr_throttled') };
   }
 
-  /** To be called when no process is left in it. */
+  /** Call once no process is left in it. */
   remove(): void {
     for (const folder of this.#kind.folders) rmdirSync(folder);
   }
@@ -90,7 +90,7 @@ function unified(name: string): Kind | null {
   };
 }
 
-/** A tree for each (v1), which knows no MemoryHigh. */
+/** One tree per controller (v1), without MemoryHigh. */
 function separate(name: string): Kind | null {
   const [cpu, memory] = [join(ROOT, 'cpu'), join(ROOT, 'memory')];
   if (!existsSync(join(cpu, 'cpu.cfs_quota_us'))) return null;

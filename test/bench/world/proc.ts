@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 
-/** Linux tells times in hundredths of a second on every machine BaluPi runs on. */
+/** Linux reports times in hundredths of a second on every machine BaluPi runs on. */
 const TICKS_A_SECOND = 100;
 const SAMPLE_MS = 100;
 
-/** CPU seconds, user and system, that processes and their ended children used so far. */
+/** User and system CPU seconds of processes and their ended children so far. */
 export function cpuSeconds(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
 }
 
 function cpuSecondsOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // The name in brackets may hold spaces; what counts comes behind it, beginning with the state.
+  // The name in brackets may contain spaces; the fields after it begin with the state.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_A_SECOND;
 }
@@ -24,7 +24,7 @@ export function rssBytes(pids: readonly number[]): number {
   }, 0);
 }
 
-/** Resident bytes, and of what the processes began beside them the share that is theirs alone. */
+/** Resident bytes, plus the child processes' proportional share (Pss). */
 export function wholeBytes(pids: readonly number[]): number {
   return pids.flatMap(childrenOf).reduce((sum, pid) => {
     const maps = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
@@ -32,13 +32,13 @@ export function wholeBytes(pids: readonly number[]): number {
   }, rssBytes(pids));
 }
 
-/** The processes a process has started and that still run. */
+/** A process's running children. */
 export function childrenOf(pid: number): number[] {
   const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim();
   return text === '' ? [] : text.split(' ').map(Number);
 }
 
-/** Watches the memory of processes, ten times a second. */
+/** Samples the memory of processes ten times a second. */
 export class MemoryWatch {
   readonly #pids: readonly number[];
   readonly #timer: NodeJS.Timeout;
@@ -54,7 +54,7 @@ export class MemoryWatch {
     }, SAMPLE_MS);
   }
 
-  /** Ends the watch. */
+  /** Stops sampling. */
   stop(): { readonly fromBytes: number; readonly mostBytes: number; readonly grownBytes: number } {
     clearInterval(this.#timer);
     this.#look();

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-/** Where Debian keeps what only administrators have on their path. */
+/** Debian's folders that only administrators have on their path. */
 const MORE_PLACES = ['/usr/sbin', '/usr/local/sbin'];
 
 /** @returns the file of a program on this machine; null when it is not installed */
@@ -22,7 +22,7 @@ function isProgram(file: string): boolean {
   }
 }
 
-/** Whether Python is there with these modules. @returns its file; null when it is not */
+/** @returns the file of a Python with these modules; null if there is none */
 export function findPython(modules: readonly string[]): string | null {
   const python = findProgram('python3');
   if (python === null) return null;
@@ -30,10 +30,10 @@ export function findPython(modules: readonly string[]): string | null {
   return tried.status === 0 ? python : null;
 }
 
-/** Which of the machine's cores a process may have, so that server and load do not share one. */
+/** Which core a process runs on, so that server and load do not share one. */
 export type Core = 0 | 1;
 
-/** @returns program and arguments, bound to a core where the machine has two and `taskset` */
+/** @returns program and arguments, pinned to a core if the machine has two and `taskset` */
 export function onCore(core: Core, program: string, args: readonly string[]): [string, string[]] {
   const taskset = availableParallelism() < 2 ? null : findProgram('taskset');
   return taskset === null
@@ -41,13 +41,13 @@ export function onCore(core: Core, program: string, args: readonly string[]): [s
     : [taskset, ['-c', String(core), program, ...args]];
 }
 
-/** Moves this very process to a core, where the machine has two and `taskset`. */
+/** Pins this very process to a core, if the machine has two and `taskset`. */
 export function moveToCore(core: Core): void {
   const taskset = availableParallelism() < 2 ? null : findProgram('taskset');
   if (taskset !== null) spawnSync(taskset, ['-acp', String(core), String(process.pid)]);
 }
 
-/** Starts this project's Node on a program of its own. */
+/** Starts this project's Node with a program. */
 export function spawnNode(
   core: Core,
   args: readonly string[],
@@ -57,7 +57,7 @@ export function spawnNode(
   return spawn(program, all, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
 }
 
-/** Asks a process to end and waits until it has. */
+/** Ends a process and waits for it. */
 export async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const { promise, resolve } = Promise.withResolvers<undefined>();
@@ -68,7 +68,7 @@ export async function ended(child: ChildProcess): Promise<void> {
   await promise;
 }
 
-/** @throws Error when the process never got an id */
+/** @throws Error if the process never got a pid */
 export function pidOf(child: ChildProcess): number {
   if (child.pid === undefined) throw new Error('A process of the bench could not be started.');
   return child.pid;

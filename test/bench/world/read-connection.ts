@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 export interface ReadEvents {
   /** A chunk of a body came. */
   bytes(count: number): void;
-  /** A whole answer came. @returns whether to ask again */
+  /** A complete answer came. @returns whether to send another request */
   answered(): boolean;
   fault(text: string): void;
 }
@@ -11,8 +11,8 @@ export interface ReadEvents {
 const BUFFER_BYTES = 256 * 1024;
 
 /**
- * One keep-alive connection that asks for the same thing over and over and only counts what comes.
- * On a bare socket with one buffer, so that the load costs less than what it measures.
+ * One keep-alive connection that repeats one request and only counts what comes. On a bare socket
+ * with one buffer, so that the load costs less than what it measures.
  */
 export class ReadConnection {
   readonly #request: string;

@@ -14,7 +14,7 @@ export const WHOLE = 'BaluPi, whole';
 export const BEHIND_NGINX = 'BaluPi behind nginx (ACCEL)';
 export const FASTAPI = 'FastAPI FileResponse';
 
-/** Starts all that is to be compared; what is not installed here is said and left out. */
+/** Starts all servers to compare; those not installed here are reported and left out. */
 export async function startServingTargets(
   world: BenchWorld,
   targets: Target[],
@@ -58,7 +58,7 @@ async function behindNginx(
     {
       name: BEHIND_NGINX,
       port: front.port,
-      // Who decides and who sends: both are paid for.
+      // The one that decides and the one that sends both cost.
       pids: [...balupi.pids, ...front.pids],
       headers: balupi.headers,
       pathOf: (name) => balupi.pathOf(name),

@@ -5,7 +5,7 @@ export interface Target {
   /** The processes that do its work. */
   readonly pids: readonly number[];
   readonly headers: Readonly<Record<string, string>>;
-  /** Where it serves a file of the bench. */
+  /** The path at which it serves a file of the bench. */
   pathOf(file: string): string;
   stop(): Promise<void>;
 }

@@ -67,7 +67,7 @@ export interface Taken {
   readonly cpuS: number;
 }
 
-/** Sends uploads from a process of its own. @throws Error when one was refused */
+/** Sends uploads from a process of its own. @throws Error if one is refused */
 export async function load({ url, method, bytes, clients, seconds }: Load): Promise<Taken> {
   const before = process.cpuUsage();
   const args = ['-e', CLIENT, url, method, String(bytes), String(clients), String(seconds)];
