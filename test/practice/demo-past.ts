@@ -26,14 +26,14 @@ import { KeptLog } from '../fakes/kept-log.ts';
 /** Mean power of a plug in a stretch of time, epoch seconds, in W. */
 export type MeanWatts = (fromS: number, toS: number) => number;
 
-/** A load that a plug knew before there was a BaluPi, and one it has now; nothing in between. */
+/** A load from before there was a BaluPi, and one from now on; nothing in between. */
 export class LoadWithPast implements LoadCurve {
   readonly #watts: MeanWatts;
   readonly #endS: number;
   readonly #now: LoadCurve;
   readonly #nowFromMs: number;
 
-  /** @param endS where its past ends, epoch seconds, on a slot of five minutes */
+  /** @param endS end of the past, epoch seconds, on a slot of five minutes */
   constructor(watts: MeanWatts, endS: number, now: LoadCurve, nowFromMs: number) {
     this.#watts = watts;
     this.#endS = endS;
@@ -62,7 +62,7 @@ export class LoadWithPast implements LoadCurve {
 }
 
 export interface PastPlug {
-  /** What the plug calls itself. */
+  /** The plug's own name. */
   readonly name: string;
   readonly role: 'nas' | 'monitor';
   readonly watts: MeanWatts;
@@ -72,15 +72,15 @@ interface PastParts {
   readonly dataFolder: string;
   readonly timeZone: string;
   readonly clock: Clock;
-  /** Where it ends, epoch seconds: the begin of an hour. */
+  /** Its end, epoch seconds: the start of an hour. */
   readonly endS: number;
   readonly tapo: { readonly username: string; readonly password: string };
-  /** Where the plugs answer a search. */
+  /** The address at which the plugs answer a search. */
   readonly searchedAt: string;
   readonly plugs: readonly (PastPlug & { readonly address: string })[];
 }
 
-/** How many days of a past there are. */
+/** Days of the past. */
 export const PAST_DAYS = 40;
 const FINE_DAYS = 6;
 const DAY_S = 86_400;
@@ -88,8 +88,8 @@ const SLOT_S = 300;
 const SLOT_MS = SLOT_S * 1_000;
 const HOUR_MS = 3_600_000;
 /**
- * Hours ago at which the Pi was down for a while: covered by the plugs' counters, marked. Of the two
- * one lies well within a day, whatever the hour is now.
+ * Hours ago in which the Pi was down: covered by the plugs' counters, and marked. One of the two is
+ * well within a day, whatever the hour is now.
  */
 export const ESTIMATED_HOURS_AGO: readonly (readonly number[])[] = [
   [27, 28, 29],
@@ -97,8 +97,8 @@ export const ESTIMATED_HOURS_AGO: readonly (readonly number[])[] = [
 ];
 
 /**
- * Gives a data folder that no BaluPi has opened yet some weeks of a plausible past, so that the
- * charts of a demo have something to show. It is written as the roll-up would have written it.
+ * Gives a data folder that no BaluPi has opened yet some weeks of a plausible past, so that a
+ * demo's charts have something to show. The rows are those that the roll-up would have written.
  */
 export async function writePast(parts: PastParts): Promise<void> {
   const data = DataFolder.open(parts.dataFolder);
@@ -114,7 +114,7 @@ export async function writePast(parts: PastParts): Promise<void> {
   }
 }
 
-/** Registers the plugs at their addresses: a search of the network listens for seconds. */
+/** Registers the plugs at their addresses, as a search of the network listens for seconds. */
 async function plugNumbers(parts: PastParts, store: Store): Promise<readonly number[]> {
   const tapo = new Tapo({
     store,
@@ -220,7 +220,7 @@ function slots(watts: MeanWatts, hourS: number, isEstimated: boolean): Bucket[] 
   });
 }
 
-/** @param hourOfDay on the local clock, by which it is the price of the day or of the night */
+/** @param hourOfDay local, which decides between the day's and the night's price */
 function nasHour({ startS, avgMw, energyMwh }: HourBucket, hourOfDay: number) {
   const isAsleep = avgMw < 10_000;
   return {

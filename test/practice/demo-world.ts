@@ -11,12 +11,12 @@ import { PracticePlug } from './plug/practice-plug.ts';
 
 /** The account of the practice plugs. */
 const TAPO = { username: 'demo@example.com', password: 'Practice-plugs-1' } as const;
-/** How often the plug of the NAS learns how the NAS is. */
+/** How often the NAS's plug follows the NAS's state. */
 const FOLLOW_MS = 500;
 /** A suspended NAS takes a moment to come back. */
 const BOOT_MS = 3_000;
 
-/** Whoever signs in for the tour: an ordinary user whom the admin allowed to wake the NAS. */
+/** The tour's user: an ordinary one whom the admin allowed to wake the NAS. */
 export const DEMO_USER = 'alice';
 export const DEMO_ADMIN = 'admin';
 
@@ -50,12 +50,12 @@ const PAST_PLUGS: readonly [PastPlug, PastPlug] = [
   },
 ];
 
-/** A practice NAS and two practice plugs, one of which feeds it. */
+/** A practice NAS and two practice plugs, one of which powers it. */
 export class DemoWorld {
   readonly nas: PracticeNas;
   readonly #clock: Clock;
   readonly #timeZone: string;
-  /** Where the past of its plugs ends. */
+  /** The end of its plugs' past. */
   readonly #pastEndS: number;
   readonly #nasLoad = new NasLoad('awake');
   readonly #plugs: readonly [PracticePlug, PracticePlug];
@@ -63,8 +63,8 @@ export class DemoWorld {
   #lastState: 'awake' | 'asleep' = 'awake';
 
   /**
-   * @param timeZone of the BaluPi beside it, IANA name; the days of its plugs go by it
-   * @param bootMs what its NAS takes to come back
+   * @param timeZone IANA name, of the BaluPi; its plugs count days by it
+   * @param bootMs the time its NAS takes to boot
    */
   constructor(clock: Clock, folder: string, timeZone: string, bootMs = BOOT_MS) {
     this.#clock = clock;
@@ -94,8 +94,8 @@ export class DemoWorld {
   }
 
   /**
-   * Gives a data folder some weeks of a past: a NAS that slept most of the day, and a fridge.
-   * To be called before a BaluPi opens it.
+   * Writes some weeks of a past into a data folder: a NAS that slept most of the day, and a fridge.
+   * Call it before a BaluPi opens the folder.
    */
   async past(dataFolder: string): Promise<void> {
     await writePast({
@@ -122,7 +122,7 @@ export class DemoWorld {
     };
   }
 
-  /** It was there all the time that the past tells of, so its counters go on from it. */
+  /** It was plugged in throughout the past, so its counters continue from it. */
   #plug(serial: 1 | 2, now: LoadCurve): PracticePlug {
     const clock = this.#clock;
     const { name, watts } = PAST_PLUGS[serial - 1] as PastPlug;

@@ -8,12 +8,12 @@ import { createInterface } from 'node:readline';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { DEMO_ADMIN, DEMO_USER, DemoWorld, passwordOf } from './demo-world.ts';
 
-// As BaluPi itself, whose folders this makes.
+// As BaluPi itself, whose folders this creates.
 process.umask(0o077);
 
-/** Where the demo is, unless BALUPI_PORT says otherwise or somebody is there already. */
+/** The demo's port, unless BALUPI_PORT says otherwise or it is in use. */
 const USUAL_PORT = 8000;
-/** A demo is watched; nobody wants to wait the usual 30 s to see a watt or a sleeping NAS. */
+/** Faster than usual: nobody wants to wait 30 s to see a watt or a sleeping NAS. */
 const LIVELY = {
   BALUPI_ENERGY_SAMPLE_INTERVAL_SECONDS: '5',
   BALUPI_NAS_PROBE_INTERVAL_SECONDS: '5',
@@ -45,7 +45,7 @@ async function chosenPort(): Promise<string> {
   return (await isFree(USUAL_PORT)) ? String(USUAL_PORT) : '0';
 }
 
-/** The tour's own BaluPi takes nothing from a household's settings but where to listen. */
+/** The tour's own BaluPi takes only the address to listen on from a household's settings. */
 async function environment(world: DemoWorld, folder: string): Promise<NodeJS.ProcessEnv> {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('BALUPI_') || /^BALUPI_(HOST|EDITOR|TIMEZONE|LOG)/.test(name),
@@ -74,7 +74,7 @@ async function signIn(url: string): Promise<string> {
   return answered.access_token;
 }
 
-/** What an admin does once in a real home: let the plugs be found and say which feeds the NAS. */
+/** What an admin does once in a real home: has the plugs found and says which powers the NAS. */
 async function setUpPlugs(url: string): Promise<void> {
   const token = await signIn(url);
   const { devices } = (await call(url, '/api/tapo/devices/discover', token, {

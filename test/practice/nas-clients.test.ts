@@ -29,7 +29,7 @@ describe('A client of the NAS', () => {
       await rm(folder, { recursive: true });
     });
 
-    /** By its own API, so that the NAS knows its checksum. */
+    /** Through the API, so that the NAS knows its checksum. */
     async function put(path: string, text: string): Promise<void> {
       const channel = rig.client.openUpload(alice());
       const [target, filename] = [path.slice(0, path.lastIndexOf('/')), path.split('/').at(-1)];

@@ -14,8 +14,8 @@ import { PracticeNas } from './nas/practice-nas.ts';
 
 /**
  * What BaluPi relies on in BaluHost 1.38. It needs an address and three accounts, nothing of the
- * practice NAS, so that it can be pointed at a real one by hand; then the accounts are real ones,
- * and what it makes lies in folders of its own, which it removes.
+ * practice NAS, so it can be pointed at a real one by hand; then the accounts are real, and
+ * everything is made in folders of its own, which it removes.
  */
 function describeNasContract(name: string, start: () => Promise<NasUnderTest>): void {
   describe(name, () => {

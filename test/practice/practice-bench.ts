@@ -54,7 +54,7 @@ export class PracticeBench {
     return this.caller.call(`GET ${path}`, { token: this.alice, headers });
   }
 
-  /** Sends a datagram to where the NAS listens and waits until it was seen. */
+  /** Sends a datagram to the NAS's port and waits until it was seen. */
   async sendPacket(payload: Buffer): Promise<void> {
     const socket = createSocket('udp4');
     const [host = '', port = ''] = this.nas.wakeAddress.split(':');

@@ -112,7 +112,7 @@ describe('the practice NAS out of order', () => {
       sent.write(half);
       while (nas.bytesReceived < half.length) await clock.advance(0);
       sent.destroy();
-      // A download meanwhile may be cut, as the file shrinks under it.
+      // A concurrent download may be cut, as the file shrinks under it.
       for (let size = 10; size === 10 || size === 0;) {
         size = (await nas.tree()).find(({ path }) => path === 'alice/a.txt')?.size ?? 0;
       }

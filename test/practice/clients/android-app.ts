@@ -13,8 +13,8 @@ import {
 } from './answered.ts';
 
 /**
- * The calls of BaluHost's Android app (BaluApp dec86c3), in our own words, from its Retrofit
- * interfaces: paths, headers and fields as it sends them, and what it does with what comes back.
+ * The requests of BaluHost's Android app (BaluApp dec86c3), reimplemented from its Retrofit
+ * interfaces: paths, headers and fields as it sends them, and what it does with the answers.
  */
 
 export interface AppFile {
@@ -26,25 +26,27 @@ export interface AppFile {
   readonly fileId: number | null;
 }
 
-/** A folder of the phone, as the NAS keeps it for that device. */
+/** A folder of the phone, as the NAS stores it for that device. */
 export interface PhoneFolder {
   readonly id: string;
   readonly remotePath: string;
 }
 
-/** What came of one run of the sync. */
+/** The result of one sync run. */
 export interface SyncTold {
-  /** The NAS let no sync begin. */
+  /** The NAS did not allow the sync to start. */
   readonly isSkipped: boolean;
   readonly uploaded: number;
   /** A 503 ends a folder's sync until the next run. */
   readonly isBrokenOff: boolean;
 }
 
-/** What the app would show, or forget. */
+/** What the app shows. */
 export type AppState = 'unpaired' | 'paired' | 'signed_out';
 
-/** Of its dashboard, one after another (18 in a minute, with the two that look whether it is online). */
+/**
+ * Of its dashboard, one after another (18 a minute, with the two that check whether it is online).
+ */
 export const TILES: readonly string[] = [
   'system/info',
   'system/raid/status',
@@ -67,7 +69,7 @@ export class AndroidApp {
   #access = '';
   #refresh = '';
 
-  /** @param server as the QR code names it */
+  /** @param server as in the QR code */
   constructor(server: string, deviceName = 'Phone') {
     this.#base = `${server.replace(/\/+$/, '')}/api/`;
     this.#deviceName = deviceName;
@@ -77,7 +79,7 @@ export class AndroidApp {
     return this.#access;
   }
 
-  /** The QR code was scanned. */
+  /** As after scanning the QR code. */
   async pair(registrationToken: string): Promise<void> {
     const answered = await this.#send('POST', 'mobile/register', {
       json: {
@@ -96,7 +98,7 @@ export class AndroidApp {
     const told = parsed(answered);
     const user = told['user'] as Fields;
     const device = told['device'] as Fields;
-    // The tokens are saved before the time is read, on which the app would crash.
+    // The tokens are saved before the time is parsed, on which the app would crash.
     this.#access = textOf(told['access_token']);
     this.#refresh = textOf(told['refresh_token']);
     this.userId = numberOf(user['id']);
@@ -130,14 +132,14 @@ export class AndroidApp {
     });
   }
 
-  /** As a picture is loaded: slashes escaped, a space as a plus. */
+  /** As pictures are loaded: slashes escaped, a space as a plus. */
   async open(path: string): Promise<Buffer> {
     const coded = encodeURIComponent(path).replaceAll('%20', '+');
     const answered = await this.#askedBytes(`files/download/${coded}`);
     return answered;
   }
 
-  /** The folders that are synced. An answer that is no bare list fails the whole sync. */
+  /** The synced folders. An answer that is not a bare list fails the whole sync. */
   async syncFolders(): Promise<readonly PhoneFolder[]> {
     const told = listIn(await this.#asked('GET', `mobile/sync/folders/${this.deviceId}`));
     return told.map((row) => {
@@ -158,8 +160,8 @@ export class AndroidApp {
   }
 
   /**
-   * The nightly run, or one by hand: may it begin, which folders, what is there already, and then
-   * photo by photo. A folder's run ends with the first 503.
+   * The nightly run, or a manual one: preflight, folders, what is there already, and then photo by
+   * photo. A folder's run ends with the first 503.
    * @param photos by name
    */
   async syncPhotos(photos: ReadonlyMap<string, Buffer>, trigger = 'auto'): Promise<SyncTold> {
@@ -178,13 +180,13 @@ export class AndroidApp {
         isBrokenOff = status === 503;
         if (isBrokenOff) break;
       }
-      // Only logged where it fails.
+      // A failure is only logged.
       await this.#asked('PUT', `mobile/sync/folders/${id}`, { status: 'idle' });
     }
     return { isSkipped: false, uploaded, isBrokenOff };
   }
 
-  /** A photo of the sync: the full remote path beside the file. @returns the status */
+  /** A synced photo: the full remote path next to the file. @returns the status */
   async uploadPhoto(remotePath: string, bytes: Buffer, trigger = 'manual'): Promise<number> {
     const form = new FormData();
     form.append('file', new Blob([new Uint8Array(bytes)]), remotePath.split('/').at(-1));
@@ -211,7 +213,7 @@ export class AndroidApp {
     parsed(await this.#asked('POST', 'files/folder', { path, name }));
   }
 
-  /** @returns the share's number */
+  /** @returns the share's id */
   async share(fileId: number, withUserId: number): Promise<number> {
     const body = { file_id: fileId, shared_with_user_id: withUserId, can_read: true };
     return numberOf(parsed(await this.#asked('POST', 'shares/user-shares', body))['id']);
@@ -221,7 +223,7 @@ export class AndroidApp {
     ok(await this.#asked('DELETE', `shares/user-shares/${String(shareId)}`));
   }
 
-  /** @returns the people something can be shared with, by name */
+  /** @returns the users that something can be shared with, by name */
   async people(): Promise<ReadonlyMap<string, number>> {
     const told = listIn(await this.#asked('GET', 'shares/users'));
     return new Map(told.map((row) => [textOf(row['username']), numberOf(row['id'])]));
@@ -231,13 +233,13 @@ export class AndroidApp {
     return listIn(await this.#asked('GET', 'shares/shared-with-me')).length;
   }
 
-  /** Every launch. A failure is ignored. */
+  /** At every launch. A failure is ignored. */
   async registerForPush(): Promise<number> {
     const path = `mobile/devices/${this.deviceId}/push-token?push_token=x`;
     return (await this.#asked('POST', path)).status;
   }
 
-  /** After each action; what is not taken is kept and sent again. */
+  /** After each action; what is not accepted is kept and sent again. */
   async report(path: string): Promise<number> {
     const activity = {
       ...{ action_type: 'file.open', file_path: path, file_name: path.split('/').at(-1) },
@@ -262,14 +264,14 @@ export class AndroidApp {
     parsed(await this.#asked('POST', 'notifications/read-all'));
   }
 
-  /** What an open dashboard asks for, tile by tile. @returns the status of each */
+  /** The requests of an open dashboard, tile by tile. @returns the status of each */
   async tiles(): Promise<readonly number[]> {
     const statuses: number[] = [];
     for (const tile of TILES) statuses.push((await this.#asked('GET', tile)).status);
     return statuses;
   }
 
-  /** Its 15 minutes are over: what any call does with a 401. */
+  /** After its 15 minutes: what any request does at a 401. */
   async renew(): Promise<boolean> {
     return await this.#refreshed();
   }
@@ -278,7 +280,7 @@ export class AndroidApp {
     return numberOf(parsed(await this.#asked('GET', 'notifications/unread-count'))['count']);
   }
 
-  /** What the live bell opens its socket with. */
+  /** The token with which the live bell opens its socket. */
   async socketToken(): Promise<string> {
     return textOf(parsed(await this.#asked('POST', 'notifications/ws-token'))['token']);
   }
@@ -294,7 +296,7 @@ export class AndroidApp {
     return numberOf(memory['total']);
   }
 
-  /** A call with the token, and once more after a 401. */
+  /** A request with the token, repeated after a 401. */
   async #asked(
     method: string,
     path: string,
@@ -304,7 +306,7 @@ export class AndroidApp {
     const more = body instanceof FormData ? { form: body } : { json: body };
     const first = await this.#send(method, path, { ...more, headers });
     if (first.status !== 401 || !(await this.#refreshed())) return first;
-    // The device is not named the second time.
+    // The repetition does not name the device.
     return await this.#send(method, path, { ...more, headers, isRetry: true });
   }
 
@@ -316,7 +318,7 @@ export class AndroidApp {
     return bytes;
   }
 
-  /** Any failure signs the app out, but for one whose words tell of a timeout. */
+  /** Any failure signs the app out, except one whose message mentions a timeout. */
   async #refreshed(): Promise<boolean> {
     const answered = await this.#send('POST', 'auth/refresh', {
       json: { refresh_token: this.#refresh },
@@ -374,7 +376,7 @@ export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** `Instant.parse` takes UTC with its `Z` and nothing else. */
+/** `Instant.parse` only accepts UTC with `Z`. */
 function instantOf(value: unknown): void {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/.test(textOf(value))) {
     throw new Error(`The app would crash on the time ${String(value)}.`);

@@ -1,4 +1,4 @@
-/** What an app sees of an answer, and how it takes what it did not expect. */
+/** What an app sees of an answer, and how it handles the unexpected. */
 export interface Answered {
   readonly status: number;
   readonly reason: string;
@@ -11,7 +11,7 @@ export function isSuccess({ status }: Answered): boolean {
   return status >= 200 && status < 300;
 }
 
-/** @throws Error where it is no success */
+/** @throws Error unless it is a success */
 export function ok(answered: Answered): Answered {
   if (isSuccess(answered)) return answered;
   throw new Error(`HTTP ${String(answered.status)}: ${answered.text.slice(0, 500)}`);
@@ -21,14 +21,14 @@ export function parsed(answered: Answered): Fields {
   return JSON.parse(ok(answered).text) as Fields;
 }
 
-/** An answer that has to be a list and nothing around it. */
+/** For answers that have to be a bare list. */
 export function listIn(answered: Answered): readonly Fields[] {
   const told = JSON.parse(ok(answered).text) as unknown;
   if (!Array.isArray(told)) throw new Error('A list was expected, and came something else.');
   return told as readonly Fields[];
 }
 
-/** A value of another type than it expects fails an app's whole answer. */
+/** A value of an unexpected type fails an app's whole answer. */
 export function textOf(value: unknown): string {
   if (typeof value !== 'string') throw new Error(`A text was expected, and came ${String(value)}.`);
   return value;
@@ -44,7 +44,7 @@ export function booleanOf(value: unknown): boolean {
   return value;
 }
 
-/** Each segment escaped, the slashes between them not. */
+/** Escapes each segment, and not the slashes between them. */
 export function escapedPath(path: string): string {
   return path.split('/').map(encodeURIComponent).join('/');
 }

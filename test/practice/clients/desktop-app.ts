@@ -9,10 +9,10 @@ import {
   textOf,
 } from './answered.ts';
 
-/** What is left of the app. `died`: the process ended, as an exception had nobody to catch it. */
+/** The app's state. `died`: an uncaught exception ended the process. */
 export type DesktopState = 'unpaired' | 'paired' | 'signed_out' | 'died';
 
-/** One folder of this computer and where it is synced to. */
+/** A folder of this computer and its remote one. */
 export interface SyncedFolder {
   readonly remotePath: string;
   /** By path below the folder. */
@@ -22,11 +22,11 @@ export interface SyncedFolder {
 }
 
 export interface CycleTold {
-  /** The NAS told no changes, so this was a round of uploads alone. */
+  /** The NAS gave no changes, so this cycle only uploaded. */
   readonly withoutChanges: boolean;
   readonly uploaded: number;
   readonly downloaded: number;
-  /** Tries at what is not there. */
+  /** Attempts at what is not there. */
   readonly missed: number;
   readonly deletedHere: readonly string[];
 }
@@ -37,14 +37,14 @@ export interface ExplorerItem {
   readonly isFolder: boolean;
 }
 
-/** From here up a file is sent alone, by a thread that catches nothing. */
+/** From this size on a file is sent alone, by a thread that catches nothing. */
 const LARGE_BYTES = 1_000_000;
 const BATCH_FILES = 50;
 const TRIES = 3;
 
 /**
- * The calls of BaluHost's desktop program (BaluDesk d82ff19), in our own words, from its HTTP clients:
- * what it sends, in which order, and what it does with what comes back.
+ * The requests of BaluHost's desktop program (BaluDesk d82ff19), reimplemented from its HTTP
+ * clients: what it sends, in which order, and what it does with the answers.
  */
 export class DesktopApp {
   readonly #base: string;
@@ -56,7 +56,7 @@ export class DesktopApp {
   #deviceCode = '';
   #changeToken: string | null = null;
 
-  /** @param server as it is typed when pairing; a slash at its end stays there */
+  /** @param server as typed when pairing; a slash at its end stays */
   constructor(server: string, deviceId: string) {
     this.#base = server;
     this.#deviceId = deviceId;
@@ -66,7 +66,7 @@ export class DesktopApp {
     return this.#access;
   }
 
-  /** @returns the six digits that its user types in on the NAS's own page */
+  /** @returns the six digits that its user enters on the NAS's own page */
   async beginPairing(): Promise<string> {
     const told = parsed(
       await this.#send('POST', '/api/desktop-pairing/device-code', {
@@ -80,7 +80,7 @@ export class DesktopApp {
     return textOf(told['user_code']);
   }
 
-  /** Every 5 s. @returns whether it is let in; a 404 alone ends the pairing */
+  /** Every 5 s. @returns whether it is approved; only a 404 ends the pairing */
   async poll(): Promise<'pending' | 'approved' | 'expired'> {
     const answered = await this.#send('POST', '/api/desktop-pairing/poll', {
       json: { device_code: this.#deviceCode },
@@ -96,7 +96,7 @@ export class DesktopApp {
     return 'approved';
   }
 
-  /** The program begins. Any failure but a 401 that a refresh heals costs it what it knows. */
+  /** At its start. Any failure except a 401 that a refresh heals loses what it knows. */
   async start(): Promise<void> {
     const answered = await this.#authorized('GET', '/api/auth/me');
     if (answered.status >= 400) this.#forget();
@@ -113,7 +113,7 @@ export class DesktopApp {
     return textOf(told['status']);
   }
 
-  /** Every 30 s: what changed there, then what is gone here, then what is new here. */
+  /** Every 30 s: remote changes, then local deletes, then new local files. */
   async cycle(folder: SyncedFolder): Promise<CycleTold> {
     const told = await this.#changes(folder);
     let downloaded = 0;
@@ -136,7 +136,7 @@ export class DesktopApp {
     return { withoutChanges: told === null, uploaded, downloaded, missed, deletedHere };
   }
 
-  /** The explorer: nothing of an item may be null that it reads. */
+  /** The explorer: no field of an item that it reads may be null. */
   async list(path: string): Promise<readonly ExplorerItem[]> {
     const query = `path=${encodeURIComponent(path)}&mount=dev-storage`;
     const told = parsed(await this.#authorized('GET', `/api/files/list?${query}`));
@@ -231,7 +231,7 @@ export class DesktopApp {
     };
   }
 
-  /** @returns the tries that came to nothing, or -1 where the file is here now */
+  /** @returns the failed attempts, or -1 if the file is here now */
   async #download(folder: SyncedFolder, path: string): Promise<number> {
     if (folder.files.has(path)) return 0;
     for (let tries = 1; tries <= TRIES; tries += 1) {
@@ -257,7 +257,7 @@ export class DesktopApp {
         form.append('path', parent);
         for (const [path, { bytes }] of batch) form.append('files', blobOf(bytes), nameOf(path));
         const answered = await this.#authorized('POST', '/api/files/upload', { form });
-        // Any 2xx counts for all of the batch.
+        // Any 2xx counts for the whole batch.
         if (!isSuccess(answered)) continue;
         for (const [, file] of batch) file.isSynced = true;
         uploaded += batch.length;
@@ -272,7 +272,7 @@ export class DesktopApp {
     return uploaded;
   }
 
-  /** @throws Error on a 401, of which the process dies */
+  /** @throws Error at a 401, which kills the process */
   async #uploadLarge(path: string, bytes: Buffer): Promise<boolean> {
     const form = new FormData();
     form.append('path', parentOf(path));
@@ -298,14 +298,14 @@ export class DesktopApp {
     return null;
   }
 
-  /** A call with the token, and once more after a 401. */
+  /** A request with the token, repeated after a 401. */
   async #authorized(method: string, path: string, what: Sent = {}): Promise<Answered> {
     const first = await this.#send(method, path, { ...what, token: this.#access });
     if (first.status !== 401 || !(await this.#refreshed())) return first;
     return await this.#send(method, path, { ...what, token: this.#access });
   }
 
-  /** Any failure stops the sync until somebody pairs anew. */
+  /** Any failure stops the sync until the user pairs again. */
   async #refreshed(): Promise<boolean> {
     const answered = await this.#send('POST', '/api/auth/refresh', {
       json: { refresh_token: this.#refresh },

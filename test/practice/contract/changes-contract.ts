@@ -31,7 +31,7 @@ export function describeChanges(caller: () => NasCaller): void {
       await nas.call(`DELETE /api/files/${home}`, { token });
     });
 
-    /** All chunked calls on one connection, because a session lives in one worker. */
+    /** All chunked requests on one connection, as a session is in one worker. */
     async function onOneSocket<T>(
       work: (call: (line: string, body?: object | Uint8Array) => Promise<Reply>) => Promise<T>,
     ): Promise<T> {

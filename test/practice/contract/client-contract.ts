@@ -8,7 +8,7 @@ import { sha256 } from '../../fakes/file-nas.ts';
 export interface ReadingUnderTest {
   readonly client: Pick<NasClient, 'list' | 'download'>;
   readonly alice: string;
-  /** Lays a file of alice's, as the NAS keeps one that came by its API. */
+  /** Stores a file of alice's, as the NAS does with an upload through its API. */
   readonly put: (path: string, text: string) => Promise<void>;
 }
 
@@ -35,7 +35,9 @@ async function textAt({ client, alice }: ReadingUnderTest, path: string): Promis
   return got.kind === 'stream' ? (await buffer(got.body)).toString() : null;
 }
 
-/** What of listings and downloads the services rely on, of a real client and of each double of one. */
+/**
+ * What the services rely on in listings and downloads, of a real client and of each double of one.
+ */
 export function describeReading(current: () => ReadingUnderTest): void {
   describe('reading', () => {
     it('lists a folder that nobody made as an empty one', async () => {
@@ -87,7 +89,7 @@ export function describeReading(current: () => ReadingUnderTest): void {
   });
 }
 
-/** What of folders, resumable uploads and changes the queue relies on. */
+/** What the queue relies on in folders, resumable uploads and changes. */
 export function describeWriting(current: () => WritingUnderTest): void {
   async function change(
     method: 'PUT' | 'POST' | 'DELETE',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /**
- * The ETags that a file listed like this may have: BaluHost makes them of time and size alone, but
+ * The ETags that a file with this listing may have: BaluHost makes them of time and size alone, but
  * a disk keeps nanoseconds, of which a listing shows rounded microseconds.
  */
 export function possibleEtags(modifiedAt: string, size: number): readonly string[] {

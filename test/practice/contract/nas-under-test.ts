@@ -7,9 +7,9 @@ export interface Account {
   readonly password: string;
 }
 
-/** Any BaluHost 1.38: the practice NAS, or a real one whose address somebody gives by hand. */
+/** Any BaluHost 1.38: the practice NAS, or a real one whose address is given by hand. */
 export interface NasUnderTest {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly url: string;
   readonly admin: Account;
   /** Two ordinary users. */
@@ -22,7 +22,7 @@ export interface Reply {
   readonly headers: Headers;
   readonly bytes: Buffer;
   readonly text: string;
-  /** The body as JSON, `undefined` when it is none. */
+  /** The body as JSON; `undefined` if it is none. */
   readonly body: unknown;
 }
 
@@ -34,7 +34,7 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One file row of a listing, names as on the wire. */
+/** One file of a listing, with the wire's names. */
 export interface Row {
   readonly name: string;
   readonly path: string;
@@ -60,10 +60,10 @@ function bodyOf(options: CallOptions): BodyInit | null {
   return options.raw === undefined ? null : (options.raw as BodyInit);
 }
 
-/** Calls a NAS and remembers whom it signed in, because a real one counts logins. */
+/** Sends requests to a NAS and remembers sign-ins, as a real one limits logins. */
 export class NasCaller {
   readonly nas: NasUnderTest;
-  /** A folder name of this run alone, so that a real NAS is left as it was. */
+  /** A folder name unique to this run, so that a real NAS is left as it was. */
   readonly folder = `contract-${randomBytes(4).toString('hex')}`;
   readonly #tokens = new Map<string, string>();
 
@@ -116,7 +116,7 @@ export class NasCaller {
     assert.equal(reply.status, 200, reply.text);
   }
 
-  /** Registers a phone for whoever has this token. @returns the device's id */
+  /** Registers a phone for the token's user. @returns the device's id */
   async registerPhone(token: string): Promise<string> {
     const made = await this.call('POST /api/mobile/token/generate', { token });
     assert.equal(made.status, 200, made.text);

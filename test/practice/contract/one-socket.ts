@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Reply } from './nas-under-test.ts';
 
-/** Calls through this agent, which decides on the connection. The reply has no headers. */
+/** Sends a request through this agent, which chooses the connection. The reply has no headers. */
 export function callBy(
   agent: Agent,
   base: string,
@@ -54,10 +54,12 @@ interface Parting {
   readonly hungUp: boolean;
 }
 
-/** Shorter than the 5 s after which uvicorn drops an idle connection. */
+/** Shorter than the 5 s after which uvicorn closes an idle connection. */
 const PATIENCE_MS = 1000;
 
-/** Calls on a connection of its own and looks whether the NAS closes it after its answer. */
+/**
+ * Sends a request on a connection of its own. @returns whether and how the NAS closes it afterwards
+ */
 export async function hangsUp(
   base: string,
   token: string,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NasCaller } from './nas-under-test.ts';
 
-/** The folders that phones keep in step: recorded on 1.38. */
+/** The synced folders of phones, as recorded on 1.38. */
 export function describePhones(caller: () => NasCaller): void {
   describe('phones', () => {
     let nas: NasCaller;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NasCaller } from './nas-under-test.ts';
 
-/** How paths and methods are met, as recorded on 1.38. */
+/** How paths and methods are matched, as recorded on 1.38. */
 export function describeRouting(caller: () => NasCaller): void {
   describe('routing', () => {
     it('answers health with its versions, and every reply carries the version of the API', async () => {

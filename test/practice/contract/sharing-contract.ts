@@ -9,7 +9,7 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Shares, Shared, and whose a file is, as recorded on 1.38. */
+/** Shares, Shared, and file owners, as recorded on 1.38. */
 export function describeSharing(caller: () => NasCaller): void {
   describe('sharing', () => {
     let nas: NasCaller;

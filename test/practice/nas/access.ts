@@ -21,7 +21,10 @@ export class Access {
     this.#shares = shares;
   }
 
-  /** The path without needless slashes. @throws Refusal 400 with `..`, 403 outside the user's places */
+  /**
+   * The path without redundant slashes. @throws Refusal 400 with `..`, 403 outside the user's
+   * folders
+   */
   jail(path: string, user: NasUser): string {
     const clean = normal(path);
     if (user.role === 'admin') return clean;
@@ -37,7 +40,7 @@ export class Access {
     return this.#rows.get(path)?.ownerId ?? null;
   }
 
-  /** Without an owner everybody in the jail may look. */
+  /** Without an owner, everybody in the jail may read. */
   canView(user: NasUser, ownerId: number | null): boolean {
     return ownerId === null || ownerId === user.id || user.role === 'admin';
   }
@@ -55,7 +58,7 @@ export class Access {
     throw refused(403, 'Operation not permitted');
   }
 
-  /** The owner, or who has a share with that right. @throws Refusal 403 */
+  /** The owner, or the holder of a share with that right. @throws Refusal 403 */
   ensureOwnerOrShare(path: string, user: NasUser, right: 'canWrite' | 'canDelete'): void {
     const ownerId = this.ownerOf(path);
     if (user.role === 'admin' || ownerId === user.id) return;

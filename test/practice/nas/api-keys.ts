@@ -61,7 +61,7 @@ export class ApiKeys {
     return this.#keys.delete(id);
   }
 
-  /** The key that still counts behind this text. */
+  /** The valid key with this text. */
   use(text: string, ip: string): ApiKey | undefined {
     const nowMs = this.#clock.nowMs();
     const key = [...this.#keys.values()].find((candidate) => candidate.key === text);

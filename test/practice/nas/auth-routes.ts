@@ -49,11 +49,11 @@ export class AuthRoutes {
       const pending = this.#tokens.pending(user);
       return json({ requires_2fa: true, pending_token: pending, token_type: '2fa_pending' });
     }
-    // An inactive user gets a token as well; only is_active tells (recorded on 1.38).
+    // An inactive user gets a token too; only is_active shows it (recorded on 1.38).
     return this.#granted(user);
   }
 
-  /** It leaves every token as it is (read in its code), and stamps the user. */
+  /** Leaves all tokens valid (read in its code), and updates the user's timestamp. */
   async #changePassword(exchange: Exchange, user: NasUser): Promise<Answer> {
     const body = await jsonBody(exchange, { current_password: 'string', new_password: 'string' });
     if (body.current_password !== user.password) {
@@ -87,7 +87,7 @@ export class AuthRoutes {
     return this.#granted(user);
   }
 
-  /** Without a refresh token: a refresh does not rotate, and a login never had one. */
+  /** Without a refresh token: a refresh does not rotate it, and a login never gives one. */
   #granted(user: NasUser): Answer {
     return json({
       access_token: this.#tokens.access(user),

@@ -45,7 +45,7 @@ export function unprocessable(...faults: readonly (Fault & { readonly ctx?: stri
   return new Refusal(422, { detail: faults });
 }
 
-/** As Python prints a value, which is how BaluHost's validation errors show what they got. */
+/** As Python prints a value, which is how BaluHost's validation errors show their input. */
 function pythonText(value: unknown): string {
   if (value === null) return 'None';
   if (typeof value === 'string') return `'${value}'`;
@@ -125,7 +125,7 @@ function parse(bytes: Buffer, type: string): unknown {
 
 /**
  * Reads a JSON body of this shape; a kind with `?` may be missing or null.
- * @throws Refusal 422 in the words of BaluHost's validation
+ * @throws Refusal 422 in the format of BaluHost's validation
  */
 export async function jsonBody<const S extends Shape>(
   exchange: Exchange,
@@ -134,7 +134,7 @@ export async function jsonBody<const S extends Shape>(
   return shaped(await jsonObject(exchange), shape);
 }
 
-/** As `jsonBody`, for the routes that take a name in camelCase or in snake_case. */
+/** As `jsonBody`, for routes that accept a name in camelCase or snake_case. */
 export async function aliasedBody<const S extends Shape>(
   exchange: Exchange,
   shape: S,
@@ -156,7 +156,7 @@ async function jsonObject(exchange: Exchange): Promise<Readonly<Record<string, u
   return body;
 }
 
-/** Checks a value that is already there. @throws Refusal 422 */
+/** Checks a parsed value. @throws Refusal 422 */
 export function shapedByAlias<const S extends Shape>(
   body: Readonly<Record<string, unknown>>,
   shape: S,

@@ -34,8 +34,8 @@ function merged(ranges: readonly ByteRange[]): readonly ByteRange[] {
 }
 
 /**
- * Reads a Range header as the NAS's framework does: one range outside the file refuses all of them,
- * those that overlap become one, an empty file has none.
+ * Parses a Range header as the NAS's framework does: one range outside the file refuses all,
+ * overlapping ones are merged, an empty file has none.
  */
 export function readRanges(header: string | undefined, sizeBytes: number): RangeResult {
   if (header === undefined) return { kind: 'whole' };

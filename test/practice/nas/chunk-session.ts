@@ -1,9 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 
-/** 32 MiB, which the NAS proposes; smaller chunks are taken too (measured). */
+/** 32 MiB, which the NAS proposes; smaller chunks are accepted too (measured). */
 export const CHUNK_SIZE_BYTES = 33_554_432;
 
-/** One resumable upload, in the memory of the worker that began it. */
+/** One resumable upload, in the memory of the worker that started it. */
 export interface ChunkSession {
   readonly uploadId: string;
   readonly userId: number;
@@ -11,7 +11,7 @@ export interface ChunkSession {
   readonly filename: string;
   readonly totalBytes: number;
   readonly spoolPath: string;
-  /** Over what counts; a chunk that broke off never gets in. */
+  /** Of the accepted bytes; a chunk that broke off is never included. */
   hash: Hash;
   receivedBytes: number;
   nextIndex: number;

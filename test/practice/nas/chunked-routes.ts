@@ -28,7 +28,7 @@ export class ChunkedUploads {
     this.#space = space;
   }
 
-  /** To be registered after all other routes below `/api/files`, whose DELETE swallows the abort. */
+  /** Register after all other routes below `/api/files`, whose DELETE swallows the abort. */
   get routes(): readonly Route[] {
     const limit = { limit: 'chunked' } as const;
     return [
@@ -85,7 +85,7 @@ export class ChunkedUploads {
     try {
       await pipeline(body, createWriteStream(session.spoolPath, { flags: 'a' }));
     } catch {
-      // The client went away. The NAS gathers a chunk before it writes, so none of it counts.
+      // The client went away. The NAS collects a chunk before it writes, so none of it counts.
       await this.#undo(session);
       throw refused(400, 'the client went away');
     }
@@ -120,7 +120,7 @@ export class ChunkedUploads {
     this.#storage.touched(path);
     this.#space.changed(session.receivedBytes - before);
     this.#rows.stored(path, user.id, session.receivedBytes, session.hash.digest('hex'));
-    // Nothing compares the size with what was declared (recorded on 1.38).
+    // The size is never compared with the declared one (recorded on 1.38).
     return json({ path, size: session.receivedBytes });
   }
 

@@ -33,7 +33,7 @@ import { UserDirectory } from './users.ts';
 import { WakeListener } from './wake-listener.ts';
 import { WorkerPool } from './workers.ts';
 
-/** What every answer of BaluHost carries, as recorded. */
+/** Headers of every BaluHost answer, as recorded. */
 const COMMON_HEADERS = {
   server: 'uvicorn',
   'x-api-version': '1',
@@ -58,7 +58,7 @@ const COMMON_HEADERS = {
 /** uvicorn's own. */
 const KEEP_ALIVE_MS = 5000;
 
-/** A NAS put together, not yet listening. */
+/** An assembled NAS that does not listen yet. */
 export interface ComposedNas {
   readonly nas: NasParts;
   readonly accounts: PracticeAccounts;
@@ -122,7 +122,7 @@ function compositionGate(
   });
 }
 
-/** Builds every part; nothing is opened yet. */
+/** Builds every part and opens nothing. */
 export function composeNas(
   clock: Clock,
   storageFolder: string,

@@ -19,7 +19,7 @@ export interface TreeFile {
 const WHAT =
   'This is a practice NAS for trying out BaluPi: it behaves like BaluHost 1.38, but it is not a real one.';
 
-/** The switches under `/practice`: no BaluHost has them. They answer while the NAS sleeps, too. */
+/** The switches under `/practice`, which no BaluHost has. They also answer while the NAS sleeps. */
 export class ControlRoutes {
   readonly #sleep: Sleep;
   readonly #log: RequestLog;

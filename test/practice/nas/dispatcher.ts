@@ -11,14 +11,14 @@ const TOO_MANY = {
   retry_after: 60,
 };
 
-/** The framework's slip of printing an object, which every 429 shows (measured). */
+/** Every 429 shows the framework's slip of printing an object (measured). */
 const TOO_MANY_HEADERS = {
   'retry-after': '60',
   'x-ratelimit-limit': '<slowapi.wrappers.Limit object>',
   'x-ratelimit-reset': 'N/A',
 };
 
-/** From a request to its answer: waking, routing, who is calling, limits, handler. */
+/** From a request to its answer: waking, routing, authentication, limits, handler. */
 export class Dispatcher {
   readonly #router: Router;
   readonly #signIn: SignIn;
@@ -26,7 +26,9 @@ export class Dispatcher {
   readonly #sender: Sender;
   readonly #surprises: unknown[];
 
-  /** @param surprises collects what handlers threw that is no refusal; callers see a 500 */
+  /**
+   * @param surprises collects handlers' exceptions other than refusals, which callers see as a 500
+   */
   constructor(router: Router, signIn: SignIn, sleep: Sleep, sender: Sender, surprises: unknown[]) {
     this.#router = router;
     this.#signIn = signIn;
@@ -39,7 +41,7 @@ export class Dispatcher {
     return this.#router.find(method, path).kind === 'found';
   }
 
-  /** `wakes` false: the request does not count as one that wakes from soft sleep. */
+  /** `wakes` false: the request does not wake it from soft sleep. */
   async handle(exchange: Exchange, wakes: boolean): Promise<void> {
     try {
       if (wakes) {
@@ -114,7 +116,7 @@ export class Dispatcher {
   }
 }
 
-/** Uvicorn drops the connection on which a handler broke, and does not announce it (measured). */
+/** Uvicorn closes the connection on which a handler failed, unannounced (measured). */
 function hangUp({ response, request }: Exchange): void {
   if (response.writableFinished) request.socket.destroySoon();
   else response.once('finish', () => request.socket.destroySoon());

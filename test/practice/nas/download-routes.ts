@@ -19,7 +19,7 @@ function pythonSeconds(stats: BigIntStats): string {
   return Number.isInteger(value) ? `${String(value)}.0` : String(value);
 }
 
-/** md5 of `{mtime}-{size}`: content does not count (recorded on 1.38). */
+/** md5 of `{mtime}-{size}`, whatever the content (recorded on 1.38). */
 export function etagOf(stats: BigIntStats): string {
   const text = `${pythonSeconds(stats)}-${String(stats.size)}`;
   return `"${createHash('md5').update(text).digest('hex')}"`;
@@ -35,7 +35,7 @@ function disposition(name: string): string {
     : `attachment; filename*=utf-8''${quoted}`;
 }
 
-/** Turns the second half of what is read into another version's bytes. */
+/** Replaces the second half of what is read with another version's bytes. */
 function torn(chunk: Buffer, at: number, sizeBytes: number): Buffer {
   const half = Math.floor(sizeBytes / 2);
   for (let index = Math.max(0, half - at); index < chunk.length; index += 1) {

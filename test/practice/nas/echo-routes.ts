@@ -7,7 +7,7 @@ import { json, type Answer, type Exchange } from './wire.ts';
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
-/** Families of BaluHost 1.38 of which nothing else is here, from its OpenAPI document. */
+/** Prefixes of BaluHost 1.38 that are otherwise missing here, from its OpenAPI document. */
 const FAMILIES = [
   'admin',
   'backups',
@@ -26,10 +26,10 @@ const FAMILIES = [
 const BLOCK = Buffer.alloc(64 * 1024, 'practice ');
 
 /**
- * The rest of BaluHost's routes, answered by what was asked: enough to see what arrives there and
- * what comes back. The query says what else is to happen: `echo_status`, `echo_type`,
- * `echo_location`, `echo_header=name:value`, `echo_bytes` (octets instead of JSON), `echo_chunked`,
- * `echo_pause` (ms between the blocks).
+ * The rest of BaluHost's routes, which echo the request: enough to see what arrives there and what
+ * comes back. The query requests more: `echo_status`, `echo_type`, `echo_location`,
+ * `echo_header=name:value`, `echo_bytes` (octets instead of JSON), `echo_chunked`, `echo_pause` (ms
+ * between the blocks).
  */
 export class EchoRoutes {
   readonly #sender: Sender;

@@ -1,21 +1,23 @@
 import type { Cancel } from '../../../nodes/lib/time/clock.ts';
 
-/** What goes wrong with a request. Everything left out goes right. */
+/** What goes wrong with a request; omitted fields go right. */
 export interface Effect {
-  /** Waits on the clock before anything is done. */
+  /** Waits on the clock before doing anything. */
   readonly latencyMs?: number;
-  /** Cuts the connection before anything is done. */
+  /** Cuts the connection before doing anything. */
   readonly refuse?: boolean;
-  /** Takes the request and never answers, doing nothing. */
+  /** Accepts the request, does nothing and never answers. */
   readonly blackhole?: boolean;
   /** Answers this status without doing anything: JSON, or nginx's page with `html`. */
   readonly status?: number;
   readonly html?: boolean;
-  /** Does everything, then answers this status all the same, as the real one does (measured). */
+  /** Does everything, and still answers this status, as the real one does (measured). */
   readonly statusAfter?: number;
-  /** Does everything, then cuts after so many bytes of the answer's body; 0: not even a header. */
+  /**
+   * Does everything, then cuts after that many bytes of the answer's body; 0: before the headers.
+   */
   readonly cutAfterBytes?: number;
-  /** Cuts while this many bytes of the request's body are in. */
+  /** Cuts once this many bytes of the request's body are in. */
   readonly cutBodyAfterBytes?: number;
   /** Paces the answer's body and, for an upload, the write into place. */
   readonly bytesPerSecond?: number;
@@ -25,16 +27,16 @@ export interface Effect {
   readonly missingChecksum?: boolean;
   /** They show one of other bytes. */
   readonly staleChecksum?: boolean;
-  /** Preflight says so whatever is true. */
+  /** Preflight claims this state, whatever is true. */
   readonly lyingPreflight?: 'awake' | 'soft_sleep' | 'true_suspend';
 }
 
-/** An effect and the requests it is for: all where neither method nor path is given. */
+/** An effect and the requests it applies to: all, if neither method nor path is given. */
 export interface Fault extends Effect {
   readonly method?: string;
-  /** Tested on the percent-decoded path. */
+  /** Matched against the percent-decoded path. */
   readonly path?: RegExp;
-  /** How many requests it meets before it ends; left out: until it is cancelled. */
+  /** How many requests it applies to; by default all until it is cancelled. */
   readonly times?: number;
 }
 
@@ -43,11 +45,11 @@ interface ActiveFault {
   left: number;
 }
 
-/** The fault switches of a practice NAS. Never for its control routes. */
+/** The fault switches of a practice NAS, except for its control routes. */
 export class FaultSwitches {
   readonly #active = new Set<ActiveFault>();
 
-  /** Adds a fault. Of several that meet a request the later ones win, field by field. */
+  /** Adds a fault. If several apply to a request, the later ones win, field by field. */
   set(fault: Fault): Cancel {
     const active: ActiveFault = { fault, left: fault.times ?? Number.POSITIVE_INFINITY };
     this.#active.add(active);
@@ -60,12 +62,12 @@ export class FaultSwitches {
     this.#active.clear();
   }
 
-  /** Whether a fault still waits for requests. */
+  /** How many faults are still active. */
   get pending(): number {
     return this.#active.size;
   }
 
-  /** The faults for one request, which count it. */
+  /** The faults that apply to one request, and count it. */
   take(method: string, path: string): Effect {
     let effect: Effect = {};
     for (const active of this.#active) {

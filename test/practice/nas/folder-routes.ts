@@ -8,7 +8,7 @@ import { normal, type Storage } from './storage.ts';
 import type { NasUser, UserDirectory } from './users.ts';
 import { json, refused, type Answer, type Exchange } from './wire.ts';
 
-/** Folders, renaming, moving, deleting: what changes names, with the traps that were recorded. */
+/** Folders, renaming, moving, deleting, with the traps that were recorded. */
 export class FolderChanges {
   readonly #storage: Storage;
   readonly #rows: MetadataRows;
@@ -30,7 +30,7 @@ export class FolderChanges {
     this.#users = users;
   }
 
-  /** In the NAS's order: the last DELETE takes every path that is left. */
+  /** In the NAS's order: the last DELETE takes all remaining paths. */
   get routes(): readonly Route[] {
     const write = { limit: 'write' } as const;
     const remove = { limit: 'delete' } as const;
@@ -71,7 +71,7 @@ export class FolderChanges {
   }
 
   async #create(parent: string, name: string, user: NasUser): Promise<Answer> {
-    // The parent comes to be even where the rights to it are missing.
+    // The parent is created even without the rights to it.
     await this.#storage.ensureFolder(parent);
     if (parent !== '' && !isShared(parent)) {
       this.#access.ensureOwner(user, this.#access.ownerOf(parent));
@@ -104,7 +104,7 @@ export class FolderChanges {
     return json({ message: 'Moved' });
   }
 
-  /** First the disk, then the row: a name that is taken is replaced, and only then refused. */
+  /** First the disk, then the row: an existing target is replaced, and only then refused. */
   async #rebase(source: string, target: string): Promise<void> {
     const replaced = Number((await this.#storage.stat(target))?.size ?? 0n);
     await rename(this.#storage.absolute(source), this.#storage.absolute(target));
@@ -143,7 +143,7 @@ export class FolderChanges {
     this.#storage.touched(path);
   }
 
-  /** Only for a single file: it moves to the new owner's place, beside what has its name. */
+  /** For single files only: it moves to the new owner's home, next to its namesake. */
   async #transfer(exchange: Exchange): Promise<Answer> {
     const body = await jsonBody(exchange, { path: 'string', new_owner_id: 'integer' });
     const path = normal(body.path);

@@ -14,7 +14,7 @@ function decoded(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    // Not UTF-8 or a lone percent sign: the router sees it as it came.
+    // Invalid UTF-8 or a lone percent sign: the router sees it undecoded.
     return path;
   }
 }
@@ -92,7 +92,7 @@ export class Gate {
     else await sender.answer(exchange, instead);
   }
 
-  /** What is answered without asking the NAS, or null. */
+  /** The answer given without asking the NAS, or null. */
   #instead(exchange: Exchange): Answer | null {
     const { status, html } = exchange.effect;
     if (status !== undefined) {

@@ -7,14 +7,14 @@ import type { Silence } from './options.ts';
 
 export type Via = 'direct' | 'proxy';
 
-/** What the listeners hand over; true: it was one for the control routes. */
+/** Receives each request. @returns whether it was for the control routes */
 export type OnRequest = (
   request: IncomingMessage,
   response: ServerResponse,
   via: Via,
 ) => 'control' | 'nas';
 
-/** What leaves HTTP on these ports. */
+/** Upgrades of connections on these ports. */
 interface Upgrades {
   takes(request: IncomingMessage): boolean;
   open(request: IncomingMessage, socket: Duplex): void;
@@ -26,7 +26,7 @@ interface Listener {
   port: number;
 }
 
-/** The NAS's ports: who is connected, and how they fall silent when it sleeps. */
+/** The NAS's ports: its connections, and how they fall silent when it sleeps. */
 export class Listeners {
   readonly #silence: Silence;
   readonly #keepAliveMs: number;
@@ -35,7 +35,7 @@ export class Listeners {
   readonly #upgrades: Upgrades;
   readonly #listeners: Listener[] = [];
   readonly #sockets = new Map<Socket, number>();
-  /** Sockets whose running request is for the control routes. */
+  /** Sockets whose current request is for the control routes. */
   readonly #control = new Set<Socket>();
   #host = '';
   #connections = 0;
@@ -56,7 +56,7 @@ export class Listeners {
     this.#onConnection = onConnection;
   }
 
-  /** @returns the URL without a slash at its end */
+  /** @returns the URL without a trailing slash */
   async open(via: Via, port: number, host: string): Promise<string> {
     const takesUpgrade = (request: IncomingMessage): boolean => this.#upgrades.takes(request);
     const asking = { shouldUpgradeCallback: takesUpgrade } as object;
@@ -96,7 +96,7 @@ export class Listeners {
     return this.#sockets.get(socket) ?? 0;
   }
 
-  /** Cuts everybody but who talks to the control routes. */
+  /** Cuts all connections except those to the control routes. */
   cut(): void {
     for (const socket of this.#sockets.keys()) {
       if (!this.#control.has(socket)) socket.resetAndDestroy();
@@ -108,7 +108,7 @@ export class Listeners {
     if (this.#frozen) await this.#thaw.promise;
   }
 
-  /** Leaves a request without an answer, in the way of this NAS. */
+  /** Leaves a request unanswered, in this NAS's way. */
   ignore(socket: Socket): void {
     if (this.#silence !== 'blackholed') socket.resetAndDestroy();
   }
@@ -153,7 +153,7 @@ export class Listeners {
 
   #take(request: IncomingMessage, response: ServerResponse, via: Via): void {
     const { socket } = request;
-    // A client that breaks off is no surprise; what hangs on it hears of it by 'close'.
+    // A client that breaks off is expected; dependants learn of it by 'close'.
     request.on('error', () => undefined);
     response.on('error', () => undefined);
     this.#control.add(socket);

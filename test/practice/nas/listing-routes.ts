@@ -99,7 +99,7 @@ export class Listings {
   }
 
   async #root(user: NasUser): Promise<readonly object[]> {
-    // The real one makes a home that is not there (docs/NAS.md).
+    // The real one creates a missing home (docs/NAS.md).
     await this.#storage.ensureFolder(user.username);
     const items: object[] = [];
     for (const name of [SHARED, user.username]) {
@@ -178,13 +178,13 @@ export class Listings {
     });
   }
 
-  /** The share by which a user sees it, undefined where none is needed, null where it is hidden. */
+  /** The share by which a user sees it; undefined if none is needed, null if it is hidden. */
   #view(path: string, user: NasUser, ownerId: number | null): Share | undefined | null {
     if (isShared(path) || this.#access.canView(user, ownerId)) return undefined;
     return this.#shares.covering(path, user.id) ?? null;
   }
 
-  /** Listing a folder gives its sub-folders rows, its files none. */
+  /** Listing a folder gives its sub-folders rows, but not its files. */
   #adoptFolder(entry: Entry, user: NasUser): MetadataRow | undefined {
     return entry.isDirectory ? this.#adopt(entry.path, user, true) : undefined;
   }

@@ -1,4 +1,4 @@
-/** What Python's `mimetypes` knows of the endings that tests and the demo use. */
+/** What Python's `mimetypes` knows of the extensions in tests and the demo. */
 const BY_ENDING: Readonly<Record<string, string>> = {
   avi: 'video/x-msvideo',
   bin: 'application/octet-stream',
@@ -25,14 +25,14 @@ const BY_ENDING: Readonly<Record<string, string>> = {
   zip: 'application/zip',
 };
 
-/** By a name's ending, or null, as listings show it. */
+/** By a name's extension, or null, as listings show it. */
 export function mediaTypeOf(name: string): string | null {
   const dot = name.lastIndexOf('.');
   if (dot < 1) return null;
   return BY_ENDING[name.slice(dot + 1).toLowerCase()] ?? null;
 }
 
-/** As downloads send it: text has a charset, and what is not known is text. */
+/** As downloads send it: text has a charset, and anything unknown is text. */
 export function contentTypeOf(name: string): string {
   const type = mediaTypeOf(name) ?? 'text/plain';
   return type.startsWith('text/') ? `${type}; charset=utf-8` : type;

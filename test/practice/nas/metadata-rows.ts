@@ -1,6 +1,6 @@
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 
-/** What the NAS's database says of a path. It may be missing, stale, or a ghost. */
+/** The NAS's database row of a path. It may be missing, stale, or left without a file. */
 export interface MetadataRow {
   readonly fileId: number;
   readonly isDirectory: boolean;
@@ -21,13 +21,13 @@ export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
-/** Bytes that reached a path through the NAS, by any of its endpoints. */
+/** Bytes stored at a path through the NAS, by any of its endpoints. */
 export interface StoredContent {
   readonly path: string;
   readonly checksum: string;
 }
 
-/** The NAS's file_metadata table: beside the disk, not one with it. */
+/** The NAS's file_metadata table, which is not kept in step with the disk. */
 export class MetadataRows {
   readonly #clock: Clock;
   readonly #byPath = new Map<string, MetadataRow>();
@@ -39,7 +39,7 @@ export class MetadataRows {
     this.#clock = clock;
   }
 
-  /** Everything that was ever stored, oldest first: what came twice is in it twice. */
+  /** Everything ever stored, oldest first; repeated uploads are repeated. */
   get contents(): readonly StoredContent[] {
     return this.#contents;
   }
@@ -52,7 +52,7 @@ export class MetadataRows {
     return this.#byId.get(fileId);
   }
 
-  /** In order of their ids. */
+  /** By id. */
   ownedBy(userId: number): readonly MetadataRow[] {
     return [...this.#byId.values()].filter((row) => row.ownerId === userId);
   }
@@ -74,7 +74,7 @@ export class MetadataRows {
     return row;
   }
 
-  /** After bytes were stored: the owner of a row that exists stays, as the file_id does. */
+  /** After an upload: an existing row keeps its owner and its file_id. */
   stored(path: string, ownerId: number, sizeBytes: number, checksum: string): MetadataRow {
     this.#contents.push({ path, checksum });
     const known = this.get(path);
@@ -93,8 +93,8 @@ export class MetadataRows {
   }
 
   /**
-   * Moves one row, never those below it. A row under the new path makes the database refuse
-   * (`taken`): then both stay, one of them a ghost (recorded on 1.38).
+   * Moves one row, without those below it. If the new path has a row, the database refuses
+   * (`taken`): both rows stay, one of them without a file (recorded on 1.38).
    */
   rename(oldPath: string, newPath: string): 'renamed' | 'missing' | 'taken' {
     const row = this.#byPath.get(oldPath);

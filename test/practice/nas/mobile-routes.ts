@@ -178,7 +178,7 @@ export class MobileRoutes {
     );
   }
 
-  /** The refresh token of a device that was removed goes on working: nothing ties the two. */
+  /** A removed device's refresh token still works: nothing ties the two. */
   #remove(exchange: Exchange, user: NasUser): Answer {
     const device = this.#devices.get(exchange.param('id'));
     if (device === undefined) throw refused(404, 'Device not found');

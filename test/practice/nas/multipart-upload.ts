@@ -22,14 +22,14 @@ interface Part {
   readonly spoolPath: string;
   readonly hash: ReturnType<typeof createHash>;
   sizeBytes: number;
-  /** Settles when the part is on disk as far as it came. */
+  /** Resolves once what came of the part is on disk. */
   spooled: Promise<void>;
 }
 
 interface Form {
   readonly parts: Part[];
   path: string;
-  /** False when the client went away. */
+  /** False if the client went away. */
   complete: boolean;
 }
 
@@ -133,7 +133,7 @@ export class MultipartUploads {
       const name = safeName(filename ?? part.filename);
       const destination = folder === '' ? name : `${folder}/${name}`;
       await this.#overwrite(exchange, part, destination);
-      // Cut off in the middle: half a file is in place of the old one, and no row says so.
+      // Cut in the middle: half a file replaces the old one, and no row says so.
       if (!form.complete && part === incoming.at(-1)) break;
       const checksum = part.hash.digest('hex');
       this.#rows.stored(destination, user.id, part.sizeBytes, checksum);
@@ -142,7 +142,7 @@ export class MultipartUploads {
     return json({ message: 'Files uploaded', uploaded: incoming.length, upload_ids: uploadIds });
   }
 
-  /** A last segment with a dot is a file's name. The folder is made before the rights are looked at. */
+  /** A last segment with a dot is a file name. The folder is made before rights are checked. */
   async #target(
     path: string,
     user: NasUser,
@@ -152,7 +152,7 @@ export class MultipartUploads {
     await this.#storage.ensureFolder(folder);
     if (path !== '' && !isShared(path)) {
       const ownerId = this.#access.ownerOf(folder);
-      // A parent without an owner is no obstacle for a path that names a file.
+      // A parent without an owner does not block a path that names a file.
       if (!dotted || ownerId !== null) this.#access.ensureOwner(user, ownerId);
     }
     return { folder, filename: dotted ? nameOf(path) : null };
@@ -179,7 +179,7 @@ export class MultipartUploads {
   }
 }
 
-/** @returns whether the whole body came */
+/** @returns whether the whole body arrived */
 async function arrived(body: Readable, parser: busboy.Busboy): Promise<boolean> {
   try {
     await pipeline(body, parser);

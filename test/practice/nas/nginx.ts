@@ -7,7 +7,7 @@ interface Zone {
   readonly burst: number;
 }
 
-/** The zones of both templates, the special ones first (docs/NAS.md). */
+/** The zones of both templates, the specific ones first (docs/NAS.md). */
 const ZONES: Readonly<Record<Exclude<NginxLimits, 'off'>, readonly Zone[]>> = {
   html_503: [
     { path: /^\/api\/auth\//, perSecond: 5 / 60, burst: 5 },
@@ -29,7 +29,7 @@ const REASONS: Readonly<Record<number, string>> = {
   504: 'Gateway Time-out',
 };
 
-/** The page nginx makes of a status, in its own layout. */
+/** nginx's own page for a status. */
 export function nginxPage(status: number): string {
   const title = `${String(status)} ${REASONS[status] ?? 'Error'}`;
   return [
@@ -47,7 +47,7 @@ export function nginxPage(status: number): string {
 /** `client_max_body_size 10G` */
 const BODY_LIMIT_BYTES = 10 * 1024 ** 3;
 
-/** The proxy's own refusals: leaky buckets with a burst and without delay, per address. */
+/** The proxy's own limits: leaky buckets with a burst and without delay, per address. */
 export class Nginx {
   readonly #clock: Clock;
   readonly #excess = new Map<string, { atMs: number; excess: number }>();
@@ -58,7 +58,7 @@ export class Nginx {
     this.#clock = clock;
   }
 
-  /** The status it refuses with before the NAS hears of the request, or null. */
+  /** The status with which it refuses before the NAS sees the request, or null. */
   refuses(path: string, address: string, contentLength: number): number | null {
     if (contentLength > BODY_LIMIT_BYTES) return 413;
     if (this.limits === 'off') return null;

@@ -24,15 +24,15 @@ interface Live {
 /** From RFC 6455, 1.3. */
 const MAGIC = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-/** The bell: what was told to whom, and the websocket that tells of it. */
+/** The bell: notifications by user, and the websocket that announces them. */
 export class Notifications {
   readonly #tokens: TokenMint;
   readonly #clock: Clock;
   readonly #all: Notification[] = [];
   readonly #live = new Set<Live>();
-  /** What came over the websockets, as text. */
+  /** Text received over the websockets. */
   readonly heard: string[] = [];
-  /** Headers of the websockets that were opened. */
+  /** Headers of the opened websockets. */
   readonly opened: IncomingMessage['headers'][] = [];
 
   constructor(tokens: TokenMint, clock: Clock) {
@@ -84,7 +84,7 @@ export class Notifications {
     return (request.url ?? '').startsWith('/api/notifications/ws');
   }
 
-  /** A websocket with a good token, else 403 as the framework refuses one. */
+  /** Opens a websocket with a valid token; else 403, as the framework refuses one. */
   open(request: IncomingMessage, socket: Duplex): void {
     socket.on('error', () => undefined);
     const token = new URL(request.url ?? '', 'http://nas').searchParams.get('token') ?? '';
@@ -154,7 +154,7 @@ function view(one: Notification): object {
   };
 }
 
-/** A text frame of a server: short, unmasked, whole. */
+/** A server's text frame: short, unmasked, unfragmented. */
 function frame(message: object): Buffer {
   const text = Buffer.from(JSON.stringify(message));
   const head =
@@ -162,7 +162,7 @@ function frame(message: object): Buffer {
   return Buffer.concat([Buffer.from(head), text]);
 }
 
-/** The text of one short frame of a client. */
+/** The text of one short client frame. */
 function unmasked(block: Buffer): string {
   const length = (block[1] ?? 0) & 0x7f;
   const mask = block.subarray(2, 6);

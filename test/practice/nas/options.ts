@@ -1,4 +1,4 @@
-/** What an account of the practice NAS may do with its power. BaluHost gives users none of it unless an admin does. */
+/** Power rights of an account. BaluHost gives users none unless an admin does. */
 export type PowerRight =
   | 'can_soft_sleep'
   | 'can_wake'
@@ -13,21 +13,21 @@ export interface PracticeUser {
   readonly username: string;
   readonly password: string;
   readonly role: 'admin' | 'user';
-  /** A fixed code that stands in for the one of an authenticator app; left out: no second factor. */
+  /** A fixed code in place of an authenticator app's; omitted: no second factor. */
   readonly twoFactorCode?: string;
   readonly power?: readonly PowerRight[];
 }
 
 /**
- * How a suspended NAS is silent. `reset`: the connection is cut as soon as a request has come.
- * `refused`: nothing listens (the control routes neither). `blackholed`: nothing is ever answered.
+ * How a suspended NAS is silent. `reset`: cuts the connection once a request has come. `refused`:
+ * nothing listens (the control routes neither). `blackholed`: never answers.
  */
 export type Silence = 'reset' | 'refused' | 'blackholed';
 
 /** `html_503` and `html_429` are the two nginx templates that BaluHost ships (docs/NAS.md). */
 export type NginxLimits = 'off' | 'html_503' | 'html_429';
 
-/** The sleep schedule that preflight tells; times are `HH:MM` in the process's time zone. */
+/** The sleep schedule in preflight's answer; times are `HH:MM` in the process's time zone. */
 export interface SleepSchedule {
   readonly sleepTime: string;
   readonly wakeTime: string;
@@ -38,13 +38,13 @@ export interface PracticeNasOptions {
   readonly users?: readonly PracticeUser[];
   /** Wakes on a magic packet for this address. */
   readonly macAddress?: string;
-  /** Worker processes. Upload sessions and rate limits live in one of them each. Default 1. */
+  /** Worker processes, each with upload sessions and rate limits of its own. Default 1. */
   readonly workers?: number;
-  /** Opens the second listener that stands for nginx. Default: when there are several workers. */
+  /** Opens the second listener that stands in for nginx. Default: if there are several workers. */
   readonly proxy?: boolean;
   /**
-   * `mild` never limits, though it shows the headers, as a NAS in development mode does; but for
-   * signing in, refreshing, registering and sharing, which that one limits as production does.
+   * `mild` shows the headers but never limits, as a NAS in development mode; except for signing in,
+   * refreshing, registering and sharing, which that one limits as production does.
    */
   readonly rateLimits?: 'mild' | 'production';
   /** Limits of the proxy listener. Default `off`. */
@@ -59,7 +59,7 @@ export interface PracticeNasOptions {
   readonly schedule?: SleepSchedule;
   /** How long an idle connection is kept; uvicorn keeps it 5 s. */
   readonly keepAliveMs?: number;
-  /** Chooses the worker behind the proxy. Gives numbers from 0 up to, not including, 1. */
+  /** Chooses the worker behind the proxy, by a number in [0, 1). */
   readonly random?: () => number;
 }
 

@@ -20,7 +20,9 @@ interface Pairing {
   approvedBy: NasUser | null;
 }
 
-/** Desktop pairing, whose refresh token is never stored and so never refreshes (recorded on 1.38). */
+/**
+ * Desktop pairing, whose refresh token is never stored and so never refreshes (recorded on 1.38).
+ */
 export class PairingRoutes {
   readonly #tokens: TokenMint;
   readonly #clock: Clock;
@@ -28,7 +30,7 @@ export class PairingRoutes {
 
   readonly #approved: (user: NasUser, deviceId: string, deviceName: string) => void;
 
-  /** @param approved an approved desktop is one that syncs from then on */
+  /** @param approved called for an approved desktop, which syncs from then on */
   constructor(
     tokens: TokenMint,
     clock: Clock,
@@ -118,7 +120,7 @@ export class PairingRoutes {
     return json({ status: 'approved' });
   }
 
-  /** Shows the user which device is to be let in. */
+  /** Shows the user which device asks to be approved. */
   async #verify(exchange: Exchange): Promise<Answer> {
     const pairing = await this.#named(exchange);
     return json({

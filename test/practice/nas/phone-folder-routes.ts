@@ -17,7 +17,7 @@ interface PhoneFolder {
   lastSyncMs: number | null;
 }
 
-/** A phone's folders and queue. Nobody checks whose device it is (measured on 1.38). */
+/** A phone's folders and queue, without any check of whose device it is (measured on 1.38). */
 export class PhoneFolderRoutes {
   readonly #clock: Clock;
   readonly #knows: (deviceId: string) => boolean;
@@ -56,7 +56,7 @@ export class PhoneFolderRoutes {
       sync_type: 'string?',
       auto_sync: 'boolean?',
     });
-    // The row of a device it does not know breaks in the database (measured).
+    // A row of an unknown device violates a constraint of the database (measured).
     if (!this.#knows(exchange.param('id'))) throw refused(500, '');
     const folder: PhoneFolder = {
       id: randomUUID(),

@@ -3,7 +3,7 @@ import type { PracticeUser } from './options.ts';
 import type { TokenMint } from './tokens.ts';
 import type { UserDirectory } from './users.ts';
 
-/** How long a registration of a device lasts here. */
+/** How long a device's registration lasts here. */
 const REGISTERED_MS = 90 * 86_400_000;
 
 /** Accounts as an admin would change them, for tests. Unknown names throw. */
@@ -30,7 +30,7 @@ export class PracticeAccounts {
     await this.#welcome(this.#users.add(user).username);
   }
 
-  /** Deletes a user and gives the id to a new one. The files of the former stay where they are. */
+  /** Deletes a user and gives the id to a new one. The former's files stay where they are. */
   async reuseId(username: string, by: Omit<PracticeUser, 'id'>): Promise<void> {
     const gone = this.#users.mustFind(username);
     this.#users.remove(gone);
@@ -58,12 +58,12 @@ export class PracticeAccounts {
     this.#tokens.revokeAllOf(this.#users.mustFind(username).id);
   }
 
-  /** A live access token, without counting as a login. */
+  /** A live access token that does not count as a login. */
   accessToken(username: string): string {
     return this.#tokens.access(this.#users.mustFind(username));
   }
 
-  /** Ends every access token as if its 15 minutes were over, for a test that does not wait. */
+  /** Ends all access tokens as if their 15 minutes were over, so that a test need not wait. */
   endAccessTokens(): void {
     this.#tokens.endAccess();
   }

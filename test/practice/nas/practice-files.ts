@@ -8,7 +8,7 @@ import { normal, type Storage } from './storage.ts';
 import { zulu } from './times.ts';
 import type { UserDirectory } from './users.ts';
 
-/** Files put and seen past the API, by tests and by the demo. */
+/** Files put and seen behind the API's back, by tests and the demo. */
 export class PracticeFiles {
   readonly #storage: Storage;
   readonly #rows: MetadataRows;
@@ -51,7 +51,7 @@ export class PracticeFiles {
     this.#rows.stored(clean, id, sizeBytes, await this.#storage.sha256(clean));
   }
 
-  /** As over Samba: the row stays, a ghost. */
+  /** As over Samba: the row stays, without a file. */
   async removeFile(path: string): Promise<void> {
     const clean = normal(path);
     const before = await this.#size(clean);

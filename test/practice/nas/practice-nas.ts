@@ -15,7 +15,7 @@ import type { MagicPacket } from './wake-listener.ts';
 
 export interface PracticeNasSetup {
   readonly clock: Clock;
-  /** Files lie in `<storageFolder>/<user>/…` and `<storageFolder>/Shared/…`. */
+  /** Files are in `<storageFolder>/<user>/…` and `<storageFolder>/Shared/…`. */
   readonly storageFolder: string;
   readonly options?: PracticeNasOptions;
 }
@@ -48,7 +48,7 @@ export class PracticeNas {
     return this.#composed.nas.macAddress;
   }
 
-  /** What went wrong inside and was answered with 500. Some traps do that. */
+  /** Internal errors that were answered with 500. Some traps cause them. */
   get surprises(): readonly unknown[] {
     return this.#composed.surprises;
   }
@@ -58,13 +58,13 @@ export class PracticeNas {
     return this.#url;
   }
 
-  /** The port that stands for nginx. @throws Error when the options did not ask for it */
+  /** The port that stands in for nginx. @throws Error unless the options asked for it */
   get proxyUrl(): string {
     if (this.#proxyUrl === null) throw new Error('this practice NAS has no proxy');
     return this.#proxyUrl;
   }
 
-  /** `host:port` where magic packets are heard, over UDP. */
+  /** `host:port` of the UDP socket for magic packets. */
   get wakeAddress(): string {
     return this.#wakeAddress;
   }
@@ -83,19 +83,19 @@ export class PracticeNas {
     return this.#composed.nas.notifications;
   }
 
-  /** Changes a password on the NAS's own page: nothing of it passes the Pi. */
+  /** Changes a password on the NAS's own page, unseen by the Pi. */
   changePassword(username: string, password: string): void {
     const { users } = this.#composed.nas;
     users.setPassword(users.mustFind(username), password);
   }
 
-  /** Takes a desktop off the list of those that sync. */
+  /** Removes a desktop from the list of syncing devices. */
   removeDesktop(username: string, deviceId: string): void {
     const { users, sync } = this.#composed.nas;
     sync.remove(users.mustFind(username), deviceId);
   }
 
-  /** Tells that user something, as the bell shows it. */
+  /** Sends that user a notification, as the bell shows it. */
   notify(username: string, title: string): void {
     const { users, notifications } = this.#composed.nas;
     notifications.tell(users.mustFind(username), title);
@@ -109,7 +109,7 @@ export class PracticeNas {
     return this.#composed.log.connections;
   }
 
-  /** Bytes of bodies that were answered. */
+  /** Body bytes of answers. */
   get bytesSent(): number {
     return this.#composed.log.bytesSent;
   }
@@ -118,7 +118,7 @@ export class PracticeNas {
     return this.#composed.log.bytesReceived;
   }
 
-  /** Everything that was ever stored through the API or put here, oldest first. */
+  /** Everything ever stored through the API or put here, oldest first. */
   get contents(): readonly StoredContent[] {
     return this.#composed.nas.rows.contents;
   }
@@ -189,7 +189,7 @@ export class PracticeNas {
     this.accounts.revokeRefreshTokens(username);
   }
 
-  /** Shares what has an owner, in place of an earlier share with that user. @returns its id */
+  /** Shares an owned path, replacing an earlier share with that user. @returns its id */
   share(path: string, withUser: string, rights: ShareRights = {}, expiresAtMs?: number): number {
     const row = this.#composed.nas.rows.get(normal(path));
     if (row === undefined) throw new Error(`${path} has no owner who could share it`);
@@ -204,12 +204,15 @@ export class PracticeNas {
     this.#composed.nas.shares.remove(shareId);
   }
 
-  /** Makes a folder. With an owner it and those above it have rows, as after an upload. */
+  /** Makes a folder. With an owner it and its parents have rows, as after an upload. */
   async putFolder(path: string, owner?: string): Promise<void> {
     await this.#composed.files.putFolder(path, owner);
   }
 
-  /** Writes a file past the API. Without an owner as over Samba: no row, no id, no checksum. */
+  /**
+   * Writes a file behind the API's back. Without an owner as over Samba: no row, no id, no
+   * checksum.
+   */
   async putFile(
     path: string,
     bytes: Uint8Array | AsyncIterable<Uint8Array>,
@@ -218,12 +221,12 @@ export class PracticeNas {
     await this.#composed.files.putFile(path, bytes, owner);
   }
 
-  /** Removes a file past the API; its row stays. */
+  /** Removes a file behind the API's back; its row stays. */
   async removeFile(path: string): Promise<void> {
     await this.#composed.files.removeFile(path);
   }
 
-  /** Its disk is not mounted any more: an empty storage, with a home made anew for who lists one. */
+  /** Unmounts its disk: an empty storage remains, in which listing creates a home again. */
   async unmountStorage(): Promise<void> {
     await this.#composed.nas.storage.unmount();
   }
@@ -232,7 +235,7 @@ export class PracticeNas {
     await this.#composed.nas.storage.mount();
   }
 
-  /** Every file there is, with its true hash. */
+  /** All files, with their true hashes. */
   async tree(): Promise<readonly TreeFile[]> {
     return this.#composed.files.tree();
   }

@@ -29,7 +29,7 @@ const PER_MINUTE = {
 
 const WINDOW_MS = 60_000;
 
-/** What "lifted" was in the recordings. */
+/** The "lifted" limit of the recordings. */
 const MILD_LIMIT = 1_000_000;
 
 export type LimitScope = keyof typeof PER_MINUTE;
@@ -55,7 +55,10 @@ export class RateLimits {
     this.#clock = clock;
   }
 
-  /** Counts one request of `key` in `scope`. The headers are those of a success: the trap is `retry-after`. */
+  /**
+   * Counts one request of `key` in `scope`. The headers are a success's, of which `retry-after` is
+   * the trap.
+   */
   take(scope: LimitScope, key: string): LimitResult {
     const nowMs = this.#clock.nowMs();
     const window = this.#windowFor(`${scope} ${key}`, nowMs);

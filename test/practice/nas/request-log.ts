@@ -1,25 +1,25 @@
 /** How many requests are remembered; older ones are dropped. */
 const REMEMBERED = 2000;
 
-/** One request as it came in, for tests to look at. */
+/** One received request, for tests. */
 export interface RequestRecord {
   readonly atMs: number;
   readonly method: string;
-  /** As it stood in the request line. */
+  /** As in the request line. */
   readonly url: string;
   /** Percent-decoded, without the query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly via: 'direct' | 'proxy';
-  /** Which connection since the start; equal numbers mean one socket. */
+  /** The connection's number since the start; equal numbers mean one socket. */
   readonly connection: number;
-  /** Whom the NAS took the caller for. */
+  /** The user as whom the caller was authenticated. */
   user: string | null;
-  /** Null while it is being answered and where no answer went out. */
+  /** Null while it is being answered, or if no answer was sent. */
   status: number | null;
 }
 
-/** What came and went since the last reset. */
+/** Requests since the last reset. */
 export class RequestLog {
   connections = 0;
   bytesSent = 0;

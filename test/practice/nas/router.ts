@@ -6,14 +6,14 @@ type Handled = Promise<Answer> | Answer;
 
 interface RouteBase {
   readonly method: string;
-  /** `{name}` stands for one segment, `{name:path}` for any number of them. */
+  /** `{name}` matches one segment, `{name:path}` any number of them. */
   readonly pattern: string;
   readonly limit: Limit | null;
   /** Refuses `X-Sync-Trigger: auto` while the NAS sleeps. */
   readonly syncGuarded: boolean;
 }
 
-/** Which bucket, and whose: routes of the `user` kind show their limit on every success. */
+/** Which bucket, and whose: `user` routes show their limit on every success. */
 export interface Limit {
   readonly scope: LimitScope;
   readonly by: 'user' | 'address';
@@ -40,7 +40,7 @@ function baseOf(line: string, extras: RouteExtras, by: 'user' | 'address'): Rout
   return { method, pattern, limit, syncGuarded: extras.syncGuarded ?? false };
 }
 
-/** A route for all. `line` is `METHOD /pattern`. Limited by address. */
+/** An open route. `line` is `METHOD /pattern`. Limited by address. */
 export function open(
   line: string,
   extras: RouteExtras,
@@ -49,7 +49,7 @@ export function open(
   return { ...baseOf(line, extras, 'address'), who: 'anyone', handle };
 }
 
-/** A route for who has signed in. Limited by user. */
+/** A route for signed-in users. Limited by user. */
 export function signedIn(
   line: string,
   extras: RouteExtras,
@@ -96,8 +96,8 @@ function compile(route: Route): Compiled {
 }
 
 /**
- * Routes in order of registration. The first whose path and method fit wins; else the first whose
- * path fits answers 405; else a slash more or less is tried and answered with 307.
+ * Routes in order of registration. The first with matching path and method wins; else the first
+ * with a matching path answers 405; else one slash more or less is tried and answered with 307.
  */
 export class Router {
   readonly #routes: readonly Compiled[];

@@ -29,7 +29,7 @@ import { TileRoutes } from './tile-routes.ts';
 import type { TokenMint } from './tokens.ts';
 import type { UserDirectory } from './users.ts';
 
-/** Everything the routes work on. */
+/** Everything the routes use. */
 export interface NasParts {
   readonly clock: Clock;
   readonly users: UserDirectory;

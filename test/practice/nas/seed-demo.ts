@@ -3,7 +3,9 @@ import type { PracticeNas } from './practice-nas.ts';
 
 const MIB = 1024 * 1024;
 
-/** The same bytes on every machine: a 32-bit xorshift. A loop, as generators take ten times as long. */
+/**
+ * The same bytes on every machine: a 32-bit xorshift. A loop, as generators take ten times as long.
+ */
 export function noiseBytes(seed: number, sizeBytes: number): Buffer {
   const bytes = Buffer.allocUnsafe(sizeBytes);
   let state = seed | 1;
@@ -32,7 +34,7 @@ function chunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([length, body, check]);
 }
 
-/** A valid picture of about `side * side * 3` bytes: a sky with film grain. Stored, not squeezed. */
+/** A valid picture of about `side * side * 3` bytes: a sky with film grain, stored uncompressed. */
 export function pngPhoto(seed: number, side: number): Buffer {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(side, 0);

@@ -28,18 +28,18 @@ function* steps(chunk: Uint8Array, paced: boolean): Generator<Uint8Array> {
   }
 }
 
-/** Waits as long as so many bytes take at the pace of a fault. */
+/** Waits as long as that many bytes take at a fault's pace. */
 export async function pace(exchange: Exchange, bytes: number, clock: Clock): Promise<void> {
   const { bytesPerSecond } = exchange.effect;
   if (bytesPerSecond !== undefined) await clock.sleep((bytes / bytesPerSecond) * 1000);
 }
 
-/** Writes answers, with the faults that concern them. */
+/** Writes answers, and applies the faults that concern them. */
 export class Sender {
   readonly #clock: Clock;
   readonly #common: Headers;
 
-  /** @param common what every answer of the NAS carries */
+  /** @param common headers of every answer */
   constructor(clock: Clock, common: Headers) {
     this.#clock = clock;
     this.#common = common;
@@ -62,7 +62,7 @@ export class Sender {
     }
   }
 
-  /** A body in chunks; the headers say its length. Cuts the connection when it comes out shorter. */
+  /** A body in chunks with a declared length. Cuts the connection if the body is shorter. */
   async stream(
     exchange: Exchange,
     status: number,

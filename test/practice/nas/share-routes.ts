@@ -6,7 +6,7 @@ import { naive, naiveSeconds } from './times.ts';
 import type { NasUser, UserDirectory } from './users.ts';
 import { json, refused, type Answer, type Exchange } from './wire.ts';
 
-/** `/api/shares`: between users. Public links are not part of the practice NAS. */
+/** `/api/shares`: between users. The practice NAS has no public links. */
 export class ShareRoutes {
   readonly #shares: Shares;
   readonly #rows: MetadataRows;

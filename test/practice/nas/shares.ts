@@ -21,7 +21,7 @@ export interface Share {
   readonly createdAtMs: number;
 }
 
-/** Shares between users: of a file or folder, by its metadata row, perhaps with an end. */
+/** Shares between users: of a file or folder, by its metadata row, possibly with an expiry. */
 export class Shares {
   readonly #rows: MetadataRows;
   readonly #clock: Clock;
@@ -71,14 +71,14 @@ export class Shares {
     return share.expiresAtMs !== null && share.expiresAtMs <= this.#clock.nowMs();
   }
 
-  /** What counts for a user now, whatever the right. */
+  /** A user's currently valid shares, with any right. */
   validFor(userId: number): readonly Share[] {
     return [...this.#shares.values()].filter(
       (share) => share.withUserId === userId && !this.isExpired(share),
     );
   }
 
-  /** The share that lets a user read a path: of the path itself or of a folder above it. */
+  /** The share that lets a user read a path: the path's own or a parent's. */
   covering(path: string, userId: number): Share | undefined {
     const readable = this.validFor(userId).filter(
       (share) => share.canRead && share.ownerId !== userId,

@@ -3,7 +3,7 @@ import type { TokenMint } from './tokens.ts';
 import type { NasUser, UserDirectory } from './users.ts';
 import { refused, type Exchange } from './wire.ts';
 
-/** Tells who is calling, in the NAS's four kinds of 401 (docs/NAS.md). */
+/** Authenticates callers, with the NAS's four kinds of 401 (docs/NAS.md). */
 export class SignIn {
   readonly #users: UserDirectory;
   readonly #tokens: TokenMint;
@@ -26,7 +26,7 @@ export class SignIn {
       : this.#byToken(token);
   }
 
-  /** Whose rate limit a request counts against: the user of a JWT, else the address. */
+  /** The key of a request's rate limit: the user of a JWT, else the address. */
   limitKey(exchange: Exchange, by: 'user' | 'address'): string {
     const token = by === 'user' ? bearer(exchange) : null;
     const claims = token === null ? null : this.#tokens.read(token, 'access');

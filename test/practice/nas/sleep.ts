@@ -3,8 +3,8 @@ import type { Cancel, Clock } from '../../../nodes/lib/time/clock.ts';
 export type SleepState = 'awake' | 'soft_sleep' | 'true_suspend';
 
 /**
- * Paths that leave a soft-sleeping NAS asleep (docs/NAS.md). `/health` is among them, `/api/health`
- * is not: a health check wakes the NAS (measured).
+ * Paths that leave a soft-sleeping NAS asleep (docs/NAS.md), such as `/health`, but not
+ * `/api/health`: a health check wakes the NAS (measured).
  */
 const LEAVES_ASLEEP = [
   '/api/system/sleep/status',
@@ -23,7 +23,7 @@ const LEAVES_ASLEEP = [
   '/redoc',
 ];
 
-/** Whether the caller says that nobody waits for this request. */
+/** Whether the request is marked as one that nobody waits for. */
 export function isAutomatic(trigger: string | undefined): boolean {
   return trigger !== undefined && /^(auto|scheduled)$/i.test(trigger);
 }
@@ -78,7 +78,7 @@ export class Sleep {
     await this.#become('awake');
   }
 
-  /** Looks at every request before it is answered. */
+  /** Called for every request before it is answered. */
   async heard(method: string, path: string, trigger: string | undefined): Promise<void> {
     if (this.#state !== 'soft_sleep' || isAutomatic(trigger)) return;
     if (LEAVES_ASLEEP.some((prefix) => path.startsWith(prefix))) return;
@@ -86,7 +86,7 @@ export class Sleep {
     await this.#become('awake');
   }
 
-  /** Forgets a boot that runs. */
+  /** Cancels a running boot. */
   stop(): void {
     this.#booting?.();
     this.#booting = null;

@@ -1,7 +1,7 @@
 import type { Storage } from './storage.ts';
 import { refused } from './wire.ts';
 
-/** The quota of the whole NAS; no user has one of their own. */
+/** The quota of the whole NAS; users have none of their own. */
 export class Space {
   readonly #quotaBytes: number;
   #usedBytes = 0;
@@ -30,7 +30,7 @@ export class Space {
     return this.#quotaBytes;
   }
 
-  /** Counts what is on the disk. */
+  /** Measures what is on the disk. */
   async measure(storage: Storage): Promise<void> {
     storage.touched('');
     this.#usedBytes = await storage.folderSize('');

@@ -6,10 +6,10 @@ import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import { refused } from './wire.ts';
 
-/** Where uploads gather before they are put in place; hidden from users. */
+/** Where uploads are collected before they are put in place; hidden from users. */
 const SPOOL = '.tmp/uploads';
 
-/** A folder's size is remembered so long (docs/NAS.md). */
+/** How long a folder's size is cached (docs/NAS.md). */
 const FOLDER_SIZE_MS = 5 * 60_000;
 
 export interface Entry {
@@ -20,7 +20,7 @@ export interface Entry {
   readonly modifiedAtMs: number;
 }
 
-/** mtime in ms with its fraction; good to about a quarter of a microsecond. */
+/** mtime in ms with its fraction, to about a quarter of a microsecond. */
 export function modifiedAtMs(stats: BigIntStats): number {
   return Number(stats.mtimeNs / 1000n) / 1000;
 }
@@ -33,7 +33,7 @@ export function normal(path: string): string {
     .join('/');
 }
 
-/** The NAS's disk: one folder, a folder in it per user and one that is `Shared`. */
+/** The NAS's disk: one folder, with a folder per user and `Shared`. */
 export class Storage {
   readonly root: string;
   readonly #clock: Clock;
@@ -52,14 +52,14 @@ export class Storage {
     }
   }
 
-  /** The disk goes: what is left is its empty mount point, which takes files like any folder. */
+  /** Unmounts the disk: its empty mount point remains, which accepts files like any folder. */
   async unmount(): Promise<void> {
     await rename(this.root, this.#disk);
     await mkdir(join(this.root, SPOOL), { recursive: true });
     this.#folderSizes.clear();
   }
 
-  /** The disk comes back, over whatever was put into its mount point meanwhile. */
+  /** Mounts the disk, over whatever was put into its mount point meanwhile. */
   async mount(): Promise<void> {
     await rm(this.root, { recursive: true });
     await rename(this.#disk, this.root);
@@ -112,14 +112,14 @@ export class Storage {
     );
   }
 
-  /** Gives a written file the clock's time, and never the same time twice. */
+  /** Sets a written file's time to the clock's, never the same twice. */
   async stamp(path: string): Promise<void> {
     this.#lastStampMs = Math.max(this.#clock.nowMs(), this.#lastStampMs + 0.01);
     const seconds = this.#lastStampMs / 1000;
     await utimes(this.absolute(path), seconds, seconds);
   }
 
-  /** Forgets the remembered sizes of the folders above a path that changed. */
+  /** Drops the cached sizes of a changed path's parents. */
   touched(path: string): void {
     for (const folder of this.#folderSizes.keys()) {
       if (path === folder || path.startsWith(`${folder}/`)) this.#folderSizes.delete(folder);
@@ -142,8 +142,8 @@ export class Storage {
   }
 
   /**
-   * All files with their true hashes, for tests and the demo; without what is deleted or renamed
-   * while the tree is walked.
+   * All files with their true hashes, for tests and the demo; without any deleted or renamed during
+   * the walk.
    */
   async *files(path = ''): AsyncGenerator<Entry & { readonly sha256: string }> {
     for (const child of (await this.children(path).catch(unlessMissing)) ?? []) {

@@ -19,7 +19,7 @@ interface SyncDevice {
 const TOKEN_NEEDED =
   'Registration token required. Generate a registration token via /api/mobile/token/generate and use it to register the device.';
 
-/** Tomorrow or today at `HH:MM`, local and without a zone, as the NAS computes it. */
+/** The next `HH:MM`, today or tomorrow, local and without a zone, as the NAS computes it. */
 function next(time: string, nowMs: number): string {
   const [hours = 0, minutes = 0] = time.split(':').map(Number);
   const at = new Date(nowMs);
@@ -29,7 +29,7 @@ function next(time: string, nowMs: number): string {
   return local.toISOString().slice(0, 19);
 }
 
-/** `/api/sync`: preflight, which never wakes, and the delta sync, which compares names alone. */
+/** `/api/sync`: preflight, which never wakes, and the delta sync, which only compares names. */
 export class SyncRoutes {
   readonly #rows: MetadataRows;
   readonly #sleep: Sleep;
@@ -50,7 +50,7 @@ export class SyncRoutes {
     this.#devices.set(`${String(user.id)} ${deviceId}`, device);
   }
 
-  /** Its user takes it off. */
+  /** As its user does. */
   remove(user: NasUser, deviceId: string): void {
     this.#devices.delete(`${String(user.id)} ${deviceId}`);
   }
@@ -133,7 +133,7 @@ export class SyncRoutes {
     });
   }
 
-  /** What the client names and no row has is to be deleted, hashes are not looked at (measured). */
+  /** Whatever the client names and no row has is to be deleted; hashes are ignored (measured). */
   async #changes(exchange: Exchange, user: NasUser): Promise<Answer> {
     const body = await jsonBody(exchange, { device_id: 'string', file_list: 'array' });
     const device = this.#device(user, body.device_id);

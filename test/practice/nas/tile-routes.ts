@@ -2,7 +2,7 @@ import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import { adminOnly, open, signedIn, type Route } from './router.ts';
 import { json } from './wire.ts';
 
-/** What the dashboards of the apps ask beside `system/info`, in the shapes of BaluHost 1.38. */
+/** What the apps' dashboards request beside `system/info`, in the formats of BaluHost 1.38. */
 export class TileRoutes {
   readonly #clock: Clock;
 

@@ -10,22 +10,22 @@ function microseconds(atMs: number): string {
   return rest === 0 ? whole : `${whole}.${String(rest).padStart(6, '0')}`;
 }
 
-/** `2026-11-23T15:58:15.246483Z`, as listings have it. */
+/** `2026-11-23T15:58:15.246483Z`, as in listings. */
 export function zulu(atMs: number): string {
   return `${microseconds(atMs)}Z`;
 }
 
-/** `2026-11-23T15:58:15.434320+00:00`, as check-exists has it. */
+/** `2026-11-23T15:58:15.434320+00:00`, as in check-exists. */
 export function offset(atMs: number): string {
   return `${microseconds(atMs)}+00:00`;
 }
 
-/** `2026-11-23T15:58:17.346144`, without a zone, as devices and shares have it. */
+/** `2026-11-23T15:58:17.346144`, without a zone, as in devices and shares. */
 export function naive(atMs: number): string {
   return microseconds(atMs);
 }
 
-/** `2026-11-23T15:57:59`, without a zone, as database columns of whole seconds have it. */
+/** `2026-11-23T15:57:59`, without a zone, as in database columns of whole seconds. */
 export function naiveSeconds(atMs: number): string {
   return microseconds(Math.floor(atMs / 1000) * 1000);
 }

@@ -24,9 +24,9 @@ function encode(value: object): string {
 export class TokenMint {
   readonly #key: string;
   readonly #clock: Clock;
-  /** Refresh tokens that still count, by jti; one that is not here counts as revoked. */
+  /** Valid refresh tokens, by jti; all others count as revoked. */
   readonly #refreshOwners = new Map<string, number>();
-  /** Access tokens from before are over, in s. */
+  /** Access tokens issued before it are expired, in s. */
   #accessFromS = 0;
 
   constructor(key: string, clock: Clock) {
@@ -51,7 +51,7 @@ export class TokenMint {
     this.#accessFromS = Math.floor(this.#clock.nowMs() / 1000) + 1;
   }
 
-  /** `kept: false` makes one that was never stored, as desktop pairing does: it never refreshes. */
+  /** `kept: false` makes one that is not stored, as desktop pairing does: it never refreshes. */
   refresh(user: NasUser, validMs: number, kept = true): string {
     const jti = randomUUID();
     if (kept) this.#refreshOwners.set(jti, user.id);
@@ -73,7 +73,7 @@ export class TokenMint {
     return this.#short(user, 'ws', WEBSOCKET_TOKEN_MS);
   }
 
-  /** The claims of a token of this type that is ours and not over, else null. */
+  /** The claims of a valid token of this type, else null. */
   read(token: string, type: TokenType): Claims | null {
     const [header, payload, signature] = token.split('.');
     if (header === undefined || payload === undefined || signature === undefined) return null;

@@ -2,7 +2,7 @@ import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import type { PowerRight, PracticeUser } from './options.ts';
 import { naiveSeconds } from './times.ts';
 
-/** An account as the NAS has it at this moment. */
+/** An account in its current state. */
 export interface NasUser {
   readonly id: number;
   username: string;
@@ -40,7 +40,7 @@ export class UserDirectory {
     for (const user of users) this.add(user);
   }
 
-  /** In order of their ids. */
+  /** By id. */
   get all(): readonly NasUser[] {
     return [...this.#byId.values()].sort((left, right) => left.id - right.id);
   }
@@ -65,7 +65,7 @@ export class UserDirectory {
     return added;
   }
 
-  /** Its id is free for the next one, as SQLite gives the highest anew. */
+  /** Its id is free for the next one, as SQLite reuses the highest. */
   remove(user: NasUser): void {
     this.#byId.delete(user.id);
   }
@@ -78,7 +78,7 @@ export class UserDirectory {
     return [...this.#byId.values()].find((user) => user.username === username);
   }
 
-  /** @throws Error when there is none, for tests that mistype a name */
+  /** @throws Error for an unknown name, which tests may have mistyped */
   mustFind(username: string): NasUser {
     const user = this.named(username);
     if (user === undefined) throw new Error(`the practice NAS has no user ${username}`);
@@ -87,7 +87,7 @@ export class UserDirectory {
 
   setPassword(user: NasUser, password: string): void {
     user.password = password;
-    // Told in whole seconds, of which two changes are never to share one.
+    // Published in whole seconds, which no two changes may share.
     user.updatedAtMs = Math.max(this.#clock.nowMs(), (user.updatedAtMs ?? 0) + 1_000);
   }
 

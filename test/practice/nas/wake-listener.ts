@@ -1,11 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 
-/** One magic packet that came. */
+/** One received magic packet. */
 export interface MagicPacket {
   readonly atMs: number;
   readonly macAddress: string;
-  /** Whether the address is this NAS's. */
+  /** Whether it is addressed to this NAS. */
   readonly forUs: boolean;
   /** The SecureOn password after the packet, 4 or 6 bytes in hex, or null. */
   readonly password: string | null;
@@ -16,8 +16,8 @@ const REPEATS = 16;
 const SYNC = Buffer.alloc(MAC_BYTES, 0xff);
 
 /**
- * Reads a magic packet: six bytes of 0xff, then sixteen times the address, anywhere in the payload,
- * as a network card looks for it.
+ * Parses a magic packet: six bytes of 0xff, then sixteen times the address, anywhere in the
+ * payload, as a network card searches for it.
  * @returns the address in lower case and what follows, or null
  */
 export function readMagicPacket(
@@ -36,7 +36,7 @@ export function readMagicPacket(
   return null;
 }
 
-/** Listens for magic packets as the network card of a sleeping machine does. */
+/** Listens for magic packets, as a sleeping machine's network card does. */
 export class WakeListener {
   readonly #macAddress: string;
   readonly #nowMs: () => number;

@@ -6,7 +6,7 @@ import type { Worker } from './workers.ts';
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** What a handler gives back. `sent`: it wrote the response itself. */
+/** A handler's result. `sent`: it wrote the response itself. */
 export type Answer =
   | {
       readonly kind: 'json';
@@ -29,8 +29,8 @@ export function json(body: unknown, status = 200): Answer {
 }
 
 /**
- * Ends the work on a request, as the exceptions of BaluHost's framework do; thrown anywhere below
- * a handler and turned into the answer in one place.
+ * Ends a request, as the exceptions of BaluHost's framework do; thrown anywhere below a handler and
+ * turned into the answer in one place.
  */
 export class Refusal extends Error {
   readonly status: number;
@@ -45,7 +45,7 @@ export class Refusal extends Error {
   }
 }
 
-/** A refusal with `{"detail": …}`. In production every 5xx says the same sentence (docs/NAS.md). */
+/** A refusal with `{"detail": …}`. In production every 5xx has the same text (docs/NAS.md). */
 export function refused(status: number, detail: string, headers: Headers = {}): Refusal {
   return new Refusal(status, { detail: status >= 500 ? INTERNAL : detail }, headers);
 }
@@ -67,7 +67,7 @@ export class Exchange {
   readonly thawed: () => Promise<void>;
   readonly #log: RequestLog;
   params: Readonly<Record<string, string>> = {};
-  /** Only answers that are no error carry them. */
+  /** Sent with successful answers only. */
   limitHeaders: Headers = {};
 
   constructor(parts: {
@@ -110,7 +110,7 @@ export class Exchange {
     this.#log.bytesSent += bytes;
   }
 
-  /** The request's body, counted, and cut where a fault says so. Call it once. */
+  /** The request's body, counted, and cut if a fault says so. Call it once. */
   body(): Readable {
     const { cutBodyAfterBytes } = this.effect;
     let received = 0;

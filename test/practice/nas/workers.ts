@@ -3,7 +3,7 @@ import type { Clock } from '../../../nodes/lib/time/clock.ts';
 import type { ChunkSession } from './chunk-session.ts';
 import { RateLimits, type LimitMode } from './rate-limits.ts';
 
-/** One worker process of the NAS: what it keeps in memory, no other worker knows. */
+/** One worker process of the NAS, with memory of its own. */
 export class Worker {
   readonly index: number;
   readonly limits: RateLimits;
@@ -16,9 +16,9 @@ export class Worker {
 }
 
 /**
- * The workers and who of them gets what. On the direct port a connection stays with the worker that
- * accepted it, taken in turn so that tests can rely on it; behind the proxy, which re-pools, every
- * request may meet another.
+ * The workers and their distribution. On the direct port a connection stays with the worker that
+ * accepted it, round robin so that tests can rely on it; behind the proxy, which re-pools, every
+ * request may reach another.
  */
 export class WorkerPool {
   readonly #size: number;
@@ -55,7 +55,7 @@ export class WorkerPool {
     return this.#at(Math.floor(this.#random() * this.#size));
   }
 
-  /** New processes: upload sessions and counted requests are gone. */
+  /** New processes: upload sessions and rate limits are gone. */
   restart(): void {
     this.#workers = this.#fresh();
     this.#bySocket = new WeakMap();

@@ -5,14 +5,14 @@ import { text } from 'node:stream/consumers';
 
 const sha256 = (given: string): string => createHash('sha256').update(given).digest('hex');
 
-/** A Pi-hole of version 6 or 5 as far as local records go, by its published API. */
+/** Local DNS records of a Pi-hole 6 or 5, by its published API. */
 export class PracticePiHole {
   /** `address name`, as version 6 keeps them. */
   readonly records: string[] = [];
-  /** What was changed, in order: `+192.168.1.2 name` or `-…`. */
+  /** Changes in order: `+192.168.1.2 name` or `-…`. */
   readonly changes: string[] = [];
   password = 'practice-pi-hole';
-  /** Answers nothing but 503. */
+  /** Answers everything with 503. */
   isIll = false;
   signIns = 0;
   readonly #version: 5 | 6;
@@ -36,7 +36,7 @@ export class PracticePiHole {
     await new Promise((done) => this.#server.close(done));
   }
 
-  /** As after a restart of Pi-hole. */
+  /** As a restart of Pi-hole does. */
   forgetSessions(): void {
     this.#sessions.clear();
   }

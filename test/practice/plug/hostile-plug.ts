@@ -12,7 +12,7 @@ import { PracticeAnnouncer } from './practice-announcer.ts';
 import { asRecordOf, jsonAnswer, readBody } from './practice-wire.ts';
 import type { PracticeAnswer } from './practice-wire.ts';
 
-/** How it answers the first step of KLAP, to bring a client to something weaker. */
+/** How it answers the first step of KLAP, to make a client use something weaker. */
 export type KlapRefusal = 'not_found' | 'other_protocol' | 'garbage' | 'forbidden' | 'wrong_proof';
 
 interface Account {
@@ -26,14 +26,14 @@ interface Session {
 }
 
 /**
- * A stranger on the network that passes itself off as a plug. It knows no account; it wants one. It
- * says by UDP what it likes, plays the legacy protocol under a key of its own, and keeps all that
- * it was sent, in the clear where it could open it.
+ * A stranger on the network that poses as a plug to get an account. It announces by UDP what it
+ * likes, speaks the legacy protocol with a key of its own, and keeps everything it is sent,
+ * decrypted where possible.
  */
 export class HostilePlug {
   /** `encrypt_type` of its announcements. */
   says: string;
-  /** `AA-BB-CC-DD-EE-FF`; it takes whose it likes. */
+  /** `AA-BB-CC-DD-EE-FF`; anybody's it likes. */
   mac: string;
   klap: KlapRefusal = 'not_found';
   /** `device_id` of its announcements. */
@@ -42,7 +42,7 @@ export class HostilePlug {
   readonly #server: Server;
   readonly #sessions = new Map<string, Session>();
   #udpPort = 0;
-  /** All it was sent over HTTP, oldest first: opened where it had the key. */
+  /** Everything sent to it over HTTP, oldest first, decrypted where it has the key. */
   readonly took: { readonly path: string; readonly bytes: Buffer }[] = [];
 
   constructor(says = 'AES', mac = '02-50-4C-66-66-66') {
@@ -92,8 +92,8 @@ export class HostilePlug {
   }
 
   /**
-   * What of an account it was given: the paths of requests that hold the password, a plain hash of
-   * it or of the user name, in any usual coding, or that answer a KLAP challenge.
+   * What it learnt of an account: the paths of requests that contain the password, a plain hash of
+   * it or of the user name, in any common encoding, or that answer a KLAP challenge.
    */
   gotOf({ username, password }: Account): readonly string[] {
     const plain = [
@@ -181,7 +181,7 @@ export class HostilePlug {
     );
   }
 
-  /** Good enough to be kept as a plug, so that the client goes on talking. */
+  /** Good enough to be accepted as a plug, so that the client goes on talking. */
   #resultOf({ method, params }: Readonly<Record<string, unknown>>): object {
     const info = {
       device_id: '8022000000000000000000000000000000666666',

@@ -1,11 +1,11 @@
-/** What is plugged in. Times are epoch milliseconds of the plug's own clock. */
+/** What is plugged in. Times are epoch milliseconds by the plug's own clock. */
 export interface LoadCurve {
   wattsAt(atMs: number): number;
   /** The exact integral from `fromMs` to `toMs`, in Wh. */
   energyWhBetween(fromMs: number, toMs: number): number;
 }
 
-/** A stretch of a pattern, straight from one power to the other. */
+/** A span of a pattern, linear from one power to the other. */
 export interface LoadSegment {
   readonly durationMs: number;
   readonly fromW: number;
@@ -16,14 +16,14 @@ const MS_PER_HOUR = 3_600_000;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-/** A pattern of straight segments that repeats for ever, so that its integral is exact. */
+/** A pattern of linear segments that repeats for ever, so that its integral is exact. */
 export class PatternCurve implements LoadCurve {
   readonly #segments: readonly LoadSegment[];
   readonly #periodMs: number;
   readonly #periodWh: number;
   readonly #startMs: number;
 
-  /** @param startMs a moment at which the pattern begins */
+  /** @param startMs any start of the pattern */
   constructor(segments: readonly LoadSegment[], startMs = 0) {
     this.#segments = segments;
     this.#startMs = startMs;
@@ -66,7 +66,7 @@ export class PatternCurve implements LoadCurve {
   }
 }
 
-/** A load that somebody changes by hand or by a test: steps, remembered for the integral. */
+/** A load that is changed by hand or by a test: its steps are kept for the integral. */
 export class SwitchedLoad implements LoadCurve {
   readonly #steps: { readonly atMs: number; readonly watts: number }[];
 
@@ -109,7 +109,7 @@ export type NasLoadState = 'awake' | 'asleep' | 'off';
 
 const NAS_WATTS: Readonly<Record<NasLoadState, number>> = { awake: 45, asleep: 1.5, off: 0.3 };
 
-/** The same power for ever. */
+/** Constant power. */
 export function steady(watts: number): LoadCurve {
   return new PatternCurve([{ durationMs: MS_PER_HOUR, fromW: watts, toW: watts }]);
 }
@@ -133,7 +133,7 @@ export function kettle(): LoadCurve {
   ]);
 }
 
-/** A slow wave of straight lines between two powers. */
+/** A slow triangle wave between two powers. */
 export function wave(lowW: number, highW: number, periodMs: number): LoadCurve {
   return new PatternCurve([
     { durationMs: periodMs / 2, fromW: lowW, toW: highW },

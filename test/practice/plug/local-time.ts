@@ -1,7 +1,7 @@
-/** A plug's own calendar: it counts by local days of the zone it was set up in. */
+/** A plug's calendar: it counts by the local days of its time zone. */
 export class LocalTime {
   readonly #format: Intl.DateTimeFormat;
-  /** The last local hour looked at: zones change their offset on whole quarters of an hour. */
+  /** The last local quarter hour: zones only change their offset on those. */
   #quarter = Number.NaN;
   #offsetMs = 0;
   #day: { readonly fromMs: number; readonly toMs: number; readonly monthMs: number } | null = null;
@@ -54,7 +54,9 @@ export class LocalTime {
     return this.#day;
   }
 
-  /** The moment whose local reading is `localMs`. Asked twice, as the offset may change near it. */
+  /**
+   * The moment whose local reading is `localMs`. Computed twice, as the offset may change near it.
+   */
   #midnightMs(localMs: number): number {
     const guessMs = localMs - this.#readOffsetMs(localMs);
     return localMs - this.#readOffsetMs(guessMs);

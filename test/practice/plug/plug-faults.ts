@@ -28,7 +28,7 @@ export type PlugFault =
   | 'slow'
   | 'absurd';
 
-/** Which fault is on, for how many requests more. */
+/** The current fault, and for how many more requests. */
 export class PlugFaults {
   #fault: PlugFault | null = null;
   #left = 0;
@@ -46,7 +46,7 @@ export class PlugFaults {
   }
 }
 
-/** The faults that replace the answer. */
+/** Faults that replace the answer. */
 const SPOILERS: Readonly<Partial<Record<PlugFault, (response: ServerResponse) => void>>> = {
   silent: () => undefined,
   reset: (response) => {
@@ -70,7 +70,7 @@ const SPOILERS: Readonly<Partial<Record<PlugFault, (response: ServerResponse) =>
   },
 };
 
-/** True when the fault has taken care of the answer. */
+/** @returns whether the fault has handled the answer */
 export function spoil(fault: PlugFault, response: ServerResponse): boolean {
   const spoiler = SPOILERS[fault];
   spoiler?.(response);
@@ -85,7 +85,7 @@ function sendForEver(response: ServerResponse): void {
   more();
 }
 
-/** In the last byte: the signature of KLAP covers it, and without it AES's JSON is none. */
+/** In the last byte: KLAP's signature covers it, and AES's JSON is invalid without it. */
 export function flipBit(bytes: Buffer): void {
   const at = bytes.length - 1;
   bytes[at] = (bytes[at] ?? 0) ^ 1;

@@ -6,7 +6,7 @@ interface RelayStep {
   readonly isOn: boolean;
 }
 
-/** The metering part of the plug: relay, exact energy, and the counters a plug makes of it. */
+/** The plug's metering: relay, exact energy, and the counters that a plug makes of it. */
 export class PlugMeter {
   readonly #curve: LoadCurve;
   readonly #local: LocalTime;
@@ -46,7 +46,7 @@ export class PlugMeter {
     return energyWh;
   }
 
-  /** A firmware update does this. */
+  /** As a firmware update does. */
   wipe(atMs: number): void {
     this.#wipedAtMs = atMs;
   }
@@ -55,7 +55,7 @@ export class PlugMeter {
     this.#frozenAtMs = atMs;
   }
 
-  /** Whole Wh of an hour as its history keeps them; a wipe takes the history too. */
+  /** Whole Wh of an hour as its history has them; a wipe clears the history too. */
   hourWh(fromMs: number, toMs: number): number {
     const knownMs = Math.max(fromMs, this.#wipedAtMs);
     return knownMs >= toMs ? 0 : Math.round(this.energyWhBetween(knownMs, toMs));
@@ -63,12 +63,12 @@ export class PlugMeter {
 
   /**
    * Whole Wh since the plug's local midnight and since the first of its month.
-   * @param aheadMs how far the clock is ahead by which it tells them
+   * @param aheadMs how far its clock is ahead
    */
   counters(atMs: number, aheadMs = 0): { readonly todayWh: number; readonly monthWh: number } {
     const nowMs = this.#frozenAtMs ?? atMs;
     const since = (startMs: number): number =>
-      // A hair above the integral, so that rounding does not take a whole Wh away.
+      // Slightly above the integral, so that rounding does not lose a whole Wh.
       Math.floor(this.energyWhBetween(Math.max(startMs, this.#wipedAtMs), nowMs) + 1e-9);
     return {
       todayWh: since(this.#local.startOfDayMs(nowMs + aheadMs) - aheadMs),

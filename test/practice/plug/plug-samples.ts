@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What one recorded plug answered, method by method. */
+/** The recorded answers of one plug, method by method. */
 export interface PlugSampleSet {
   readonly discovery: Json;
   readonly methods: ReadonlyMap<string, Json>;
@@ -25,7 +25,7 @@ export function plugSample(name: string): PlugSampleSet {
   };
 }
 
-/** The fixtures lie beside the sources, also when this runs from the build folder. */
+/** The fixtures are next to the sources, also when this runs from the build folder. */
 function findSamples(): URL {
   const here = new URL('../../fixtures/tapo-samples.json', import.meta.url);
   const source = new URL('../../../../test/fixtures/tapo-samples.json', import.meta.url);

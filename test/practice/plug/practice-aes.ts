@@ -29,7 +29,7 @@ export class PracticeAes implements PracticeProtocol {
   readonly #sessions = new Map<string, Session>();
   logins = 0;
 
-  /** @param level `lv`; from 2 on only the hashed password is taken */
+  /** @param level `lv`; from 2 on only the hashed password is accepted */
   constructor(access: PracticeAccess, level: number) {
     this.#access = access;
     this.#level = level;

@@ -4,13 +4,13 @@ import { asRecordOf } from './practice-wire.ts';
 
 const HEADER_BYTES = 16;
 
-/** The plug's side of discovery: answers proper queries, and only those, on UDP. */
+/** The plug's side of discovery: answers valid queries, and only those, on UDP. */
 export class PracticeAnnouncer {
   #socket: Socket | null = null;
   readonly #announcement: () => unknown;
-  /** Called for each proper query. */
+  /** Called for each valid query. */
   onQuery: () => void = () => undefined;
-  /** Proper queries so far. */
+  /** Valid queries so far. */
   queries = 0;
   isSilent = false;
 

@@ -1,4 +1,4 @@
-/** P-256 by the textbook, in projective coordinates; slow, plain, and nothing of the driver's. */
+/** Textbook P-256 in projective coordinates; slow, plain, and independent of the driver's. */
 const P = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn;
 const B = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
 export const CURVE_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
@@ -21,7 +21,7 @@ export class CurvePoint {
     return new CurvePoint([x, y, 1n]);
   }
 
-  /** @throws Error for 33 or 65 bytes that are no point */
+  /** @throws Error for 33 or 65 bytes that encode no point */
   static parse(bytes: Buffer): CurvePoint {
     const x = BigInt(`0x${bytes.subarray(1, 33).toString('hex')}`);
     const right = rest(x ** 3n - 3n * x + B);

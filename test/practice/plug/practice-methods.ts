@@ -28,7 +28,7 @@ export class PracticeMethods {
   /** How often each method was called. */
   readonly calls = new Map<string, number>();
   isAbsurd = false;
-  /** What it says instead, or the error it refuses a method with. */
+  /** Answers in place of the real ones, or errors with which it refuses a method. */
   readonly instead = new Map<string, Json | number>();
   /** How far its own clock is ahead, ms. */
   clockAheadMs = 0;
@@ -61,7 +61,7 @@ export class PracticeMethods {
     }
   }
 
-  /** Hours in Wh from `start_timestamp` on; firmware whose metering is of version 1 has none. */
+  /** Hours in Wh from `start_timestamp` on; firmware with version 1 metering has none. */
   #history(params: Json, atMs: number): PlugAnswerBody {
     const { start_timestamp: startS, end_timestamp: endS, interval } = params;
     if (!this.#keepsHours()) return { error_code: -1002 };

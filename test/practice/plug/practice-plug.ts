@@ -25,31 +25,31 @@ export interface PracticePlugOptions {
   readonly load: LoadCurve;
   readonly username: string;
   readonly password: string;
-  /** Which recorded plug it is like. */
+  /** The recorded plug it is like. */
   readonly sample?: string;
-  /** Default: what the recorded plug speaks. */
+  /** Default: the recorded plug's. */
   readonly protocol?: 'klap' | 'aes' | 'tpap';
-  /** A number that its ids and its MAC are made of. */
+  /** The number from which its ids and MAC are made. */
   readonly serial?: number;
   readonly nickname?: string;
-  /** IANA name of the zone its counters go by. */
+  /** IANA name of the zone its counters follow. */
   readonly timeZone?: string;
-  /** What came before it counts for nothing. Default: now. */
+  /** Nothing before it is counted. Default: now. */
   readonly pluggedInAtMs?: number;
   /** Default: the recorded one. */
   readonly firmware?: string;
   readonly sessionTimeoutSeconds?: number;
   readonly isSingleSession?: boolean;
-  /** It is reached by TLS alone, with this certificate. */
+  /** Makes it reachable by TLS only, with this certificate. */
   readonly tls?: { readonly key: Buffer; readonly cert: Buffer };
   /** For the fault `slow`. */
   readonly slowMs?: number;
 }
 
 /**
- * A simulated Tapo plug on loopback: HTTP and discovery on ports of its own, an exactly known
- * load, and every misbehaviour that was seen in the field. Its clock runs on steadily however the
- * wall clock of the machine that reads it may jump.
+ * A simulated Tapo plug on loopback: HTTP and discovery on ports of its own, an exactly known load,
+ * and every misbehaviour seen in the field. Its clock runs steadily, however the wall clock of the
+ * machine that reads it jumps.
  */
 export class PracticePlug {
   readonly #options: PracticePlugOptions;
@@ -59,7 +59,9 @@ export class PracticePlug {
   readonly #methods: PracticeMethods;
   readonly #faults = new PlugFaults();
   readonly #protocol: PracticeProtocol;
-  /** Of firmware from 1.4.0 on, which speaks KLAP while its owner allows it, and else this. */
+  /**
+   * With firmware from 1.4.0 on, which speaks KLAP while its owner allows it, and otherwise this.
+   */
   readonly tpap: PracticeTpap | null;
   readonly #announcer: PracticeAnnouncer;
   readonly #server: Server;

@@ -22,10 +22,10 @@ const M = '02886e2f97ace46e55ba9dd7242579f2993b64e16ef3dcab95afd497333d8fa12f';
 const N = '03d8bbd6c639c62937b04d997f38c3770719c629d7014d49a24b4f98baa1292b49';
 const MOST_FAILURES = 15;
 
-/** What it answers to a sealed request of no session it knows. */
+/** Its answer to a sealed request of an unknown session. */
 export type LostSession = number | '401' | '403' | 'plain success';
 
-/** What a test may settle instead of chance. */
+/** What a test may fix instead of chance. */
 export interface TpapChoices {
   readonly y?: bigint;
   readonly devRandom?: Buffer;
@@ -35,7 +35,7 @@ export interface TpapChoices {
   readonly iterations?: number;
   readonly lost?: LostSession;
   readonly lockedMinutes?: number;
-  /** Over `TPAP` as registered: other fields than a plug would send. */
+  /** Fields of `TPAP` as registered that differ from a plug's. */
   readonly registered?: Readonly<Record<string, unknown>>;
 }
 
@@ -54,7 +54,7 @@ interface Session {
   next: number;
 }
 
-/** The plug's side of TPAP, written from the protocol's description; shares nothing with the driver. */
+/** The plug's side of TPAP, written from the protocol's description; independent of the driver. */
 export class PracticeTpap implements PracticeProtocol {
   readonly #access: PracticeAccess;
   choices: TpapChoices = {};
@@ -66,7 +66,7 @@ export class PracticeTpap implements PracticeProtocol {
   logins = 0;
   /** Refused passwords. */
   refusals = 0;
-  /** Where the last login stood, to compare with recorded ones. */
+  /** Keys of the last login, to compare with recorded ones. */
   last: { readonly devConfirm: Buffer; readonly sharedKey: Buffer } | null = null;
 
   constructor(access: PracticeAccess) {

@@ -13,12 +13,12 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The session id a client sends back; empty when it has none. */
+/** The session id that a client sends back; empty for none. */
 export function sessionIdOf(request: IncomingMessage): string {
   return /TP_SESSIONID=([0-9A-Z]+)/.exec(request.headers.cookie ?? '')?.[1] ?? '';
 }
 
-/** What a protocol of the plug answers over HTTP. */
+/** An answer over HTTP of one of the plug's protocols. */
 export interface PracticeAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -61,12 +61,12 @@ export interface PracticeProtocol {
 export interface PracticeAccess {
   readonly username: string;
   readonly password: string;
-  /** What it says sessions last, in seconds. */
+  /** The session lifetime it claims, in seconds. */
   readonly timeoutSeconds: number;
   /** Firmware from 1.4.0 on keeps one session: a new login ends the other. */
   readonly isSingleSession: boolean;
   readonly nowMs: () => number;
   readonly call: (request: unknown) => unknown;
-  /** What it tells of itself over HTTP without a login. */
+  /** What it reveals over HTTP without a login. */
   readonly tpapOffer?: () => object;
 }
