@@ -99,7 +99,7 @@ function foreignDatabases(RED: NodeAPI, file: string): readonly ForeignDatabase[
 }
 
 /** It reopens its file at each deploy. Queries on the old handle still get their answers. */
-function openAnew(database: ForeignDatabase): void {
+function reopen(database: ForeignDatabase): void {
   const { db: old } = database;
   database.db = undefined;
   database.doConnect?.();
@@ -171,7 +171,7 @@ const OPERATIONS = operationsOf<Asking>(DECLARATION);
 
 async function copy({ energyCopy, foreign }: Asking, message: ApiMessage): Promise<ApiMessage> {
   const isOther = await energyCopy.refresh();
-  if (isOther) foreign(energyCopy.file).forEach(openAnew);
+  if (isOther) foreign(energyCopy.file).forEach(reopen);
   return message;
 }
 

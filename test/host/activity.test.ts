@@ -101,7 +101,7 @@ describe('GET /api/activity', function () {
     assert.doesNotMatch(JSON.stringify(await read('bob')), /alice|at-night|"admin"/);
   });
 
-  it('is there after a restart, and the NAS is not awake anew for that', async () => {
+  it('is there after a restart, and the NAS is not awake again for that', async () => {
     const before = await read('admin');
     await pi.restart();
     for (const name of ['admin']) tokens.set(name, await pi.signIn(name));

@@ -331,7 +331,7 @@ describe('The Dashboard’s auth', function () {
       }
     });
 
-    it('sends the scripts packed, to be kept for ever, and the page anew each time', async () => {
+    it('sends the scripts packed, to be kept for ever, and the page again each time', async () => {
       const page = await get('/dashboard/', { ...DOCUMENT, Cookie: cookie });
       const html = await page.text();
       assert.equal(page.headers.get('cache-control'), 'no-store');

@@ -50,7 +50,7 @@ describe('How runs ended', () => {
     }
   });
 
-  it('those before the machine was started anew count no more', () => {
+  it('those before the machine was started again count no more', () => {
     for (let count = 0; count < 3; count += 1) killed();
     [atMs, bootId] = [1_000, 'second'];
     for (let count = 0; count < 3; count += 1) assert.equal(killed(), false);

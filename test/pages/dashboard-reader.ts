@@ -96,7 +96,7 @@ export async function signedIn(
 }
 
 /** Like {@link signedIn}, with a session of its own, for tests that change or end it. */
-export async function signedInAnew(
+export async function signedInFresh(
   browser: Browser,
   balupi: DashboardWorld,
   username: string,

@@ -9,7 +9,7 @@ import {
   type ReaderOptions,
   says,
   signedIn,
-  signedInAnew,
+  signedInFresh,
   textOf,
 } from './dashboard-reader.ts';
 import { DashboardWorld, ZONE } from './dashboard-world.ts';
@@ -110,7 +110,7 @@ describe('The past on the page Energy, in a browser', function () {
   it('shows the same to whoever opens the link, also by way of the sign-in', async () => {
     const date = dayOf(Date.now() - 3 * DAY_MS);
     const path = `/dashboard/energy?period=week&date=${date}&compare=previous`;
-    const { page } = await signedInAnew(browser(), balupi, 'alice', {}, path);
+    const { page } = await signedInFresh(browser(), balupi, 'alice', {}, path);
     await page.waitForSelector('.bp-title');
     assert.deepEqual(queryOf(page), { period: 'week', date, compare: 'previous' });
     await page.waitForSelector('[data-tile=compared]');

@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import type { Page, Request, WebSocket } from 'playwright-core';
 
 /** Two frames: one draws what an answer changed, the next sends what that requests. */
-const DRAWN_ANEW = `new Promise((drawn) =>
+const REDRAWN = `new Promise((drawn) =>
   requestAnimationFrame(() => requestAnimationFrame(() => drawn())))`;
 const LONGEST_MS = 15_000;
 /** A Socket.IO event behind the packet types of Engine.IO and Socket.IO. */
@@ -102,6 +102,6 @@ export async function settled(page: Page): Promise<void> {
   while (count !== asks.count) {
     ({ count } = asks);
     await asks.answered();
-    await page.evaluate(DRAWN_ANEW);
+    await page.evaluate(REDRAWN);
   }
 }

@@ -9,7 +9,7 @@ const CONFIG: Config = {
 };
 
 describe('What a light page was told', () => {
-  it('has widgets placed anew for a state that is another, and for no other message', async () => {
+  it('has widgets placed again for a state that is another, and for no other message', async () => {
     const told = new Told();
     told.configure(CONFIG);
     const placed: unknown[] = [];

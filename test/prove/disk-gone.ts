@@ -171,7 +171,7 @@ class Faults {
     { kept, fresh }: { readonly kept: string; readonly fresh: string },
     number: number,
   ): Promise<void> {
-    await this.#household.signInAnew();
+    await this.#household.signInFresh();
     const listed = await this.#get(HOME, 'list?path=');
     this.#want(`${way}, awake: a list`, listed, 200, 'bypass');
     const { files = [] } = JSON.parse(listed.body.toString() || '{}') as { files?: unknown[] };

@@ -50,7 +50,7 @@ class ProveUsageError extends Error {
   override readonly name = 'ProveUsageError';
 }
 
-interface Tally {
+interface Counts {
   readonly held: number;
   readonly failed: number;
   readonly skipped: number;
@@ -117,37 +117,37 @@ async function tryOne(
   return result;
 }
 
-async function tryAll({ names, ...options }: Omit<RunOptions, 'isWhole'>): Promise<Tally> {
-  const tally = { held: 0, failed: 0, skipped: 0 };
+async function tryAll({ names, ...options }: Omit<RunOptions, 'isWhole'>): Promise<Counts> {
+  const counts = { held: 0, failed: 0, skipped: 0 };
   for (const name of names) {
     const proof = PROOFS[name];
     if (proof === undefined) continue;
     const { failures, skipped: why } = await tryOne(name, proof, { names, ...options });
-    if (why !== undefined) tally.skipped += 1;
-    else if (failures.length > 0) tally.failed += 1;
-    else tally.held += 1;
+    if (why !== undefined) counts.skipped += 1;
+    else if (failures.length > 0) counts.failed += 1;
+    else counts.held += 1;
   }
-  return tally;
+  return counts;
 }
 
 /** Tries them in a process next to this one, and prints its output once it ends. */
-async function tryBeside(names: readonly string[], { count, seed }: RunOptions): Promise<Tally> {
+async function tryBeside(names: readonly string[], { count, seed }: RunOptions): Promise<Counts> {
   const options = [...(count === null ? [] : ['-n', String(count)]), '--seed', String(seed)];
   const here = fileURLToPath(import.meta.url);
   const args = [...process.execArgv, here, ...names, ...options];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   process.on('exit', () => child.kill());
-  const { promise, resolve, reject } = Promise.withResolvers<Tally>();
+  const { promise, resolve, reject } = Promise.withResolvers<Counts>();
   const said: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (part: Buffer) => said.push(part));
   }
-  let tally: Tally = { held: 0, failed: names.length, skipped: 0 };
-  child.on('message', (told) => (tally = told as Tally));
+  let counts: Counts = { held: 0, failed: names.length, skipped: 0 };
+  child.on('message', (told) => (counts = told as Counts));
   child.on('error', reject);
   child.on('close', () => {
     process.stdout.write(Buffer.concat(said));
-    resolve(tally);
+    resolve(counts);
   });
   return await promise;
 }
@@ -162,11 +162,11 @@ try {
   const isPatient = (name: string): boolean => PROOFS[name]?.isPatient === true;
   const beside = options.isWhole ? options.names.filter(isPatient) : [];
   const names = options.names.filter((name) => !beside.includes(name));
-  const tallies = await Promise.all([
+  const counted = await Promise.all([
     tryAll({ ...options, names }),
     ...(beside.length > 0 ? [tryBeside(beside, options)] : []),
   ]);
-  const sum = (of: keyof Tally): number => tallies.reduce((all, tally) => all + tally[of], 0);
+  const sum = (of: keyof Counts): number => counted.reduce((all, counts) => all + counts[of], 0);
   const [held, failed, skipped] = [sum('held'), sum('failed'), sum('skipped')];
   process.send?.({ held, failed, skipped });
   if (process.send === undefined) {

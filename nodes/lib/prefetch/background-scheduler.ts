@@ -161,7 +161,7 @@ const TOLD: Readonly<
 };
 
 /** How long until the files module asks for a folder again. */
-const LISTED_ANEW_MS = 10_000;
+const RELIST_AFTER_MS = 10_000;
 /** One look at the file's folder before, and one after where the NAS knows no checksum. */
 const MOST = { lists: 2, downloads: 2 };
 
@@ -260,7 +260,7 @@ export class FetchFor {
     const { clock, scheduler } = this.#deps;
     const key = `${userId}\0${folder}`;
     const nowMs = clock.monotonicMs();
-    if (this.#listed?.key === key && nowMs - this.#listed.atMs < LISTED_ANEW_MS) return;
+    if (this.#listed?.key === key && nowMs - this.#listed.atMs < RELIST_AFTER_MS) return;
     this.#listed = { key, atMs: nowMs };
     scheduler.spent({ lists: 1, downloads: 0 });
   }

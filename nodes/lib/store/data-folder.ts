@@ -26,7 +26,7 @@ import {
   DISTRUST_CACHE,
   DISTRUST_PEOPLE,
   ENERGY_MIGRATIONS,
-  IDS_ANEW,
+  SKIP_USED_IDS,
   PLUG_NUMBERS_STAY_GIVEN,
   QUEUE_MIGRATIONS,
   STRANGE_IDS,
@@ -62,7 +62,7 @@ const ENERGY: Omit<SoundOptions, 'file'> = {
  * Written by deploy/turn.sh where older databases replace newer ones: what to do in them, by file
  * name.
  */
-const IDS_ANEW_MARK = 'ids-anew';
+const SKIP_USED_IDS_MARK = 'ids-anew';
 const DISTRUST_MARK = 'distrust';
 const FILES = ['queue.db', 'cache.db', 'energy.db'] as const;
 
@@ -219,8 +219,8 @@ export class DataFolder {
       this.queue.exec(DISTRUST_PEOPLE);
       this.cache.exec(DISTRUST_CACHE);
     });
-    follow(IDS_ANEW_MARK, () => {
-      this.cache.exec(IDS_ANEW);
+    follow(SKIP_USED_IDS_MARK, () => {
+      this.cache.exec(SKIP_USED_IDS);
     });
   }
 

@@ -59,7 +59,7 @@ UPDATE sqlite_sequence SET seq = 1500000000 + abs(random() % 500000000) WHERE na
  * For a restored older cache: ids given since then are remembered by apps and mean other files. A
  * folder has 100,000 files at most, and ids may reach 2^31.
  */
-export const IDS_ANEW = `
+export const SKIP_USED_IDS = `
 UPDATE sqlite_sequence SET seq = seq + 1000000 WHERE name = 'file_ids';
 `;
 

@@ -327,7 +327,7 @@ describe('The credentials to act for a user later', () => {
     assert.notEqual(after[0]?.id, before?.id);
   });
 
-  it('registers anew after a logout had revoked it', async () => {
+  it('registers again after a logout had revoked it', async () => {
     await enrolled();
     ready = [];
     nas.revokeRefreshTokens('alice');

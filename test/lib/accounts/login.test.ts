@@ -263,7 +263,7 @@ describe('login', () => {
       assert.equal(await login('alice', 'changed'), 'issued');
     });
 
-    it('at the cost of today: one of another cost is made anew at the next sign-in', async () => {
+    it('at the cost of today: one of another cost is made again at the next sign-in', async () => {
       const cost = (): unknown =>
         stage.store.prepare('SELECT cost FROM password_verifiers').get()?.['cost'];
       await stage.login('alice', 'alice-password');

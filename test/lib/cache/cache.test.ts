@@ -101,7 +101,7 @@ describe('Cache', function () {
       assert.deepEqual(ages, ['0', '8', '9', '69']);
     });
 
-    it('fetches a changed file anew and gives up the old bytes', async () => {
+    it('fetches a changed file again and gives up the old bytes', async () => {
       bench.nas.put('alice/a.txt', 'one');
       await bench.get('alice/a.txt');
       bench.nas.put('alice/a.txt', 'two', { modifiedAt: '2026-02-21T10:00:00.000001Z' });
@@ -473,7 +473,7 @@ describe('Cache', function () {
       assert.deepEqual(bench.refused, ['token-4']);
     });
 
-    it('ends its fills when it is stopped, and leaves nothing behind', async () => {
+    it('ends its downloads when it is stopped, and leaves nothing behind', async () => {
       bench.nas.put('alice/v.bin', patterned(MB));
       byHand('alice/v.bin').write(patterned(1000));
       const reading = bench.get('alice/v.bin');
@@ -511,7 +511,7 @@ describe('Cache', function () {
         },
       ],
     ] as const) {
-      it(`drops a copy whose file was ${what}, and fetches it anew`, async () => {
+      it(`drops a copy whose file was ${what}, and fetches it again`, async () => {
         spoil(await kept('alice/a.txt'));
         const got = await bench.get('alice/a.txt');
         assert.equal(labelOf(got), '200 miss');

@@ -62,7 +62,7 @@ describe('Who has how much in the cache', () => {
     });
   });
 
-  it('is read anew after a minute, not for each page that asks', async () => {
+  it('is read again after a minute, not for each page that asks', async () => {
     copy('alice/a.jpg', 10);
     await holdings.byTop();
     copy('alice/b.jpg', 10);

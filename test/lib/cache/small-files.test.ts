@@ -97,7 +97,7 @@ describe('Small kept files', () => {
     assert.equal((await bench.get('alice/note.txt', { 'x-user': 'bob' })).status, 404);
   });
 
-  it('are fetched anew when the disk has too little or nothing of them after a start', async () => {
+  it('are fetched again when the disk has too little or nothing of them after a start', async () => {
     for (const spoil of [
       (file: string) => {
         truncateSync(file, 2);

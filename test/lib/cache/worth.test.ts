@@ -82,7 +82,7 @@ describe('What a kept file is worth', () => {
   });
 });
 
-describe('A shadow cache', () => {
+describe('A simulated cache', () => {
   it('is not flushed by files that would fill most of it', () => {
     const cache = new SimulatedCache(even, 60 * MB);
     for (let round = 0; round < 3; round += 1) {
@@ -159,7 +159,7 @@ describe('The number of a path', () => {
 });
 
 describe('Lowest first', () => {
-  it('stays small however often a key is ranked anew', () => {
+  it('stays small however often a key is ranked again', () => {
     const queue = new LowestFirst();
     for (let at = 0; at < 50_000; at += 1) queue.set(at % 10, at, at);
     assert.ok(queue.entries <= 2 * 10 + 65, String(queue.entries));

@@ -279,7 +279,7 @@ describe('energy answers', () => {
     assert.equal(lines[1], '2026-05-10T22:00:00Z,100,100,100,0.833,30,false,measured,0');
   });
 
-  it('prices each hour by what was valid in it, and stored ones only anew on request', async () => {
+  it('prices each hour by what was valid in it, and stored ones again only on request', async () => {
     bench.run([plug], fromS, fromS + 24 * HOUR + 60);
     await bench.moveTo(fromS + 24 * HOUR + 60);
     const day = { from: fromS * 1_000, to: (fromS + 24 * HOUR) * 1_000 };
@@ -417,7 +417,7 @@ describe('energy answers', () => {
     assert.deepEqual(saved(), before);
   });
 
-  it('prices what the NAS saved anew with a recalculation, by the quarter hour', async () => {
+  it('reprices what the NAS saved with a recalculation, by the quarter hour', async () => {
     const load = steady(fromS, 40).step(fromS + 6 * HOUR, 1.5);
     bench.run([new SimulatedPlug(1, load, fromS, bench.time)], fromS, fromS + 16 * HOUR);
     await bench.moveTo(fromS + 16 * HOUR);

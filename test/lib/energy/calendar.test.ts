@@ -60,7 +60,7 @@ describe('Another time zone', function () {
     );
 
   for (const zone of ['America/New_York', 'Pacific/Auckland', 'Asia/Kolkata']) {
-    it(`leaves the hours and puts the days together anew from them, in ${zone}, and says so`, async () => {
+    it(`leaves the hours and puts the days together again from them, in ${zone}, and says so`, async () => {
       await bench.restart(toS);
       const [hours, cents] = [rows(HOURS), sums('energy_hourly')];
       await bench.restartIn(zone, toS);

@@ -112,7 +112,7 @@ describe('Listings, ids and shares after a change on the NAS', () => {
     assert.deepEqual(await names(bench.alice, 'Shared'), ['s.txt']);
   });
 
-  it('ends what was shared of it for the others, until the NAS says so anew', async () => {
+  it('ends what was shared of it for the others, until the NAS says so again', async () => {
     bench.nas.shares = [{ path: 'alice/docs', isDirectory: true, toUserId: 5 }];
     await names(bench.bob, 'alice/docs');
     bench.awake = false;

@@ -158,7 +158,7 @@ describe('Answers kept for the sleep', () => {
     });
   }
 
-  it('are asked for anew while the NAS is awake, and stand in where it fails', async () => {
+  it('are asked for again while the NAS is awake, and stand in where it fails', async () => {
     const line = 'GET notifications/unread-count';
     await bench.ask(line, ALICE, told({ count: 3 }));
     assert.equal(await bench.ask(line, ALICE, told({ count: 4 })), 'passed');

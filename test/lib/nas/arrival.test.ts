@@ -43,7 +43,7 @@ describe('A NAS that said hello', () => {
     assert.equal(probes.length, 11);
   });
 
-  it('is looked for once, and anew from its last hello', async () => {
+  it('is looked for once, and again from its last hello', async () => {
     arrival.begin();
     await clock.advance(5_500);
     arrival.begin();

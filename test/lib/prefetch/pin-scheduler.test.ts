@@ -333,7 +333,7 @@ describe('Pinned folders', () => {
     });
   });
 
-  it('are there after a restart, and are looked at anew', async () => {
+  it('are there after a restart, and are looked at again', async () => {
     await pin('alice/d');
     await bench.tick();
     bench.nas.put('alice/d/1.txt', 'after', { modifiedAt: '2026-02-01T00:00:00Z' });

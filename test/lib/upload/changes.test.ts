@@ -290,7 +290,7 @@ describe('changes while the NAS sleeps', function () {
     assert.deepEqual(tree.states(), ['delete synced', 'upload synced']);
   });
 
-  it('takes an upload anew whose earlier one was moved away since', async () => {
+  it('takes an upload again whose earlier one was moved away since', async () => {
     await tree.bench.send('alice/B', 'u.txt', 'u');
     await tree.rename('alice/B/u.txt', 'v.txt');
     await tree.bench.send('alice/B', 'u.txt', 'u');

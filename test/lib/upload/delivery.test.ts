@@ -281,7 +281,7 @@ describe('delivering the queue', () => {
     assert.equal(bench.nas.text('Shared/a (conflict 2026-02-22 15-30 bob).txt'), 'bobs');
   });
 
-  it('begins anew when the NAS has forgotten the session', async () => {
+  it('starts over when the NAS has forgotten the session', async () => {
     await bench.send('alice', 'a.txt', 'x'.repeat(200));
     let lost = false;
     bench.nas.trouble = (call) => {

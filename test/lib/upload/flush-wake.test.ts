@@ -150,7 +150,7 @@ describe('waking the NAS for the queue', () => {
     assert.equal(wakes.length, 8);
   });
 
-  it('wakes by age, and then not again before that age has passed anew', async () => {
+  it('wakes by age, and then not again before that age has passed again', async () => {
     rule = { kind: 'age', hours: 6 };
     start();
     oldestMs = clock.nowMs();

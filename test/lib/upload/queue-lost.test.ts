@@ -244,7 +244,7 @@ describe('a queue whose database is lost', () => {
     [8 * 1024 * 1024, 1],
     [200_000, 2],
   ] as const) {
-    it(`goes on with an upload in chunks of ${chunkBytes}, and begins others anew`, async () => {
+    it(`goes on with an upload in chunks of ${chunkBytes}, and starts others over`, async () => {
       const bytes = randomBytes(whole * chunkBytes + 1_000);
       const id = await begun(bytes.length);
       const given = (index: number) =>

@@ -99,7 +99,7 @@ export class Household {
   }
 
   /** Signs alice in, however young her token is. */
-  async signInAnew(): Promise<void> {
+  async signInFresh(): Promise<void> {
     this.#signedInMs = -Infinity;
     await this.signIn();
   }

@@ -56,7 +56,7 @@ describe('Counting what the cache did', () => {
       assert.equal(counters.totals().nasWakesAvoided, 2);
     });
 
-    it('does not begin anew with a restart', async () => {
+    it('does not start over with a restart', async () => {
       counters.spared();
       counters.flush();
       await clock.advance(5 * MINUTE_MS);
