@@ -370,7 +370,7 @@ describe('Notices', () => {
     const mend = breakDisk(home);
     await assert.rejects(home.clock.advance(HOUR_MS), /disk I\/O/);
     mend();
-    home.standings.set(ALICE.id, 7);
+    home.epochs.set(ALICE.id, 7);
     await home.clock.advance(HOUR_MS);
     assert.deepEqual(home.take(), ['alice: No more messages here']);
   });
