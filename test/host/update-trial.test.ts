@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { UpdateTrial } from '../../host/update-trial.ts';
 import { SystemClock } from '../../nodes/lib/time/system-clock.ts';
 import { BootedBaluPi } from '../fakes/boot-balupi.ts';
+import { KeptLog } from '../fakes/kept-log.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
 import { steady } from '../practice/plug/load-curve.ts';
 import { PracticePlug } from '../practice/plug/practice-plug.ts';
 
@@ -237,5 +241,33 @@ describe('A version on trial after an update', function () {
     assert.equal(check(data, ['--without-data']).status, 0);
     writeFileSync(join(data, 'settings.json'), '{"NAS_URL":"nas"}');
     assert.equal(check(data, ['--without-data']).status, 78);
+  });
+});
+
+describe('Whether a version is kept', () => {
+  it('is looked at again where the mark cannot be read at the moment', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'balupi-trial-'));
+    const mark = join(folder, 'before-update', 'undecided');
+    mkdirSync(join(folder, 'before-update'));
+    writeFileSync(mark, '/nowhere\n');
+    const [clock, log] = [new ManualClock(), new KeptLog()];
+    const trial = new UpdateTrial({ dataFolder: folder, clock, log });
+    let kept = 0;
+    trial.watch({
+      onKept: () => {
+        kept += 1;
+        return Promise.resolve();
+      },
+      onGivenUp: () => assert.fail('given up'),
+    });
+    rmSync(mark);
+    mkdirSync(mark);
+    await clock.advance(2_000);
+    assert.match(log.problems.join('\n'), /could not be read: EISDIR/);
+    assert.equal(trial.isUndecided, true);
+    rmSync(mark, { recursive: true });
+    await clock.advance(1_000);
+    assert.deepEqual([kept, trial.isOn], [1, false]);
+    rmSync(folder, { recursive: true });
   });
 });
