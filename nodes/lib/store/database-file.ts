@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { backup, DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 
 /** One numbered step of a schema. Steps are only ever appended. */
@@ -110,6 +110,8 @@ export class DatabaseFile {
   /** Written in the transaction that runs. */
   #uncommitted: Write[] = [];
   #changes = 0;
+  /** Of {@link CHANGES}, for the present handle. */
+  #counting: StatementSync | null = null;
   /** What statements call besides SQLite's own, on whatever {@link database} is. */
   #functions: SqlFunctions = {};
   /** Broken handles must not be closed: that writes to the mapped index of the WAL. */
@@ -322,7 +324,8 @@ export class DatabaseFile {
     }
     if (written.length === 0) return;
     // Reading also marks the newest commit as read in the mapped index, while the disk takes it.
-    const changes = Number(this.#handle.prepare(CHANGES).get()?.['changes']);
+    this.#counting ??= this.#handle.prepare(CHANGES);
+    const changes = Number(this.#counting.get()?.['changes']);
     if (changes !== this.#changes) this.#commits += 1;
     this.#changes = changes;
   }
@@ -344,6 +347,7 @@ export class DatabaseFile {
       equip(handle, this.#functions);
       this.#letGoOf(this.#handle);
       this.#handle = handle;
+      this.#counting = null;
       this.#identity = identity;
       this.#epoch += 1;
       return isWritable(handle);
