@@ -63,7 +63,7 @@ export class FakeFileNas implements FileNas {
       this.folders.add(names.slice(0, depth).join('/'));
     }
     const file = {
-      bytes: Buffer.from(content),
+      bytes: typeof content === 'string' ? Buffer.from(content) : content,
       modifiedAt: '2026-02-20T10:00:00.123456Z',
       ownerId: null,
       checksum: true as const,

@@ -1,7 +1,6 @@
 import {
   request as httpRequest,
   createServer,
-  type IncomingHttpHeaders,
   type Server,
   type IncomingMessage,
   type ServerResponse,
@@ -10,6 +9,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { Cache, type QueuedFile } from '../../../nodes/lib/cache/cache.ts';
 import { Files, wireListing } from '../../../nodes/lib/files/files.ts';
@@ -19,14 +19,9 @@ import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { openStore } from '../files/files-bench.ts';
 import { STEADY_DISK } from '../../fakes/steady-disk.ts';
+import { type Got, readAnswer } from './read-answer.ts';
 
-export interface Got {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
-  /** The connection broke before the promised length came. */
-  readonly cut: boolean;
-}
+export type { Got } from './read-answer.ts';
 
 const MB = 1024 * 1024;
 
@@ -125,23 +120,7 @@ export class CacheBench {
   /** Sends `GET /<path>` and reads what comes, cut or whole. */
   get(path: string, headers: Record<string, string> = {}, method = 'GET'): Promise<Got> {
     const { port } = this.#server.address() as AddressInfo;
-    return new Promise((resolve) => {
-      const call = httpRequest(
-        { port, path: `/${path}`, headers, method, agent: false },
-        (reply) => {
-          const chunks: Buffer[] = [];
-          const settle = (cut: boolean): void => {
-            const body = Buffer.concat(chunks);
-            resolve({ status: reply.statusCode ?? 0, headers: reply.headers, body, cut });
-          };
-          reply.on('data', (chunk: Buffer) => chunks.push(chunk));
-          reply.on('end', () => settle(false));
-          reply.on('error', () => settle(true));
-        },
-      );
-      call.on('error', () => resolve({ status: 0, headers: {}, body: Buffer.alloc(0), cut: true }));
-      call.end();
-    });
+    return readAnswer(port, { method, path: `/${path}`, headers });
   }
 
   /** Reads a file and only counts its bytes. */
@@ -189,11 +168,7 @@ export class CacheBench {
 
   /** Waits for what a real disk and real sockets bring about. */
   async until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) {
-      await new Promise<void>((resolve) => {
-        setImmediate(resolve);
-      });
-    }
+    while (!isSo()) await pause(1);
   }
 
   async close(): Promise<void> {
@@ -256,7 +231,7 @@ export class CacheBench {
 
 /** Bytes that tell their own place, so that a shifted or mixed answer is seen. */
 export function patterned(sizeBytes: number, seed = 1): Buffer {
-  const bytes = Buffer.alloc(sizeBytes);
-  for (let at = 0; at + 4 <= sizeBytes; at += 4) bytes.writeUInt32LE((at * seed) >>> 0, at);
-  return bytes;
+  const words = new Uint32Array(Math.ceil(sizeBytes / 4));
+  for (let at = 0; at + 4 <= sizeBytes; at += 4) words[at / 4] = at * seed;
+  return Buffer.from(words.buffer, 0, sizeBytes);
 }
