@@ -14,6 +14,8 @@ const PRINTED_SHOWN = 4_000;
 export interface BootOptions {
   /** Settings beside those of a test, such as `BALUPI_EDITOR`. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** More of them, where something stands between it and the NAS. */
+  readonly before?: (nas: PracticeNas) => Promise<Readonly<Record<string, string>>>;
   /** Changes the copy of the flows before the start. */
   readonly prepare?: (folders: { readonly flows: string; readonly data: string }) => void;
   /** Modules loaded before BaluPi. */
@@ -84,7 +86,9 @@ export class BootedBaluPi {
     });
     const nas = new PracticeNas({ clock, storageFolder: join(folder, 'nas') });
     await nas.start();
-    return new BootedBaluPi(nas, folder, options);
+    const between = await options.before?.(nas);
+    const environment = { ...options.environment, ...between };
+    return new BootedBaluPi(nas, folder, { ...options, environment });
   }
 
   get output(): string {
