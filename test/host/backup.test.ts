@@ -58,7 +58,12 @@ describe('A backup of a running BaluPi', function () {
   this.timeout(120_000);
   let pi: BootedBaluPi;
   let plug: PracticePlug;
+  /** Its data folder, also after it moved. */
+  let home: string;
   let place: string;
+  /** The folder on the NAS of one test, as all have one BaluPi. */
+  let target: string;
+  const places: string[] = [];
   let folder: string;
   let passphraseFile: string;
   const tokens: Record<string, string> = {};
@@ -79,6 +84,10 @@ describe('A backup of a running BaluPi', function () {
         writeFileSync(join(data, 'flows', 'own-tab.json'), OWN_TAB);
       },
     });
+    home = pi.dataFolder;
+  }
+
+  async function signInAtNas(): Promise<void> {
     for (const user of ['admin', 'alice', 'bob']) tokens[user] = await pi.signIn(user);
   }
 
@@ -89,19 +98,21 @@ describe('A backup of a running BaluPi', function () {
 
   beforeEach(() => {
     place = mkdtempSync(join(tmpdir(), 'balupi-backup-'));
+    target = `alice/backup-${String(places.push(place))}`;
     folder = join(place, 'usb');
     mkdirSync(folder);
     passphraseFile = join(place, 'passphrase');
     writeFileSync(passphraseFile, `${PASSPHRASE}\n`);
   });
 
-  afterEach(() => {
-    rmSync(place, { recursive: true });
+  // A BaluPi that moved into one still runs there in the next test.
+  after(() => {
+    for (const each of places) rmSync(each, { recursive: true });
   });
 
   async function balupi(
     args: readonly string[],
-    { data = pi.dataFolder, sealed = true, more = {} } = {},
+    { data = home, sealed = true, more = {} } = {},
   ): Promise<Said> {
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('BALUPI_'));
     const env = {
@@ -143,6 +154,7 @@ describe('A backup of a running BaluPi', function () {
   /** The same program on another data folder, whose own key counts. */
   async function moveInto(data: string): Promise<void> {
     await pi.restart({ BALUPI_DATA_DIR: data, BALUPI_SECRET_KEY: '' });
+    home = data;
   }
 
   async function ask(path: string, init: RequestInit = {}, user = 'alice'): Promise<Response> {
@@ -152,7 +164,7 @@ describe('A backup of a running BaluPi', function () {
 
   async function upload(name: string, content: string): Promise<void> {
     const body = new FormData();
-    body.set('path', 'alice/backup');
+    body.set('path', target);
     body.set('file', new Blob([content]), name);
     assert.equal((await ask('/files/upload', { method: 'POST', body })).status, 200);
   }
@@ -189,7 +201,7 @@ describe('A backup of a running BaluPi', function () {
   }
 
   function onNas(): Record<string, string> {
-    const root = join(pi.folder, 'nas', 'alice', 'backup');
+    const root = join(pi.folder, 'nas', target);
     if (!existsSync(root)) return {};
     const files = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isFile());
     return Object.fromEntries(
@@ -228,19 +240,22 @@ describe('A backup of a running BaluPi', function () {
     const added = await ask('/tapo/devices', { method: 'POST', body, headers }, 'admin');
     assert.equal(added.status, 201);
     await until('samples', () =>
-      Promise.resolve((energyIn(pi.dataFolder)['energy_samples'] as string[]).length > 1),
+      Promise.resolve((energyIn(home)['energy_samples'] as string[]).length > 1),
     );
   }
 
   describe('and what comes of it', () => {
-    beforeEach(begin);
-    afterEach(end);
+    before(begin);
+    after(end);
+
+    // What a Pi gave out is worth nothing to one with another key.
+    beforeEach(signInAtNas);
 
     it('put into an empty folder is BaluPi as it was', async () => {
       await metered();
       await asleep();
       for (const name of ['a', 'b', 'c']) await upload(`${name}.txt`, `the text of ${name}`);
-      const wish = { filename: 'long.bin', total_size: 20, target_path: 'alice/backup' };
+      const wish = { filename: 'long.bin', total_size: 20, target_path: target };
       const headers = { 'Content-Type': 'application/json' };
       const begun = await ask('/files/upload/chunked/init', {
         method: 'POST',
@@ -257,8 +272,8 @@ describe('A backup of a running BaluPi', function () {
           })
         ).status;
       assert.equal(await chunk(0, '0123456789'), 200);
-      const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
-      writeFileSync(join(pi.dataFolder, 'node-red', 'flows_cred.json'), '{"$":"sealed"}');
+      const key = readFileSync(join(home, 'node-red', 'credential.key'), 'utf8');
+      writeFileSync(join(home, 'node-red', 'flows_cred.json'), '{"$":"sealed"}');
 
       const file = await backUp();
       const bytes = readFileSync(file);
@@ -272,7 +287,7 @@ describe('A backup of a running BaluPi', function () {
       assert.match(said.out.toString(), /accounts and the list of uploads: as in the backup/);
       const before = energyIn(data);
       assert.ok((before['energy_samples'] as string[]).length > 1);
-      const live = energyIn(pi.dataFolder);
+      const live = energyIn(home);
       for (const table of ENERGY_TABLES) {
         if (table === 'energy_meters' || table === 'tapo_devices') continue;
         const now = new Set(live[table] as string[]);
@@ -335,7 +350,7 @@ describe('A backup of a running BaluPi', function () {
       assert.equal(await signIn('alice'), 200);
       const known = (await waiting()).map(({ path }) => path);
       for (const name of acknowledged) {
-        assert.ok(known.includes(`alice/backup/${name}`), name);
+        assert.ok(known.includes(`${target}/${name}`), name);
       }
       await awake();
       await delivered();
@@ -378,16 +393,16 @@ describe('A backup of a running BaluPi', function () {
       await upload('b.txt', 'newer');
       pi.signal('SIGTERM');
       await pi.exit();
-      const said = await restore(file, pi.dataFolder);
+      const said = await restore(file, home);
       assert.equal(said.code, 0, said.err);
       assert.match(said.out.toString(), /stays as it is here/);
-      await pi.restart();
+      await moveInto(home);
       await until('sign-in asleep', async () => (await signIn('alice')) === 200);
       assert.deepEqual(
         (await waiting()).map(({ path }) => path),
-        ['alice/backup/b.txt'],
+        [`${target}/b.txt`],
       );
-      assert.ok(!existsSync(join(pi.dataFolder, 'queue', dropped?.id ?? '')));
+      assert.ok(!existsSync(join(home, 'queue', dropped?.id ?? '')));
       await awake();
       await delivered();
       assert.deepEqual(onNas(), { 'a.txt': 'old', 'b.txt': 'newer' });
@@ -400,6 +415,7 @@ describe('A backup of a running BaluPi', function () {
       const data = join(place, 'other');
       // Asleep, as the old Pi would deliver it in the moment before it goes.
       await pi.restart({ BALUPI_DATA_DIR: data });
+      home = data;
       await awake();
       assert.equal(await signIn('alice'), 200);
       pi.signal('SIGTERM');
@@ -409,7 +425,7 @@ describe('A backup of a running BaluPi', function () {
       assert.equal(await signIn('alice'), 200);
       await awake();
       const [found] = await waiting();
-      assert.equal(found?.path, 'alice/backup/a.txt');
+      assert.equal(found?.path, `${target}/a.txt`);
       await upload('later.txt', 'goes by itself');
       await until('the later one', () => Promise.resolve(onNas()['later.txt'] !== undefined));
       assert.deepEqual(onNas(), { 'later.txt': 'goes by itself' });
@@ -426,17 +442,17 @@ describe('A backup of a running BaluPi', function () {
       await upload('b.txt', 'newer than the backup');
       pi.signal('SIGTERM');
       await pi.exit();
-      const said = await restore(file, pi.dataFolder, ['--replace']);
+      const said = await restore(file, home, ['--replace']);
       assert.equal(said.code, 0, said.err);
-      assert.ok(readdirSync(pi.dataFolder).some((name) => name.startsWith('queue.db.before-')));
-      await moveInto(pi.dataFolder);
+      assert.ok(readdirSync(home).some((name) => name.startsWith('queue.db.before-')));
+      await moveInto(home);
       assert.equal(await signIn('alice'), 200);
       await awake();
       await until('the first', async () => (await waiting()).length === 1);
       const left = await waiting();
       assert.deepEqual(
         left.map(({ path }) => path),
-        ['alice/backup/b.txt'],
+        [`${target}/b.txt`],
       );
       assert.deepEqual(onNas(), { 'a.txt': 'kept' });
     });
@@ -444,6 +460,7 @@ describe('A backup of a running BaluPi', function () {
 
   describe('that goes on meanwhile', () => {
     before(begin);
+    before(signInAtNas);
     after(end);
 
     it('is not put back under another key that the stopped service gets as a credential', async () => {
@@ -467,7 +484,7 @@ describe('A backup of a running BaluPi', function () {
       const { code, out, err } = await balupi(['backup', '-'], { sealed: false });
       assert.equal(code, 0, err);
       assert.match(err, /holds no keys, no credentials, no sign-ins and no waiting uploads/);
-      const key = readFileSync(join(pi.dataFolder, 'node-red', 'credential.key'), 'utf8');
+      const key = readFileSync(join(home, 'node-red', 'credential.key'), 'utf8');
       for (const secret of ['the text of a', OWNER.password, OWNER.username, key, 'queue.db']) {
         assert.ok(!out.includes(secret), secret);
       }
@@ -523,7 +540,7 @@ describe('A backup of a running BaluPi', function () {
 
     it('refuses to put one back while a BaluPi runs, and to make one while none does', async () => {
       const file = await backUp();
-      const said = await restore(file, pi.dataFolder);
+      const said = await restore(file, home);
       assert.equal(said.code, 1);
       assert.match(said.err, /Another BaluPi uses this data folder/);
       const elsewhere = await balupi(['backup', folder], { data: join(place, 'nobody') });
@@ -535,9 +552,9 @@ describe('A backup of a running BaluPi', function () {
     });
 
     it('is asked for through a socket that others cannot open, and that knows one line', async () => {
-      const at = join(pi.dataFolder, 'control.sock');
+      const at = join(home, 'control.sock');
       assert.equal(statSync(at).mode & 0o777, 0o600);
-      assert.equal(statSync(pi.dataFolder).mode & 0o777, 0o700);
+      assert.equal(statSync(home).mode & 0o777, 0o700);
       for (const line of [
         'GET /backup HTTP/1.1\r\n\r\n',
         'backup whole \n',
@@ -554,7 +571,7 @@ describe('A backup of a running BaluPi', function () {
         assert.equal(Buffer.concat(got).length, 0, line.slice(0, 20));
       }
       await backUp();
-      assert.ok(!existsSync(join(pi.dataFolder, 'backup-running')));
+      assert.ok(!existsSync(join(home, 'backup-running')));
     });
   });
 });
