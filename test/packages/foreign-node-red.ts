@@ -85,10 +85,17 @@ export class ForeignNodeRed {
   readonly #socket: WebSocket;
   readonly #told: Told[];
   readonly #said: string[];
+  readonly #folder: string;
   #heard: () => void = () => undefined;
 
-  private constructor(url: string, process: ChildProcess, socket: WebSocket, said: string[]) {
+  private constructor(
+    { url, folder }: { readonly url: string; readonly folder: string },
+    process: ChildProcess,
+    socket: WebSocket,
+    said: string[],
+  ) {
     this.url = url;
+    this.#folder = folder;
     this.#process = process;
     this.#socket = socket;
     this.#said = said;
@@ -119,11 +126,13 @@ export class ForeignNodeRed {
     const said: string[] = [];
     await ready(child, said);
     const socket = new WebSocket(`${url.replace('http', 'ws')}/comms`);
-    const node = new ForeignNodeRed(url, child, socket, said);
+    const node = new ForeignNodeRed({ url, folder: folder.path }, child, socket, said);
     await new Promise((opened) => {
       socket.addEventListener('open', opened, { once: true });
     });
-    for (const topic of ['status/#', 'debug']) socket.send(JSON.stringify({ subscribe: topic }));
+    for (const topic of ['status/#', 'debug', 'notification/#']) {
+      socket.send(JSON.stringify({ subscribe: topic }));
+    }
     return node;
   }
 
@@ -141,7 +150,7 @@ export class ForeignNodeRed {
   }
 
   /** Deploys these nodes and no others, and waits until they run: the answer comes before that. */
-  async deploy(nodes: readonly FlowNodeLike[]): Promise<void> {
+  async deploy(nodes: readonly FlowNodeLike[]): Promise<string> {
     const started = (): number => this.log.split('Started flows').length;
     const before = started();
     const answer = await fetch(`${this.url}/flows`, {
@@ -149,12 +158,26 @@ export class ForeignNodeRed {
       headers: { 'Content-Type': 'application/json', 'Node-RED-API-Version': 'v2' },
       body: JSON.stringify({ flows: nodes }),
     });
-    assert.equal(answer.status, 200, `${await answer.text()}\n${this.log}`);
+    const told = await answer.text();
+    assert.equal(answer.status, 200, `${told}\n${this.log}`);
     while (started() === before) {
       await new Promise((said) => {
         this.#process.stdout?.once('data', said);
       });
     }
+    return (JSON.parse(told) as { readonly rev: string }).rev;
+  }
+
+  /** Runs nothing any more, keeps nothing of our nodes and has told nothing, as one just started. */
+  async forget(): Promise<void> {
+    const revision = await this.deploy([]);
+    // What the nodes of before said is told before that.
+    await this.told(
+      ({ topic, data }) =>
+        (topic === 'notification/runtime-deploy' && data['revision'] === revision) || undefined,
+    );
+    this.#told.length = 0;
+    rmSync(join(this.#folder, 'balupi'), { recursive: true, force: true });
   }
 
   /** Presses the button of an inject node. */

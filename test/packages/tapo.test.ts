@@ -20,7 +20,7 @@ type Change = (node: FlowNodeLike) => FlowNodeLike;
 describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function () {
   this.timeout(120_000);
   let folder: UserFolder;
-  let nodeRed: ForeignNodeRed | null = null;
+  let nodeRed: ForeignNodeRed;
   let plug: PracticePlug;
 
   before(async () => {
@@ -34,11 +34,6 @@ describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function
       nickname: 'Fridge',
     });
     await plug.start();
-  });
-  afterEach(async () => {
-    await nodeRed?.stop();
-    nodeRed = null;
-    folder.forget();
   });
   after(async () => {
     await plug.stop();
@@ -72,8 +67,18 @@ describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function
 
   for (const version of Object.keys(NODE_REDS) as NodeRedVersion[]) {
     describe(`Node-RED ${version}`, () => {
-      it('runs the first example: finds the plug, tells its readings, records and answers', async () => {
+      before(async () => {
         nodeRed = await ForeignNodeRed.start(version, folder);
+      });
+      afterEach(async () => {
+        await nodeRed.forget();
+      });
+      after(async () => {
+        await nodeRed.stop();
+        folder.forget();
+      });
+
+      it('runs the first example: finds the plug, tells its readings, records and answers', async () => {
         await deployWithAccount(nodeRed, example(0));
         const reading = JSON.parse(await nodeRed.shown('tapo-readings-said')) as Told;
         assert.deepEqual([reading.name, reading.watts, reading.is_on], ['Fridge', 42.5, true]);
@@ -90,7 +95,6 @@ describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function
       });
 
       it('keeps the account with Node-RED’s credentials, and plugs and energies in the user folder', async () => {
-        nodeRed = await ForeignNodeRed.start(version, folder);
         await deployWithAccount(nodeRed, example(0));
         await nodeRed.shown('tapo-readings-now');
         await nodeRed.stop();
@@ -108,7 +112,6 @@ describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function
       });
 
       it('switches the plug that is named, by the third example', async () => {
-        nodeRed = await ForeignNodeRed.start(version, folder);
         const named = example(2, (node) =>
           node.type === 'balupi-tapo-plug' ? { ...node, plug: 'Fridge' } : node,
         );
@@ -130,7 +133,6 @@ describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function
       });
 
       it('tells a Catch node by a code that the account is wrong, and says nothing of it', async () => {
-        nodeRed = await ForeignNodeRed.start(version, folder);
         const reading = example(2, (node) =>
           node.type === 'balupi-tapo-plug' ? { ...node, op: 'read', plug: 'Plug' } : node,
         );
@@ -149,7 +151,6 @@ describe('node-red-contrib-balupi-tapo in a Node-RED of somebody else', function
       });
 
       it('records any meter, by the second example, and refuses what is none', async () => {
-        nodeRed = await ForeignNodeRed.start(version, folder);
         await nodeRed.deploy(example(1));
         const now = JSON.parse(await nodeRed.shown('tapo-meter-now')) as Told;
         assert.deepEqual([now.devices[0]?.device_name, now.total_power_w], ['Fridge', 42.5]);

@@ -45,7 +45,7 @@ class LoopbackNas {
 describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function () {
   this.timeout(120_000);
   let folder: UserFolder;
-  let nodeRed: ForeignNodeRed | null = null;
+  let nodeRed: ForeignNodeRed;
   let nas: LoopbackNas;
 
   before(() => {
@@ -54,11 +54,8 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
   beforeEach(() => {
     nas = new LoopbackNas();
   });
-  afterEach(async () => {
-    await nodeRed?.stop();
-    nodeRed = null;
+  afterEach(() => {
     nas.close();
-    folder.forget();
   });
   after(() => {
     folder.remove();
@@ -75,8 +72,18 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
 
   for (const version of Object.keys(NODE_REDS) as NodeRedVersion[]) {
     describe(`Node-RED ${version}`, () => {
-      it('runs the example as it is imported, with the node of that folder', async () => {
+      before(async () => {
         nodeRed = await ForeignNodeRed.start(version, folder);
+      });
+      afterEach(async () => {
+        await nodeRed.forget();
+      });
+      after(async () => {
+        await nodeRed.stop();
+        folder.forget();
+      });
+
+      it('runs the example as it is imported, with the node of that folder', async () => {
         const sets = (await nodeRed.get('/nodes')) as Readonly<Record<string, unknown>>[];
         const ours = sets.find(({ module }) => module === folder.packageName);
         assert.deepEqual(
@@ -90,7 +97,6 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
 
       it('wakes a machine, goes on once it answers, and sends one burst for two messages', async () => {
         await nas.open({ wakes: true });
-        nodeRed = await ForeignNodeRed.start(version, folder);
         const place = { probe: `${NAS_HOST}:${nas.servicePort}` };
         const nodes = example({ ...place, address: `127.0.0.1:${nas.cardPort}` });
         const twice = { ...nodes.find(({ type }) => type === 'inject'), id: 'another' };
@@ -106,7 +112,6 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
 
       it('goes on at the other output when the machine does not wake in time', async () => {
         await nas.open({ wakes: false });
-        nodeRed = await ForeignNodeRed.start(version, folder);
         const place = { probe: `${NAS_HOST}:${nas.servicePort}`, timeout: '1' };
         await nodeRed.deploy(example({ ...place, address: `127.0.0.1:${nas.cardPort}` }));
         assert.match(await nodeRed.shown('wake-example-asleep'), /"awake":false/);
@@ -114,7 +119,6 @@ describe('node-red-contrib-balupi-wol in a Node-RED of somebody else', function 
       });
 
       it('tells a Catch node by a code what of its settings cannot be used', async () => {
-        nodeRed = await ForeignNodeRed.start(version, folder);
         await nodeRed.deploy(example({ mac: 'the NAS' }));
         assert.match(await nodeRed.shown('wake-example-said'), /"code":"bad_mac"/);
         await nodeRed.status('wake-example-wake', 'wake.status.settings');
