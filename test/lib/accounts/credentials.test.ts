@@ -12,6 +12,7 @@ import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { PracticeNas } from '../../practice/nas/practice-nas.ts';
 import { FakePresence } from '../upload/memory-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 const ALICE = { id: 4, username: 'alice', role: 'user' };
 const ADMIN = { id: 1, username: 'admin', role: 'admin' };
@@ -105,20 +106,13 @@ describe('The credentials to act for a user later', () => {
 
   async function enrolled(): Promise<void> {
     credentials.confirmed(ALICE, await login('alice'));
-    await until(() => ready.includes(ALICE.id));
+    await until('a credential of alice', () => ready.includes(ALICE.id));
   }
 
   /** By then, registrations requested before this one have been handled. */
   async function enrolledInTurn(user: typeof ALICE): Promise<void> {
     credentials.confirmed(user, await login(user.username));
-    await until(() => ready.includes(user.id));
-  }
-
-  async function until(holds: () => boolean): Promise<void> {
-    for (let turn = 0; turn < 500 && !holds(); turn += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    assert.ok(holds());
+    await until('a credential of theirs', () => ready.includes(user.id));
   }
 
   const states = (): string[] =>
@@ -194,7 +188,10 @@ describe('The credentials to act for a user later', () => {
     assert.deepEqual(states(), ['alice api_key unchecked', 'bob api_key unchecked']);
     assert.equal(await credentials.credentialFor(ALICE.id), null);
     presence.set(true);
-    await until(() => states().join() === 'alice api_key ok,bob api_key revoked');
+    await until(
+      'the key of bob to be revoked',
+      () => states().join() === 'alice api_key ok,bob api_key revoked',
+    );
     assert.deepEqual(ready, [ALICE.id]);
     assert.equal(await credentials.credentialFor(BOB.id), null);
     assert.equal((await credentials.storeKey('bob', ofBob)).kind, 'stored');
@@ -254,10 +251,10 @@ describe('The credentials to act for a user later', () => {
     credentials.confirmed(ALICE, alice);
     credentials.confirmed(BOB, bob);
     credentials.confirmed(ADMIN, admin);
-    await until(() => ready.length === 2 && clock.pending > 0);
+    await until('the second and a timer', () => ready.length === 2 && clock.pending > 0);
     assert.deepEqual(ready, [ALICE.id, BOB.id]);
     await clock.advance(60_000);
-    await until(() => ready.length === 3);
+    await until('the third', () => ready.length === 3);
     assert.deepEqual(states(), ['admin device ok', 'alice device ok', 'bob device ok']);
   });
 
@@ -310,7 +307,7 @@ describe('The credentials to act for a user later', () => {
     await ask('DELETE', `/api/mobile/devices/${device?.id}`, await login('alice'));
     await clock.advance(150 * DAY_MS);
     credentials.confirmed(ALICE, await login('alice'));
-    await until(() => states().join() === 'alice device removed');
+    await until('the device to be removed', () => states().join() === 'alice device removed');
     assert.deepEqual(await devicesOf('alice'), []);
   });
 
@@ -320,7 +317,7 @@ describe('The credentials to act for a user later', () => {
     ready = [];
     await clock.advance(150 * DAY_MS);
     credentials.confirmed(ALICE, await login('alice'));
-    await until(() => ready.includes(ALICE.id));
+    await until('a credential of alice', () => ready.includes(ALICE.id));
     await settled();
     const after = await devicesOf('alice');
     assert.equal(after.length, 1);
@@ -333,7 +330,7 @@ describe('The credentials to act for a user later', () => {
     nas.revokeRefreshTokens('alice');
     credentials.loggedOut(ALICE.id);
     credentials.confirmed(ALICE, await login('alice'));
-    await until(() => ready.includes(ALICE.id));
+    await until('a credential of alice', () => ready.includes(ALICE.id));
     await settled();
     assert.equal((await devicesOf('alice')).length, 1);
     assert.notEqual(await credentials.credentialFor(ALICE.id), null);
@@ -341,13 +338,13 @@ describe('The credentials to act for a user later', () => {
 
   it('registers by no token that was signed out with while it waited its turn', async () => {
     for (const user of [ALICE, BOB]) credentials.confirmed(user, await login(user.username));
-    await until(() => ready.length === 2);
+    await until('the second', () => ready.length === 2);
     nas.revokeRefreshTokens('alice');
     credentials.loggedOut(ALICE.id);
     const token = await login('alice');
     // This minute's registrations are used up, so this one is postponed.
     credentials.confirmed(ALICE, token);
-    await until(() => states().includes('alice device revoked'));
+    await until('the device to be revoked', () => states().includes('alice device revoked'));
     over.add(token);
     await clock.advance(60_000);
     await enrolledInTurn(ADMIN);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { NasCallError, type NasDownload } from '../../../nodes/lib/nas/nas-client.ts';
 import { clientFor, type ClientRig } from './client-rig.ts';
-import { type LoopbackNas, serveBytes, serveHttp, until } from './loopback-nas.ts';
+import { type LoopbackNas, serveBytes, serveHttp } from './loopback-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 const CONTENT = 'hello world 1\n';
 const WHOLE =
@@ -148,7 +149,7 @@ describe('A download from the NAS', () => {
     const failures: unknown[] = [];
     file.body.on('data', (block) => (received += String(block)));
     file.body.on('error', (error) => failures.push(error));
-    await until(() => received === 'hello');
+    await until('the bytes', () => received === 'hello');
     await clock.advance(14_000);
     assert.deepEqual(failures, []);
     await clock.advance(2_000);
@@ -166,8 +167,8 @@ describe('A download from the NAS', () => {
     assert.equal(file.kind, 'stream');
     if (file.kind !== 'stream') return;
     file.body.once('readable', () => undefined);
-    await until(() => file.body.readableLength > 0);
-    await until(() => rig?.clock.pending === 0);
+    await until('bytes to read', () => file.body.readableLength > 0);
+    await until('the timer to be gone', () => rig?.clock.pending === 0);
     await rig.clock.advance(60_000);
     assert.ok(file.body.readableLength < 500_000, `${file.body.readableLength} bytes were held`);
     const blocks = (await file.body.toArray()) as Buffer[];
@@ -185,6 +186,6 @@ describe('A download from the NAS', () => {
     const reading = read(file);
     aborter.abort();
     await assert.rejects(reading, (error) => error instanceof NasCallError);
-    await until(() => gone);
+    await until('the reader to be gone', () => gone);
   });
 });

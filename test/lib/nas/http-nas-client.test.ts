@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import type { RequestListener } from 'node:http';
 import { NasCallError } from '../../../nodes/lib/nas/nas-client.ts';
 import { clientFor, type ClientRig } from './client-rig.ts';
-import { json, type LoopbackNas, serveBytes, serveHttp, until } from './loopback-nas.ts';
+import { json, type LoopbackNas, serveBytes, serveHttp } from './loopback-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 const ITEM = {
   name: 'a.jpg',
@@ -257,7 +258,7 @@ describe('The NAS client', () => {
     const call = client.me('token').finally(() => {
       ended = true;
     });
-    await until(() => asked);
+    await until('the question', () => asked);
     await clock.advance(9_900);
     assert.equal(ended, false);
     await clock.advance(200);
@@ -272,7 +273,7 @@ describe('The NAS client', () => {
       asked = true;
     });
     const call = client.me('token');
-    await until(() => asked);
+    await until('the question', () => asked);
     await clock.advance(10_000);
     assert.equal(codeOf(await call), 'timeout');
   });
@@ -284,7 +285,7 @@ describe('The NAS client', () => {
       else json({})(request, response);
     });
     const slow = client.me('token');
-    await until(() => slowAsked);
+    await until('the slow question', () => slowAsked);
     await clock.advance(5_000);
     await client.systemInfo();
     await clock.advance(5_000);
@@ -299,7 +300,7 @@ describe('The NAS client', () => {
     });
     const aborter = new AbortController();
     const call = client.me('token', { signal: aborter.signal });
-    await until(() => asked);
+    await until('the question', () => asked);
     aborter.abort();
     assert.equal(codeOf(await call), 'aborted');
     assert.equal(codeOf(await client.me('token', { signal: aborter.signal })), 'aborted');

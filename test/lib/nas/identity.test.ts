@@ -5,14 +5,8 @@ import { NasCallError } from '../../../nodes/lib/nas/nas-client.ts';
 import { identityCheck, NeighbourTable } from '../../../nodes/lib/nas/server-profile.ts';
 import { normaliseMac } from '../../../packages/node-red-contrib-balupi-wol/lib/wake.ts';
 import { clientFor, type ClientRig } from './client-rig.ts';
-import {
-  json,
-  type LoopbackNas,
-  serveBytes,
-  serveHttp,
-  serveHttps,
-  until,
-} from './loopback-nas.ts';
+import { json, type LoopbackNas, serveBytes, serveHttp, serveHttps } from './loopback-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 const TLS_FILES = new URL('../../fixtures/nas-tls/', import.meta.url);
 const key = readFileSync(new URL('key.pem', TLS_FILES));
@@ -81,7 +75,7 @@ describe('Is it the NAS', () => {
       fingerprint: FINGERPRINT,
     });
     const call = rig.client.me('token');
-    await until(() => plain.connections() === 1);
+    await until('the connection', () => plain.connections() === 1);
     await rig.clock.advance(2_000);
     assert.equal(codeOf(await call), 'timeout');
   });

@@ -36,17 +36,6 @@ export function json(body: unknown, status = 200): RequestListener {
   };
 }
 
-/** Turns the event loop until the condition holds. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadlineMs = Date.now() + 20_000;
-  while (!condition()) {
-    if (Date.now() > deadlineMs) throw new Error('It did not come to that within 20 s.');
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
-  }
-}
-
 async function listening(server: Server, scheme: string): Promise<LoopbackNas> {
   const open = new Set<Socket>();
   let connections = 0;

@@ -6,7 +6,8 @@ import { QUEUE_MIGRATIONS } from '../../../nodes/lib/store/databases.ts';
 import { Store } from '../../../nodes/lib/store/store.ts';
 import { KeptLog } from '../../fakes/kept-log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
+import { json, type LoopbackNas, serveHttp } from './loopback-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 describe('The nas module', () => {
   let nas: LoopbackNas;
@@ -78,7 +79,7 @@ describe('The nas module', () => {
     await clock.advance(119_000);
     assert.equal(service.status().online, false);
     await clock.advance(1_000);
-    await until(() => service.status().online);
+    await until('the NAS to be online', () => service.status().online);
     assert.equal(service.status().sleepState, 'awake');
   });
 
@@ -204,7 +205,7 @@ describe('The nas module', () => {
     };
     await open({ liveToken: () => 'live' });
     await service.probe();
-    await until(() => service.status().version === '1.39.0');
+    await until('the new version', () => service.status().version === '1.39.0');
     assert.deepEqual(triggers, ['auto']);
     await service.probe();
     assert.equal(triggers.length, 1);
@@ -254,7 +255,7 @@ describe('The nas module', () => {
     };
     await open();
     const call = service.client.me('token');
-    await until(() => hanging);
+    await until('the call that hangs', () => hanging);
     await service.stop();
     assert.equal((await call).kind, 'unreachable');
   });

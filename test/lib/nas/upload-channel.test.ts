@@ -5,7 +5,8 @@ import { NasCallError, type NasJson } from '../../../nodes/lib/nas/nas-client.ts
 import { DirectAddress } from '../../../nodes/lib/nas/nas-service.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { clientFor, type ClientRig } from './client-rig.ts';
-import { json, type LoopbackNas, serveHttp, until } from './loopback-nas.ts';
+import { json, type LoopbackNas, serveHttp } from './loopback-nas.ts';
+import { until } from '../../fakes/until.ts';
 
 const TARGET = { folder: 'alice', filename: 'big.bin', sizeBytes: 6 };
 
@@ -75,7 +76,7 @@ describe('An upload channel', () => {
     const call = channel.chunk('u', 0, Readable.from([Buffer.from('ab')]), 2).then((outcome) => {
       results.push(outcome.kind);
     });
-    await until(() => received);
+    await until('the first bytes', () => received);
     await clock.advance(59_000);
     assert.deepEqual(results, []);
     await clock.advance(2_000);
@@ -93,7 +94,7 @@ describe('An upload channel', () => {
     const channel = client.openUpload('token');
     const result = await channel.chunk('u', 0, endless, 2 ** 40);
     assert.equal(result.kind === 'answer' && result.status, 404);
-    await until(() => endless.destroyed);
+    await until('the end of the body', () => endless.destroyed);
     assert.equal((await channel.complete('u')).kind, 'answer');
   });
 
@@ -132,7 +133,7 @@ describe('An upload channel', () => {
     });
     const channel = client.openUpload('token');
     const call = channel.init(TARGET);
-    await until(() => asked);
+    await until('the question', () => asked);
     channel.close();
     assert.equal((await call).kind, 'unreachable');
     await assert.rejects(channel.init(TARGET), /closed/);

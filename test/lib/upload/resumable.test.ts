@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Caller } from '../../../nodes/lib/accounts/caller.ts';
 import { systemError, WatchedDisk } from './faulty-disk.ts';
 import { ADMIN, ALICE, BOB, UploadBench } from './upload-bench.ts';
+import { until } from '../../fakes/until.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -64,15 +65,6 @@ describe('an upload in chunks', function () {
     );
     socket.write(sent);
     return socket;
-  }
-
-  async function until(holds: () => boolean): Promise<void> {
-    for (let turn = 0; turn < 5_000 && !holds(); turn += 1) {
-      await new Promise<void>((resolve) => {
-        setTimeout(resolve, 1);
-      });
-    }
-    assert.ok(holds());
   }
 
   it('ends in the queue like any other, with BaluHost’s words', async () => {
@@ -164,9 +156,9 @@ describe('an upload in chunks', function () {
   it('counts nothing of a chunk that breaks off, and takes it again', async () => {
     const id = await begin(900);
     const socket = await half(id, 0, Buffer.alloc(400, 1));
-    await until(() => readFileSync(fileOf(id)).length === 400);
+    await until('400 bytes on the disk', () => readFileSync(fileOf(id)).length === 400);
     socket.destroy();
-    await until(() => bench.upload.hasUnfinished(ALICE.user.id));
+    await until('an unfinished upload', () => bench.upload.hasUnfinished(ALICE.user.id));
     const bytes = randomBytes(900);
     assert.equal((await bench.chunk(id, 0, bytes)).status, 200);
     const done = await complete(id, { 'x-content-sha256': sha256(bytes) });
@@ -176,7 +168,7 @@ describe('an upload in chunks', function () {
   it('believes a new connection rather than one that may be dead', async () => {
     const id = await begin(900);
     const socket = await half(id, 0, Buffer.alloc(400, 1));
-    await until(() => readFileSync(fileOf(id)).length === 400);
+    await until('400 bytes on the disk', () => readFileSync(fileOf(id)).length === 400);
     const bytes = randomBytes(900);
     assert.equal((await bench.chunk(id, 0, bytes)).status, 200);
     const done = await complete(id);
@@ -330,7 +322,7 @@ describe('an upload in chunks', function () {
     await bench.clock.advance(2 * HOUR_MS);
     assert.equal((await bench.chunk(left, 0, Buffer.alloc(10))).status, 404);
     assert.equal((await bench.chunk(kept, 1, Buffer.alloc(10))).status, 200);
-    await until(() => bench.onDisk().length === 2);
+    await until('two files', () => bench.onDisk().length === 2);
   });
 
   it('is given up for its age only while the time is proved', async () => {
