@@ -5,7 +5,15 @@ import type { Dialog, FilesApp } from './files-app.ts';
 import { type Entry, kindOf } from './folder.ts';
 import { Button, CloseButton, Modal, Note } from './parts.ts';
 import { folderOf, isWithin, SHARED, SHARED_WITH_ME, trailOf } from './place.ts';
-import { Icon, type IconName, Name, nameText, problemText, sizeText, whenText } from './show.ts';
+import {
+  actionProblemText,
+  Icon,
+  type IconName,
+  Name,
+  nameText,
+  sizeText,
+  whenText,
+} from './show.ts';
 import type { Chosen } from './uploads.ts';
 import { say, sayCount } from './words.ts';
 
@@ -197,7 +205,7 @@ function NameForm({ app, title, label, name, button, chosen, run }: NameFormProp
   const submit = { class: 'btn main', type: 'submit', disabled: isBusy || wrong !== null };
   return h(
     Frame,
-    { app, title, problem: wrong ?? (problem === null ? null : problemText(problem)) },
+    { app, title, problem: wrong ?? (problem === null ? null : actionProblemText(problem)) },
     h(
       'form',
       { onSubmit },
@@ -267,7 +275,11 @@ function Delete({ app, entry }: EntryProps): JSX.Element {
   const sentence = entry.isFolder ? say('deletesFolder') : say('deletesFile');
   return h(
     Frame,
-    { app, title: say('deleteQuestion'), problem: problem === null ? null : problemText(problem) },
+    {
+      app,
+      title: say('deleteQuestion'),
+      problem: problem === null ? null : actionProblemText(problem),
+    },
     h(About, { entry }),
     h('p', {}, sentence),
     app.isAwake ? null : h('p', { class: 'soft' }, say('deleteNoted')),
@@ -290,7 +302,11 @@ function Wake({ app, entry }: EntryProps): JSX.Element {
   useEffect(() => () => leaving.current.abort(), []);
   return h(
     Frame,
-    { app, title: say('wakeQuestion'), problem: problem === null ? null : problemText(problem) },
+    {
+      app,
+      title: say('wakeQuestion'),
+      problem: problem === null ? null : actionProblemText(problem),
+    },
     h(About, { entry }),
     isBusy ? h('p', { role: 'status' }, say('comesByItself')) : h('p', {}, say('wakeToFetch')),
     isBusy ? h('progress', { 'aria-label': say('wakingUp') }) : null,
@@ -374,7 +390,11 @@ function Move({ app, entry }: EntryProps): JSX.Element {
   const wrong = isTaken ? say('nameTaken') : null;
   return h(
     Frame,
-    { app, title: say('move'), problem: wrong ?? (found === null ? null : problemText(found)) },
+    {
+      app,
+      title: say('move'),
+      problem: wrong ?? (found === null ? null : actionProblemText(found)),
+    },
     h(About, { entry }),
     h(Trail, { path, setPath }),
     h(FolderList, { items, without: entry.path, isLoading: found === null, setPath }),

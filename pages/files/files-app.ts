@@ -27,7 +27,7 @@ import {
   Rights,
   signInAddress,
 } from './place.ts';
-import { problemText } from './show.ts';
+import { actionProblemText } from './show.ts';
 import { type Chosen, Uploads } from './uploads.ts';
 import { type Key, say, sayCount } from './words.ts';
 
@@ -331,7 +331,14 @@ export class FilesApp {
   }
 
   async #change(change: () => Promise<Outcome>, done: Key): Promise<void> {
-    const outcome = await change();
+    let outcome: Outcome;
+    try {
+      outcome = await change();
+    } catch (problem) {
+      // The answer may have been lost, or what is listed is not so any more.
+      void this.#load(false);
+      throw problem;
+    }
     this.dialog = null;
     if (outcome === 'done') this.tell(say(done));
     else this.tell(say('noted'));
@@ -395,7 +402,7 @@ export class FilesApp {
   #tellOf(problem: unknown): void {
     if (!(problem instanceof Refused)) throw problem;
     this.isSignedOut ||= isSignInOver(problem);
-    this.tell(problemText(problem), true);
+    this.tell(actionProblemText(problem), true);
   }
 
   /** At most one timer per kind. */

@@ -38,6 +38,11 @@ export function problemText({ code, message }: Pick<Refused, 'code' | 'message'>
   return message === '' ? say('didNotWork') : message;
 }
 
+/** As {@link problemText}, of what somebody asked for once and nothing asks for again. */
+export function actionProblemText(problem: Pick<Refused, 'code' | 'message'>): string {
+  return problem.code === 'offline' ? say('offlineNow') : problemText(problem);
+}
+
 /** Paths in a 24 by 24 view box. */
 const DRAWN = {
   folder:

@@ -462,7 +462,10 @@ function Broken({ app, upload }: AppProps & { readonly upload: BrokenOff }): JSX
     if (file === undefined) return;
     if (app.uploads.brokenOffLike(file) !== upload) {
       app.tell(say('otherFile'), true);
-    } else app.upload([{ file, folder: target_path, name: filename }]);
+    } else {
+      app.dismiss();
+      app.upload([{ file, folder: target_path, name: filename }]);
+    }
   };
   const field = `again-${upload_id}`;
   return h(
@@ -477,6 +480,8 @@ function Broken({ app, upload }: AppProps & { readonly upload: BrokenOff }): JSX
         percent,
         size: sizeText(total_size),
       }),
+      // It is offered in every folder.
+      target_path === app.folder.path ? null : h('div', { class: 'soft' }, target_path),
     ),
     h(
       'label',

@@ -328,6 +328,7 @@ describe('The page Files in a browser', function () {
     await again.waitForSelector('.note.bad:has-text("not the file whose upload stopped")');
     await note.locator('input').setInputFiles(film);
     await again.waitForSelector('.line.done');
+    await again.waitForSelector('.note.bad', { state: 'detached' });
     const found = (await onTheNas('alice/Videos')).filter(({ name }) => name.startsWith('second'));
     assert.deepEqual(
       found.map(({ name, size }) => [name, size]),
@@ -355,6 +356,25 @@ describe('The page Files in a browser', function () {
     await row(page, 'IMG_0001.png').waitFor();
     await askedAgain;
     assert.ok(broken.size >= 4, [...broken].join());
+    await context.close();
+  });
+
+  it('says to try again where the answer to a new folder was lost, and lists what was done', async () => {
+    const { page, context } = await open('alice', 'alice/Documents');
+    await page.route(/api\/files\/folder$/, async (route) => {
+      await route.fetch();
+      await route.abort();
+    });
+    await page.click('button:has-text("New folder")');
+    await page.fill('dialog input', 'Lost answer');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('dialog:has-text("Try again once it is back")');
+    await row(page, 'Lost answer').waitFor({ state: 'attached' });
+    await page.unrouteAll({ behavior: 'wait' });
+    await page.keyboard.press('Escape');
+    await ask(page, 'Lost answer', 'Delete');
+    await page.click('dialog .acts button:has-text("Delete")');
+    await row(page, 'Lost answer').waitFor({ state: 'detached' });
     await context.close();
   });
 

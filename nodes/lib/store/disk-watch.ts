@@ -105,8 +105,8 @@ export class DiskWatch {
     try {
       return spaceOf(this.#deps.data.path);
     } catch (error) {
-      // A folder that is missing is as gone as one that answers EIO.
-      this.#failedBy(faultOf(error) ?? 'failing');
+      // A folder that is missing is as gone as one that answers EIO, until a look finds it again.
+      if (!this.failed(error)) this.look();
       return { totalBytes: 0, freeBytes: 0 };
     }
   }
@@ -118,14 +118,10 @@ export class DiskWatch {
   failed(error: unknown): boolean {
     const fault = faultOf(error);
     if (fault === null) return false;
-    this.#failedBy(fault);
-    return true;
-  }
-
-  #failedBy(fault: DiskFault): void {
     this.#lastFault = fault;
     this.#failedAtMs = this.#deps.clock.monotonicMs();
     this.#lookSoon();
+    return true;
   }
 
   /** Reports each change between refusing and taking: open files may be on a lost disk. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataFolder } from '../../../nodes/lib/store/data-folder.ts';
@@ -53,11 +53,16 @@ describe('A look at the disk of the data', () => {
     assert.equal(disk.refuses, 'failing');
   });
 
-  it('counts a folder that is gone as without space, and as failing', () => {
+  it('counts a folder that is gone as without space, and as failing until it is back', () => {
     const disk = watch();
     assert.ok(disk.space().freeBytes > 0);
-    rmSync(folder, { recursive: true, force: true });
+    const away = `${folder}-away`;
+    renameSync(folder, away);
     assert.deepEqual(disk.space(), { totalBytes: 0, freeBytes: 0 });
     assert.equal(disk.fault, 'failing');
+    renameSync(away, folder);
+    disk.look();
+    assert.equal(disk.fault, null);
+    assert.ok(disk.space().freeBytes > 0);
   });
 });
