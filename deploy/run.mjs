@@ -62,8 +62,8 @@ function ownNode() {
 
 /**
  * Installs what is missing.
- * @returns resolves when the optional SQLite is compiled too, beside which the build may run: its one
- *   large file keeps a single core busy
+ * @returns resolves when the optional SQLite is compiled too, beside which the build may run: its
+ *   one large file keeps a single core busy
  */
 function install() {
   const lock = join(root, 'package-lock.json');

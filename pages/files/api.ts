@@ -19,11 +19,6 @@ const PAGE_ENTRIES = 1_000;
 /** Without progress for this long, the connection counts as dead. */
 const STALL_MS = 45_000;
 
-/** Statuses of what may succeed later; 401 by a sign-in in another tab. */
-const PASSING: ReadonlySet<number> = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504]);
-/** Statuses of {@link PASSING} do not help here. */
-const LASTING: ReadonlySet<string> = new Set(['file_gone', 'disk_failing']);
-
 /** A failed request. `offline` without a whole answer, else the API's error code. */
 export class Refused extends Error {
   readonly code: string;
@@ -37,11 +32,6 @@ export class Refused extends Error {
     this.code = code;
     this.status = status;
     this.retryAfterMs = retryAfterMs;
-  }
-
-  /** Whether to retry automatically. */
-  get isPassing(): boolean {
-    return PASSING.has(this.status) && !LASTING.has(this.code);
   }
 }
 
@@ -246,7 +236,7 @@ async function call<T>(method: string, path: string, sent: Sent = {}): Promise<A
     fetch(`${BASE}${path}`, {
       method,
       cache: 'no-store',
-      signal: signal ?? AbortSignal.timeout(STALL_MS),
+      ...(signal === undefined ? {} : { signal }),
       headers: {
         ...headers,
         ...(json === undefined ? {} : { 'Content-Type': 'application/json' }),

@@ -318,7 +318,7 @@ export class FilesApp {
     const { problem } = folder;
     if (problem === null) return;
     this.isSignedOut = isSignInOver(problem);
-    if (problem.isPassing && !this.isSignedOut) {
+    if (problem.status === 0 || problem.status === 503 || problem.status === 429) {
       this.#later('load', problem.retryAfterMs ?? RETRY_MS, () => void this.#load(false));
     }
   }

@@ -223,7 +223,7 @@ export class Uploads {
       } catch (problem) {
         if (signal.aborted) return;
         const refused = asRefused(problem);
-        if (!refused.isPassing) {
+        if (!isPassing(refused)) {
           this.#show(work, { state: 'failed', problem: refused });
           return;
         }
@@ -320,6 +320,15 @@ function asRefused(problem: unknown): Refused {
   // The file was moved or changed on this device meanwhile.
   if (problem instanceof DOMException) return new Refused('file_gone', 0, problem.message, null);
   throw problem;
+}
+
+/** Transient statuses; 401 by a sign-in in another tab. */
+const PASSING = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504]);
+
+/** Whether to retry automatically. */
+function isPassing({ status, code }: Refused): boolean {
+  if (code === 'file_gone' || code === 'disk_failing') return false;
+  return PASSING.has(status);
 }
 
 /** Not `randomUUID`, which browsers offer over https only. */

@@ -365,10 +365,15 @@ describe('The page Files in a browser', function () {
       await route.fetch();
       await route.abort();
     });
+    let isLineBack = false;
+    await page.route(/api\/files\/list/, async (route) => {
+      await (isLineBack ? route.continue() : route.abort());
+    });
     await page.click('button:has-text("New folder")');
     await page.fill('dialog input', 'Lost answer');
     await page.keyboard.press('Enter');
     await page.waitForSelector('dialog:has-text("Try again once it is back")');
+    isLineBack = true;
     await row(page, 'Lost answer').waitFor({ state: 'attached' });
     await page.unrouteAll({ behavior: 'wait' });
     await page.keyboard.press('Escape');

@@ -505,11 +505,16 @@ export class PiLoadSampler {
   async #sample(): Promise<void> {
     try {
       this.#last = await this.#read();
-      if (!this.#stopped) this.onLook();
     } catch (error) {
       this.#log.warn(`The load of the Pi could not be read: ${(error as Error).message}`);
     }
     if (this.#stopped) return;
+    try {
+      // A disk whose load cannot be read has all the more news.
+      this.onLook();
+    } catch (error) {
+      this.#log.warn(`What the Pi's state means could not be told: ${(error as Error).message}`);
+    }
     this.#cancel = this.#clock.after(SAMPLE_EVERY_MS, () => void this.#begin());
   }
 }

@@ -181,8 +181,9 @@ interface LibraryDevice {
 type LibraryLogin = (username: string, password: string, address: string) => Promise<LibraryDevice>;
 
 /**
- * The library's two ways to log in. Its own entry point tries one after the other and hides why the first
- * failed, and would send the password by AES to whatever refused KLAP; so they are taken apart.
+ * The library's two ways to log in. Its own entry point tries one after the other and hides why
+ * the first failed, and would send the password by AES to whatever refused KLAP; so they are taken
+ * apart.
  */
 interface LibraryLogins {
   readonly klap: LibraryLogin;
